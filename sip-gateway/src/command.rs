@@ -1,0 +1,122 @@
+//! What the gateway can be told. A closed set of values; only the binary's `link.rs` builds [`PlaceCall`].
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::event::{Dialog, Route};
+use crate::id::CallId;
+use crate::media::prompt::Prompt;
+
+/// One instruction to the gateway.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Choose trunk, caller ID and dialog identifiers for a call and hold a line for it. Answered at once by
+    /// [`crate::event::Event::Reserved`] or [`crate::event::Event::Busy`]. Nothing is sent.
+    Reserve {
+        /// The call to be placed.
+        call: CallId,
+        /// E.164 number with `+`.
+        number: String,
+        /// Names of the trunks that may be used, in order; empty means all.
+        trunks: Vec<String>,
+    },
+    /// Give a reserved line back; nothing was sent.
+    Release {
+        /// The reserved call.
+        call: CallId,
+    },
+    /// Send the INVITE of a reserved call.
+    Place(PlaceCall),
+    /// End a call in whatever way its state needs: CANCEL before a final answer, BYE after it.
+    HangUp {
+        /// The call.
+        call: CallId,
+    },
+    /// Keep `user`'s phone on the line (persistent) or just report whether it can be called (per call).
+    SignOn {
+        /// Registered user.
+        user: String,
+        /// Which kind of agent leg.
+        leg: AgentLegMode,
+    },
+    /// Stop calling `user`'s phone; a leg that is up gets BYE.
+    SignOff {
+        /// Registered user.
+        user: String,
+    },
+    /// Join an answered call with an agent: at once over a persistent leg, else by calling the phone first.
+    Connect {
+        /// An answered call.
+        call: CallId,
+        /// The agent's user.
+        user: String,
+        /// Where to record, stereo, agent left and customer right. `None`: no audio is kept.
+        record: Option<PathBuf>,
+    },
+    /// Part call and agent. A persistent leg goes back to silence, a per-call leg (ringing or up) is ended. The call stays.
+    Disconnect {
+        /// The call.
+        call: CallId,
+    },
+    /// Play a prompt to an answered call that is not connected, then BYE.
+    PlayAndHangUp {
+        /// The call.
+        call: CallId,
+        /// What to play.
+        prompt: Arc<Prompt>,
+    },
+    /// Look after a dialog that an earlier process may have left: CANCEL or BYE it, ACK+BYE a late 200.
+    Adopt(Orphan),
+    /// Put back a registration that was stored.
+    RestoreBinding(Binding),
+    /// Stop registering with trunks and unregister; used on the way down.
+    Drain,
+}
+
+/// How an agent's phone is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AgentLegMode {
+    /// One call at sign-on stays up; audio is spliced.
+    Persistent,
+    /// The phone is called for every customer.
+    PerCall,
+}
+
+/// The INVITE of a reserved call. Built in the binary's `link.rs` from an output that consumed a permit.
+#[derive(Clone, Debug)]
+pub struct PlaceCall {
+    /// The reserved call.
+    pub call: CallId,
+    /// Identifiers that were recorded durably before this command.
+    pub route: Route,
+    /// Not sent once this has passed (monotonic); reported as [`crate::event::Failure::Expired`].
+    pub not_after: Duration,
+}
+
+/// What is durably known of a call that may still be up after a restart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Orphan {
+    /// Identifiers of the INVITE.
+    pub route: Route,
+    /// Present when the call was answered.
+    pub dialog: Option<Dialog>,
+}
+
+/// One stored registration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// User part of the address of record.
+    pub user: String,
+    /// Contact URI as registered.
+    pub contact: String,
+    /// Where requests to it are sent (source address of the REGISTER).
+    pub address: SocketAddr,
+    /// How long it is still valid.
+    pub expires_in: Duration,
+    /// Call-ID of the REGISTER.
+    pub call_id: String,
+    /// CSeq of the REGISTER.
+    pub cseq: u32,
+}

@@ -1,0 +1,268 @@
+//! What the gateway tells. A closed set of values.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::command::Binding;
+use crate::id::CallId;
+use crate::media::RecordingDone;
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A line is held and the identifiers are chosen.
+    Reserved {
+        /// The call.
+        call: CallId,
+        /// What will be written on the wire.
+        route: Route,
+    },
+    /// No line is free now.
+    Busy {
+        /// The call.
+        call: CallId,
+        /// Which limit.
+        reason: BusyReason,
+    },
+    /// The INVITE left.
+    Placed {
+        /// The call.
+        call: CallId,
+    },
+    /// A provisional response above 100 came.
+    Ringing {
+        /// The call.
+        call: CallId,
+        /// 180..199.
+        status: u16,
+        /// Whether it carried SDP.
+        early_media: bool,
+    },
+    /// A 200 matching our branch, Call-ID and tag came and was acknowledged.
+    Answered {
+        /// The call.
+        call: CallId,
+        /// What a BYE would need.
+        dialog: Dialog,
+    },
+    /// The call ended without an answer. Terminal.
+    Failed {
+        /// The call.
+        call: CallId,
+        /// Why.
+        failure: Failure,
+    },
+    /// An answered call ended. Terminal.
+    Ended {
+        /// The call.
+        call: CallId,
+        /// Who ended it.
+        by: EndedBy,
+        /// Short stable word, e.g. `bye`, `talk_limit`, `rtp_lost`, `session_refused`.
+        reason: &'static str,
+    },
+    /// Call and agent hear each other from now on.
+    Connected {
+        /// The call.
+        call: CallId,
+        /// The agent's user.
+        user: String,
+    },
+    /// The agent could not be joined; the call is still up.
+    ConnectFailed {
+        /// The call.
+        call: CallId,
+        /// The agent's user.
+        user: String,
+        /// Short stable word, e.g. `leg_down`, `declined`, `no_answer`, `unregistered`.
+        reason: &'static str,
+    },
+    /// The agent's phone left a connected call (per-call leg ended, persistent leg lost); the call is still up.
+    AgentLeft {
+        /// The call.
+        call: CallId,
+        /// The agent's user.
+        user: String,
+    },
+    /// First agent packet went to the customer.
+    AgentHeard {
+        /// The call.
+        call: CallId,
+        /// Real time since the 200 arrived.
+        after_answer: Duration,
+    },
+    /// First packet of a prompt went to the customer.
+    PromptStarted {
+        /// The call.
+        call: CallId,
+    },
+    /// A recording was closed.
+    Recorded {
+        /// The call.
+        call: CallId,
+        /// What was written, or why not.
+        recording: Result<RecordingDone, String>,
+    },
+    /// The agent can take calls: persistent leg up, or registered in per-call mode.
+    AgentReachable {
+        /// The agent's user.
+        user: String,
+        /// The persistent leg, to be stored so that a restart can BYE it.
+        leg: Option<Dialog>,
+    },
+    /// The agent can't take calls.
+    AgentUnreachable {
+        /// The agent's user.
+        user: String,
+        /// Short stable word, e.g. `unregistered`, `leg_lost`, `leg_refused`.
+        reason: &'static str,
+    },
+    /// A persistent leg is about to be called: store it so that a restart can end it.
+    AgentLegCalling {
+        /// The agent's user.
+        user: String,
+        /// Identifiers of its INVITE.
+        route: Route,
+    },
+    /// A phone registered or refreshed; to be stored.
+    Registered(Binding),
+    /// A binding ended; to be removed.
+    Unregistered {
+        /// User.
+        user: String,
+        /// Contact as registered.
+        contact: String,
+    },
+    /// A trunk became usable or unusable.
+    Trunk {
+        /// Its name.
+        name: String,
+        /// Its state.
+        state: TrunkState,
+    },
+}
+
+/// Which limit refused a reservation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BusyReason {
+    /// `max_calls` reached.
+    TrunkFull,
+    /// `calls_per_second` reached.
+    CallsPerSecond,
+    /// RTP ports used up.
+    Ports,
+    /// No usable trunk (not registered, unknown name, draining).
+    NoTrunk,
+}
+
+/// Whether a trunk can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrunkState {
+    /// Usable.
+    Up,
+    /// REGISTER has not succeeded yet.
+    Registering,
+    /// REGISTER failed.
+    RegisterFailed,
+    /// The first five INVITEs got no response at all.
+    Silent,
+}
+
+/// Room for new calls over all usable trunks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Room {
+    /// Calls that could be reserved now by concurrency.
+    pub lines_free: u32,
+    /// Calls that could be reserved now by the rate caps.
+    pub calls_per_second_free: u32,
+}
+
+/// Identifiers of an INVITE, chosen before it is sent and recorded before it leaves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// Trunk name; the user name for agent legs.
+    pub trunk: String,
+    /// Number shown.
+    pub caller_id: String,
+    /// Call-ID.
+    pub call_id: String,
+    /// Branch of the first INVITE's Via. A second one (after a digest challenge) has `.2` appended and CSeq + 1.
+    pub branch: String,
+    /// Our tag.
+    pub from_tag: String,
+    /// CSeq number of the first INVITE.
+    pub cseq: u32,
+    /// Request-URI.
+    pub request_uri: String,
+    /// URI in From.
+    pub from_uri: String,
+    /// URI in To.
+    pub to_uri: String,
+    /// Address the INVITE is sent to.
+    pub next_hop: SocketAddr,
+    /// Our listening address, in Via and Contact.
+    pub local: SocketAddr,
+}
+
+/// What must be known to end an answered call (RFC 3261 §12).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dialog {
+    /// Call-ID.
+    pub call_id: String,
+    /// Our tag.
+    pub local_tag: String,
+    /// The peer's tag.
+    pub remote_tag: String,
+    /// URI in our From.
+    pub local_uri: String,
+    /// URI in our To.
+    pub remote_uri: String,
+    /// The peer's Contact.
+    pub remote_target: String,
+    /// Route set in order of use.
+    pub route_set: Vec<String>,
+    /// Last CSeq number we used.
+    pub local_cseq: u32,
+    /// Where requests were sent.
+    pub next_hop: SocketAddr,
+    /// Our listening address.
+    pub local: SocketAddr,
+}
+
+/// Why a call ended without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Failure {
+    /// A final response of 300..699.
+    Status(u16),
+    /// We cancelled it and it ended (487 or by timeout).
+    Cancelled,
+    /// No response at all (timer B).
+    Timeout,
+    /// The next hop can't be reached.
+    Transport,
+    /// `not_after` passed before a line was free to send.
+    Expired,
+    /// Its SDP could not be used.
+    Media,
+    /// No RTP socket could be had.
+    Ports,
+}
+
+/// Who ended an answered call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndedBy {
+    /// The callee or its carrier.
+    Peer,
+    /// We, by command.
+    Us,
+    /// The agent's phone.
+    Agent,
+    /// Nobody said BYE: the dialog was lost.
+    Network,
+}

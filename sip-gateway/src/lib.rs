@@ -1,0 +1,16 @@
+//! SIP and media machines of a dialer.
+//!
+//! This crate speaks to carriers' trunks and agents' softphones. It knows nothing of campaigns, contacts or
+//! law: it places the calls it is told to place ([`command::Command`]) and tells what came of them
+//! ([`event::Event`]). The machines are pure: datagrams, commands and media events in, datagrams, events and
+//! media commands out, `now` as the last argument. Sockets and threads live in `io`, the one I/O room.
+//!
+//! Rooms: `message` (wire codec), `sdp`, `auth` (digest), `transaction` (RFC 3261 §17), `dialog` (§12),
+//! `leg` (a call towards a trunk or a softphone), `trunk` (limits, registration), `registrar` (softphones),
+//! `media` (RTP), `gateway` (routes between them), `io` (sockets, feature `io`).
+
+pub mod command;
+pub mod event;
+pub mod id;
+pub mod media;
+pub mod options;

@@ -1,0 +1,110 @@
+//! What the gateway must know before it starts. Parsed and checked once by `carillon-config`.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::media::Codec;
+
+/// Everything the gateway is configured with.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// UDP addresses to listen on, for trunks and softphones. The first one is written into Via and Contact.
+    pub listen: Vec<SocketAddr>,
+    /// Address written into SDP and bound for RTP.
+    pub media_address: IpAddr,
+    /// Lowest and highest UDP port for RTP and RTCP, inclusive.
+    pub rtp_ports: (u16, u16),
+    /// Realm of the registrar's digest challenges.
+    pub realm: String,
+    /// Carriers.
+    pub trunks: Vec<TrunkOptions>,
+    /// Softphone users that may register.
+    pub users: Vec<UserOptions>,
+    /// Shortest binding lifetime the registrar grants (RFC 3261 §10.3: 423 below it).
+    pub register_expires_min: Duration,
+    /// Longest binding lifetime the registrar grants.
+    pub register_expires_max: Duration,
+    /// Whether phones are challenged with SHA-256 beside MD5.
+    pub sha256_for_phones: bool,
+    /// Transaction timers. Tests shorten nothing else.
+    pub timers: Timers,
+}
+
+/// RFC 3261 table 4: the base values from which all transaction timers follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timers {
+    /// Round-trip estimate.
+    pub t1: Duration,
+    /// Longest retransmission interval of non-INVITE requests and INVITE responses.
+    pub t2: Duration,
+    /// Longest time a message stays in the network.
+    pub t4: Duration,
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Self { t1: Duration::from_millis(500), t2: Duration::from_secs(4), t4: Duration::from_secs(5) }
+    }
+}
+
+/// One carrier connection with its limits.
+#[derive(Clone, Debug)]
+pub struct TrunkOptions {
+    /// Name in reports and metrics.
+    pub name: String,
+    /// `sip:host:port`; host is an IP address or a name resolved at start.
+    pub uri: String,
+    /// Where `uri` resolved to.
+    pub address: SocketAddr,
+    /// Digest user; empty when the trunk knows us by address.
+    pub username: String,
+    /// Digest password.
+    pub password: Secret,
+    /// Whether to REGISTER with the trunk.
+    pub register: bool,
+    /// Most calls at once, counted from reservation to end.
+    pub max_calls: u32,
+    /// Most new INVITEs in any sliding second.
+    pub calls_per_second: f64,
+    /// Numbers we may show; rotated.
+    pub caller_ids: Vec<String>,
+    /// Codecs offered, in order.
+    pub codecs: Vec<Codec>,
+    /// Interval of OPTIONS health checks; `None` (the default) sends none.
+    pub options_interval: Option<Duration>,
+}
+
+/// A softphone user of the registrar.
+#[derive(Clone, Debug)]
+pub struct UserOptions {
+    /// User part of the address of record.
+    pub user: String,
+    /// Digest password.
+    pub password: Secret,
+    /// A fixed contact (`sip:user@host:port`) for a phone that doesn't register.
+    pub contact: Option<String>,
+}
+
+/// A secret that never shows in Debug, Display or logs.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The secret itself, for digest arithmetic only.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}

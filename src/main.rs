@@ -1,0 +1,2 @@
+//! Thin door of the `carillon` binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Whole-system scenarios in one binary.
