@@ -11,6 +11,7 @@
 
 pub mod command;
 pub mod event;
+pub mod gateway;
 pub mod id;
 pub mod media;
 pub mod options;

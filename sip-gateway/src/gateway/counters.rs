@@ -1,0 +1,30 @@
+//! What the gateway counts, for metrics.
+
+/// Monotonic counters since start. Read with [`super::Gateway::counters`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Datagrams received.
+    pub datagrams_received: u64,
+    /// Datagrams given to the sockets.
+    pub datagrams_sent: u64,
+    /// Datagrams that were not SIP or could not be answered; dropped in silence.
+    pub datagrams_dropped: u64,
+    /// Broken requests that were answered (400, 505 ...).
+    pub malformed_answered: u64,
+    /// In-dialog requests that came from somewhere else than the peer.
+    pub foreign_source: u64,
+    /// Requests outside any dialog that were answered by the stray desk.
+    pub strays: u64,
+    /// First INVITEs of calls sent to trunks.
+    pub invites_sent: u64,
+    /// 200 responses of other forks that got ACK and BYE.
+    pub forks_ended: u64,
+    /// REGISTER requests refused for a wrong or missing digest.
+    pub register_refused: u64,
+    /// REGISTER requests granted.
+    pub register_granted: u64,
+    /// Orphaned dialogs that were ended.
+    pub orphans_ended: u64,
+    /// Requests refused because a table was full.
+    pub overloaded: u64,
+}
