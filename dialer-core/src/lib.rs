@@ -1,1 +1,21 @@
-//! (skeleton)
+//! The business machine of a dialer.
+//!
+//! It decides whom to call, when, and what becomes of each task. It speaks no SIP, opens no socket and reads no
+//! clock: it is told what happened ([`input::Input`]), answers with values to be carried out
+//! ([`output::Output`]) and is driven by `now`. The one I/O room is `store` (feature `store`).
+//!
+//! Rooms: `campaign` (spec and run state), `contact` (people, numbers, import), `task`, `attempt`, `agent`,
+//! `compliance` (the only place that mints a permit), `selection` (who next, which agent), `disposition`,
+//! `closure` (close or retry), `live` (what a wallboard shows), `store` (SQLite), `dialer` (routes between them).
+
+pub mod agent;
+pub mod attempt;
+pub mod campaign;
+pub mod compliance;
+pub mod id;
+pub mod input;
+pub mod live;
+pub mod output;
+pub mod store;
+pub mod task;
+pub mod time;

@@ -1,1 +1,30 @@
-//! (skeleton)
+//! How many calls to place now.
+//!
+//! Pure arithmetic: events in, a decision out. It knows no campaign file, no phone number, no law text and no
+//! clock; `Duration` since the start of the process is its only time. It places nothing itself.
+//!
+//! Rooms: `event` (what happened), `decision` (question and answer), `floor` (agents and calls as the events tell
+//! them), `budget` (abandonment ledger and the hard stop), `policy` (one file a policy).
+
+pub mod budget;
+pub mod decision;
+pub mod event;
+pub mod floor;
+pub mod policy;
+
+pub use decision::{Bound, Capacity, Decision, Limits, Reason};
+pub use event::{AgentKey, CallKey, Event, EventKind};
+
+/// A pacing policy: learns from events, answers how many calls to place.
+///
+/// Events are the only truth about agents and calls; [`Capacity`] carries just the room there is.
+pub trait Pacer: Send {
+    /// Takes in one event. Impossible events (an answer of an unknown call, time going back) are refused and counted.
+    fn observe(&mut self, event: &Event);
+
+    /// Says how many calls to place now. Allocates nothing.
+    fn decide(&mut self, capacity: &Capacity) -> Decision;
+
+    /// Impossible events refused so far.
+    fn refused_events(&self) -> u64;
+}

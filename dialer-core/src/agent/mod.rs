@@ -1,0 +1,68 @@
+//! Agents (坐席): who takes calls, and in which state they are.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::AttemptId;
+
+/// What an agent can ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AgentCommand {
+    /// Sign on; the phone is attached and the agent is ready once it is reachable.
+    SignOn {
+        /// The agent's user.
+        agent: String,
+    },
+    /// Sign off; refused while talking.
+    SignOff {
+        /// The agent's user.
+        agent: String,
+    },
+    /// Take a break; while talking or in wrap-up it begins afterwards.
+    Break {
+        /// The agent's user.
+        agent: String,
+        /// Shown to supervisors.
+        reason: String,
+    },
+    /// Come back from a break, or end wrap-up early where a disposition has been recorded.
+    Ready {
+        /// The agent's user.
+        agent: String,
+    },
+    /// Record a disposition for the call the agent has or just had.
+    Dispose {
+        /// The agent's user.
+        agent: String,
+        /// Which attempt; repeated sends of the same are done once.
+        attempt: AttemptId,
+        /// What was recorded.
+        disposition: String,
+        /// Free text.
+        note: String,
+    },
+    /// End the call the agent has.
+    HangUp {
+        /// The agent's user.
+        agent: String,
+    },
+}
+
+/// The states people see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentState {
+    /// Not signed on.
+    Offline,
+    /// Signed on, phone not reachable.
+    Unreachable,
+    /// On break.
+    Break,
+    /// Waiting for a call.
+    Ready,
+    /// Chosen for a call that is being connected.
+    Reserved,
+    /// In a call.
+    Talking,
+    /// After a call.
+    WrapUp,
+}

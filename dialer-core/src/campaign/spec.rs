@@ -1,0 +1,195 @@
+//! `CampaignSpec`: the one description of a campaign, spoken by the campaign file and by the API.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::attempt::outcome::Outcome;
+
+/// Everything that makes a campaign what it is. Durations are written as in the campaign file (`"25s"`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CampaignSpec {
+    /// Name in reports and on screens; 1..=100 characters.
+    pub name: String,
+    /// Pacing policy.
+    pub mode: Mode,
+    /// Lines per idle agent, `mode = "ratio"` only; 1.0..=10.0.
+    #[serde(default = "default_ratio")]
+    pub ratio: f64,
+    /// Whose calling law applies.
+    pub jurisdiction: Jurisdiction,
+    /// Largest share of live answers that may be abandoned; 0..=1, 1.0 means no limit.
+    #[serde(default = "default_abandon_limit")]
+    pub abandon_limit: f64,
+    /// From answer to agent; after it the call is abandoned.
+    #[serde(default = "default_abandon_after", with = "crate::campaign::duration_text")]
+    pub abandon_after: Duration,
+    /// WAV file with the safe-harbour message; absent means the campaign is never over-dialed.
+    #[serde(default)]
+    pub safe_harbour: Option<String>,
+    /// Longest ringing, from the first 180/183, else from placing.
+    #[serde(default = "default_ring_timeout", with = "crate::campaign::duration_text")]
+    pub ring_timeout: Duration,
+    /// Whether bridged calls are recorded.
+    #[serde(default)]
+    pub record: bool,
+    /// Stop placing after this long; absent means no limit.
+    #[serde(default, with = "crate::campaign::duration_text::option")]
+    pub time_limit: Option<Duration>,
+    /// Names of the trunks to use, in order; empty means all.
+    #[serde(default)]
+    pub trunks: Vec<String>,
+    /// What happens after a bridged call.
+    #[serde(default)]
+    pub wrap_up: WrapUp,
+    /// Longest talk; zero means until a side hangs up.
+    #[serde(default, with = "crate::campaign::duration_text")]
+    pub talk_limit: Duration,
+    /// Region (ISO 3166 alpha-2) for numbers without a country code.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// IANA zone for contacts without one. No zone, no call.
+    #[serde(default)]
+    pub timezone: Option<String>,
+    /// Calling windows in contact-local time; none means the jurisdiction's default.
+    #[serde(default)]
+    pub windows: Vec<Window>,
+    /// When a task closes and when it is tried again.
+    #[serde(default)]
+    pub closure: ClosureSpec,
+}
+
+/// Pacing policies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Nothing is dialed unless somebody asks.
+    Manual,
+    /// The agent sees the contact first.
+    Preview,
+    /// One line per idle agent.
+    Progressive,
+    /// A fixed number of lines per idle agent.
+    Ratio,
+    /// The classic controller of the dial level.
+    Adaptive,
+    /// Forecast under a budget.
+    Predictive,
+}
+
+/// Calling-law packs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Jurisdiction {
+    /// United States (FTC TSR, FCC).
+    Us,
+    /// United Kingdom (Ofcom).
+    Uk,
+    /// Canada (CRTC).
+    Ca,
+    /// Australia (2017 Standard).
+    Au,
+    /// Germany (BNetzA).
+    De,
+    /// France.
+    Fr,
+    /// India.
+    In,
+    /// China (MIIT, carriers' practice).
+    Cn,
+    /// Test rigs only: lifts the minimum ring and the default window.
+    None,
+}
+
+/// What the agent does after a bridged call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WrapUp {
+    /// A script: after `after`, `disposition` is recorded and the agent is ready again.
+    Script {
+        /// Length of wrap-up.
+        #[serde(with = "crate::campaign::duration_text")]
+        after: Duration,
+        /// Recorded disposition.
+        disposition: String,
+    },
+    /// The agent records a disposition through the API; wrap-up lasts until then.
+    Agent,
+}
+
+impl Default for WrapUp {
+    fn default() -> Self {
+        Self::Agent
+    }
+}
+
+/// A calling window in contact-local time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    /// Days it holds on.
+    pub days: Vec<Day>,
+    /// First minute, `HH:MM`.
+    pub from: String,
+    /// First minute after it, `HH:MM` up to `24:00`; later than `from`.
+    pub to: String,
+}
+
+/// Day of the week.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum Day {
+    Mon,
+    Tue,
+    Wed,
+    Thu,
+    Fri,
+    Sat,
+    Sun,
+}
+
+/// When a task closes and when it is tried again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClosureSpec {
+    /// Most attempts per task; 1..=100.
+    pub attempts_max: u32,
+    /// The task closes this long after its first attempt whatever happened (S3-5).
+    #[serde(with = "crate::campaign::duration_text")]
+    pub within: Duration,
+    /// Dispositions that close the task as a success.
+    pub success: Vec<String>,
+    /// Delay before the next attempt, by outcome.
+    #[serde(with = "crate::campaign::duration_text::map")]
+    pub retry: BTreeMap<Outcome, Duration>,
+}
+
+impl Default for ClosureSpec {
+    fn default() -> Self {
+        Self {
+            attempts_max: 3,
+            within: Duration::from_secs(10 * 24 * 3600),
+            success: vec!["success".into()],
+            retry: BTreeMap::new(),
+        }
+    }
+}
+
+fn default_ratio() -> f64 {
+    2.0
+}
+
+fn default_abandon_limit() -> f64 {
+    0.03
+}
+
+fn default_abandon_after() -> Duration {
+    Duration::from_secs(2)
+}
+
+fn default_ring_timeout() -> Duration {
+    Duration::from_secs(25)
+}

@@ -1,0 +1,210 @@
+//! What the dialer is told. A closed set of values.
+
+use std::time::Duration;
+
+use crate::agent::AgentCommand;
+use crate::campaign::CampaignCommand;
+use crate::id::{AttemptId, CampaignId, RequestId, Ticket};
+use crate::store::read::{Due, Recovered};
+use crate::store::write::{CallDialog, CallRoute, Refusal};
+use crate::time::Utc;
+
+/// One thing that happened.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// What the store held when the process started. The first input.
+    Recovered(Recovered),
+    /// A batch is durable, or was refused as a whole.
+    Stored {
+        /// The batch.
+        ticket: Ticket,
+        /// Durable, or why not.
+        result: Result<(), Refusal>,
+    },
+    /// Answer to [`crate::output::Output::Fetch`].
+    Fetched {
+        /// The campaign.
+        campaign: CampaignId,
+        /// Tasks that are due, best first.
+        due: Vec<Due>,
+        /// When the next task that is not due yet falls due.
+        next_due: Option<Utc>,
+        /// Open tasks in all.
+        open: u64,
+    },
+    /// Room on the trunks; told before every decision.
+    Room {
+        /// Calls that concurrency allows now.
+        lines_free: u32,
+        /// Calls that the rate caps allow now.
+        calls_per_second_free: u32,
+    },
+    /// A line is held for the attempt.
+    Reserved {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Identifiers to be recorded before placing.
+        route: CallRoute,
+    },
+    /// No line for the attempt now.
+    Busy {
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// The INVITE left.
+    Placed {
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// The callee's phone rings.
+    Ringing {
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// The callee picked up.
+    Answered {
+        /// The attempt.
+        attempt: AttemptId,
+        /// To be recorded, so that a restart can end the call.
+        dialog: CallDialog,
+    },
+    /// The call ended without an answer.
+    Failed {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Why.
+        failure: Failure,
+    },
+    /// An answered call ended.
+    Ended {
+        /// The attempt.
+        attempt: AttemptId,
+        /// By whom.
+        by: EndedBy,
+        /// Short stable word.
+        reason: String,
+    },
+    /// Callee and agent hear each other from now on.
+    Connected {
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// The agent could not be joined; the call is still up.
+    ConnectFailed {
+        /// The attempt.
+        attempt: AttemptId,
+        /// The agent that was asked.
+        agent: String,
+    },
+    /// The agent's phone left a connected call; the callee is still there.
+    AgentLeft {
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// First agent audio reached the callee.
+    AgentHeard {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Real (not campaign) time since the answer.
+        after_answer: Duration,
+    },
+    /// The safe-harbour message began to play.
+    MessageStarted {
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// A recording was closed, or failed.
+    Recorded {
+        /// The attempt.
+        attempt: AttemptId,
+        /// File name relative to the report's directory, length, SHA-256; or the fault.
+        recording: Result<Recording, String>,
+    },
+    /// The agent's phone can take calls.
+    AgentReachable {
+        /// The agent's user.
+        agent: String,
+        /// Persistent leg to be recorded.
+        leg: Option<CallDialog>,
+    },
+    /// The agent's phone is about to be called for its persistent leg; to be recorded.
+    AgentLegCalling {
+        /// The agent's user.
+        agent: String,
+        /// Identifiers of its INVITE.
+        route: CallRoute,
+    },
+    /// The agent's phone can't take calls.
+    AgentUnreachable {
+        /// The agent's user.
+        agent: String,
+    },
+    /// A phone registered; to be recorded.
+    Registered(crate::store::write::BindingRow),
+    /// A binding ended; to be removed.
+    Unregistered {
+        /// User.
+        user: String,
+        /// Contact.
+        contact: String,
+    },
+    /// An operator's or script's request about campaigns.
+    Campaign {
+        /// Named in the reply.
+        request: RequestId,
+        /// What is asked.
+        command: CampaignCommand,
+    },
+    /// An agent's request.
+    Agent {
+        /// Named in the reply.
+        request: RequestId,
+        /// What is asked.
+        command: AgentCommand,
+    },
+    /// Nothing happened but time.
+    Timeout,
+}
+
+/// A closed recording.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recording {
+    /// File name relative to the report's directory.
+    pub file: String,
+    /// Length in milliseconds.
+    pub duration_ms: u64,
+    /// SHA-256, lower-case hex.
+    pub sha256: String,
+}
+
+/// Why a call ended without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// A final SIP status of 300..699.
+    Status(u16),
+    /// We cancelled it.
+    Cancelled,
+    /// No response at all.
+    Timeout,
+    /// The carrier can't be reached.
+    Transport,
+    /// It could not be sent in time.
+    Expired,
+    /// Its media could not be used.
+    Media,
+    /// We had no port for it.
+    Ports,
+}
+
+/// Who ended an answered call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndedBy {
+    /// The callee's side.
+    Callee,
+    /// We, by an output.
+    Us,
+    /// The agent's phone.
+    Agent,
+    /// The dialog was lost.
+    Network,
+}

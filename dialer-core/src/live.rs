@@ -1,0 +1,100 @@
+//! What a wallboard shows: one value, the newest state, never a backlog.
+
+use serde::{Deserialize, Serialize};
+
+use crate::agent::AgentState;
+use crate::attempt::outcome::Outcome;
+use crate::campaign::CampaignState;
+use crate::id::{AttemptId, CampaignId};
+use crate::time::Utc;
+
+/// Most recent endings kept in a view.
+pub const RECENT_MAX: usize = 20;
+
+/// The live state of the whole dialer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LiveView {
+    /// Campaign time.
+    pub at: Utc,
+    /// Campaign seconds per real second.
+    pub speed: u32,
+    /// Campaigns, by id.
+    pub campaigns: Vec<CampaignView>,
+    /// Agents, by user.
+    pub agents: Vec<AgentView>,
+    /// Latest endings, newest first; at most [`RECENT_MAX`].
+    pub recent: Vec<EndingView>,
+}
+
+/// One campaign.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CampaignView {
+    /// Its id.
+    pub id: CampaignId,
+    /// Its name.
+    pub name: String,
+    /// Its state.
+    pub state: CampaignState,
+    /// Why no more calls are being placed right now, or what bounds them: one short sentence.
+    pub pacing_reason: String,
+    /// Tasks still open.
+    pub tasks_open: u64,
+    /// Tasks in all.
+    pub tasks_total: u64,
+    /// INVITEs sent since the campaign first started.
+    pub placed: u64,
+    /// Live answers.
+    pub answered: u64,
+    /// Bridged.
+    pub bridged: u64,
+    /// Abandoned.
+    pub abandoned: u64,
+    /// `abandoned / answered`, 0..=1.
+    pub abandon_rate: f64,
+    /// The limit it is held against.
+    pub abandon_limit: f64,
+    /// Placed, no answer yet.
+    pub ringing: u64,
+    /// Answered and waiting for an agent or hearing a message.
+    pub waiting: u64,
+    /// Bridged now.
+    pub talking: u64,
+    /// Placed per campaign hour, over the last five campaign minutes.
+    pub calls_per_hour: f64,
+    /// Campaign milliseconds until every task is likely closed; `None` while unknown.
+    pub eta_ms: Option<u64>,
+    /// 99th percentile of real answer-to-agent time in milliseconds; `None` before the first.
+    pub answer_to_agent_p99_ms: Option<u64>,
+}
+
+/// One agent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AgentView {
+    /// User.
+    pub user: String,
+    /// State.
+    pub state: AgentState,
+    /// Break reason, where there is one.
+    pub reason: String,
+    /// Since when.
+    pub since: Utc,
+    /// Bridged calls so far.
+    pub calls: u64,
+    /// The attempt in hand.
+    pub attempt: Option<AttemptId>,
+}
+
+/// One ended attempt. Carries no number.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EndingView {
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// When.
+    pub at: Utc,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The agent's user, if bridged.
+    pub agent: Option<String>,
+    /// Talk in campaign milliseconds.
+    pub talk_ms: u64,
+}

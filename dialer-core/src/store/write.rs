@@ -1,0 +1,257 @@
+//! What the dialer asks to be made durable.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::attempt::outcome::{Attribution, Outcome};
+use crate::campaign::CampaignState;
+use crate::campaign::spec::CampaignSpec;
+use crate::id::{AttemptId, CampaignId, ContactId, TaskId};
+use crate::task::TaskState;
+use crate::time::Utc;
+
+/// One durable change. A batch of them is all or nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Write {
+    /// Create or replace a campaign.
+    Campaign {
+        /// Its id.
+        campaign: CampaignId,
+        /// Its spec.
+        spec: Box<CampaignSpec>,
+        /// Its state.
+        state: CampaignState,
+        /// When it first started, if it has.
+        started_at: Option<Utc>,
+        /// How long it has been placing calls, so that a resumed run keeps its time limit.
+        elapsed: Duration,
+    },
+    /// Claim a task and record the intent to call. Refused when the number is suppressed, or the contact or the
+    /// number has an open attempt, or the task is closed or has had its attempts.
+    Intent(Intent),
+    /// The INVITE left.
+    Placed {
+        /// The attempt.
+        attempt: AttemptId,
+        /// When.
+        at: Utc,
+    },
+    /// The phone rings.
+    Ringing {
+        /// The attempt.
+        attempt: AttemptId,
+        /// When.
+        at: Utc,
+    },
+    /// The callee picked up.
+    Answered {
+        /// The attempt.
+        attempt: AttemptId,
+        /// When.
+        at: Utc,
+        /// What a BYE needs.
+        dialog: CallDialog,
+    },
+    /// Callee and agent hear each other.
+    Bridged {
+        /// The attempt.
+        attempt: AttemptId,
+        /// When.
+        at: Utc,
+        /// The agent's user.
+        agent: String,
+    },
+    /// First agent audio after the answer, in real milliseconds.
+    AgentHeard {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Real time.
+        answer_to_agent: Duration,
+    },
+    /// A recording was closed.
+    Recorded {
+        /// The attempt.
+        attempt: AttemptId,
+        /// File relative to the report's directory.
+        file: String,
+        /// Length in milliseconds.
+        duration_ms: u64,
+        /// SHA-256, lower-case hex.
+        sha256: String,
+    },
+    /// The terminal outcome. Written once: refused when the attempt has one.
+    Ended(Ended),
+    /// The agent's word on a task.
+    Disposition {
+        /// The attempt.
+        attempt: AttemptId,
+        /// The task.
+        task: TaskId,
+        /// The agent's user.
+        agent: String,
+        /// When.
+        at: Utc,
+        /// What was recorded.
+        disposition: String,
+        /// Free text.
+        note: String,
+    },
+    /// What the rules made of a task. Attempts and last outcome are kept by `Intent` and `Ended`.
+    Task {
+        /// The task.
+        task: TaskId,
+        /// Open or closed with reason.
+        state: TaskState,
+        /// When to try again, if open.
+        next_at: Option<Utc>,
+        /// Last disposition, if there was one.
+        disposition: Option<String>,
+    },
+    /// Time an agent spent in each state since the last such write; added up.
+    AgentTime {
+        /// The agent's user.
+        agent: String,
+        /// Ready or reserved.
+        ready: Duration,
+        /// Talking.
+        talking: Duration,
+        /// In wrap-up.
+        wrap_up: Duration,
+        /// On break or unreachable while signed on.
+        away: Duration,
+    },
+    /// The persistent leg of an agent is being called or is up; `None` when it is gone.
+    AgentLeg {
+        /// The agent's user.
+        agent: String,
+        /// Identifiers of its INVITE and, once up, its dialog.
+        leg: Option<OrphanRow>,
+    },
+    /// A phone registered.
+    Binding(BindingRow),
+    /// A binding ended.
+    Unbind {
+        /// User.
+        user: String,
+        /// Contact.
+        contact: String,
+    },
+}
+
+/// The intent to call, durable before the INVITE leaves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Intent {
+    /// New attempt.
+    pub attempt: AttemptId,
+    /// Whose rules.
+    pub campaign: CampaignId,
+    /// The task it serves.
+    pub task: TaskId,
+    /// The person.
+    pub contact: ContactId,
+    /// E.164 with `+`.
+    pub number: String,
+    /// When the intent was formed.
+    pub at: Utc,
+    /// What will be on the wire.
+    pub route: CallRoute,
+}
+
+/// The terminal outcome of an attempt.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ended {
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// When it ended.
+    pub at: Utc,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Final SIP status, if there was one.
+    pub sip_status: Option<u16>,
+    /// Whose doing it was.
+    pub attribution: Attribution,
+    /// Short stable word, e.g. `callee_left`, `ring_timeout`, `bye`.
+    pub reason: String,
+    /// Talk time, zero when not bridged.
+    pub talk: Duration,
+}
+
+/// Identifiers of an INVITE; the business machine keeps them and does not look inside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct CallRoute {
+    pub trunk: String,
+    pub caller_id: String,
+    pub call_id: String,
+    pub branch: String,
+    pub from_tag: String,
+    pub cseq: u32,
+    pub request_uri: String,
+    pub from_uri: String,
+    pub to_uri: String,
+    pub next_hop: String,
+    pub local: String,
+}
+
+/// Identifiers of an answered call; kept, not looked into.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct CallDialog {
+    pub call_id: String,
+    pub local_tag: String,
+    pub remote_tag: String,
+    pub local_uri: String,
+    pub remote_uri: String,
+    pub remote_target: String,
+    pub route_set: Vec<String>,
+    pub local_cseq: u32,
+    pub next_hop: String,
+    pub local: String,
+}
+
+/// A call that may still be up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrphanRow {
+    /// Identifiers of its INVITE.
+    pub route: CallRoute,
+    /// Present when it was answered.
+    pub dialog: Option<CallDialog>,
+}
+
+/// One stored registration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BindingRow {
+    /// User part of the address of record.
+    pub user: String,
+    /// Contact URI.
+    pub contact: String,
+    /// Source address of the REGISTER.
+    pub address: String,
+    /// When it ends.
+    pub expires_at: Utc,
+    /// Call-ID of the REGISTER.
+    pub call_id: String,
+    /// CSeq of the REGISTER.
+    pub cseq: u32,
+}
+
+/// Why a batch was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The number is on a suppression list.
+    #[error("number is suppressed")]
+    Suppressed,
+    /// The contact or the number has an open attempt.
+    #[error("contact or number already has an open attempt")]
+    Open,
+    /// The task is closed, unknown or has had its attempts.
+    #[error("task can't be claimed")]
+    Task,
+    /// The attempt already has its outcome.
+    #[error("attempt already ended")]
+    Ended,
+    /// The database could not write.
+    #[error("store unavailable: {0}")]
+    Unavailable(String),
+}
