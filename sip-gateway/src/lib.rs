@@ -15,3 +15,5 @@ pub mod gateway;
 pub mod id;
 pub mod media;
 pub mod options;
+pub mod registrar;
+pub mod trunk;

@@ -5,6 +5,8 @@
 //! After each call on a door, drain `poll_output` and then ask `poll_timeout` again.
 
 pub mod counters;
+pub mod names;
+pub mod ports;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;

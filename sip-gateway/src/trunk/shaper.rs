@@ -1,0 +1,138 @@
+//! Spreads the INVITEs of a trunk evenly so that no sliding second holds more than the cap.
+
+use std::time::Duration;
+
+/// The window over which the cap is held. A little more than the second that carriers measure, so that jitter of
+/// the network and of their clock can't squeeze one INVITE too many into it.
+pub const WINDOW: Duration = Duration::from_millis(1_020);
+
+/// A reservation is granted only if its INVITE can leave within this time.
+pub const HORIZON: Duration = Duration::from_millis(500);
+
+/// Even spacing of INVITEs: no burst after idle time, no catching up after a late one.
+///
+/// A cap of one or more is rounded down to a whole number, because no window may hold more than the cap: 2.5
+/// calls per second are two in every second. A cap below one stretches the spacing: 0.5 is one in two seconds.
+#[derive(Clone, Debug)]
+pub struct Shaper {
+    spacing: Option<Duration>,
+    next: Duration,
+}
+
+impl Shaper {
+    /// A shaper for `calls_per_second`; zero, negative or not-a-number never lets anything pass.
+    pub fn new(calls_per_second: f64) -> Self {
+        let per_second = if calls_per_second >= 1.0 { calls_per_second.floor() } else { calls_per_second };
+        let spacing = (per_second.is_finite() && per_second > 0.0)
+            .then(|| Duration::try_from_secs_f64(WINDOW.as_secs_f64() / per_second).ok())
+            .flatten();
+        Self { spacing, next: Duration::ZERO }
+    }
+
+    /// The earliest time at which the next INVITE may leave; `None` when the cap is zero.
+    pub fn next_slot(&self, now: Duration) -> Option<Duration> {
+        self.spacing.map(|_| self.next.max(now))
+    }
+
+    /// Notes that an INVITE left at `now`.
+    pub fn sent(&mut self, now: Duration) {
+        if let Some(spacing) = self.spacing {
+            self.next = now.saturating_add(spacing);
+        }
+    }
+
+    /// How many more INVITEs could leave within [`HORIZON`] behind the `waiting` ones.
+    pub fn free(&self, waiting: u32, now: Duration) -> u32 {
+        let (Some(spacing), Some(first)) = (self.spacing, self.next_slot(now)) else { return 0 };
+        let end = now.saturating_add(HORIZON);
+        let Some(span) = end.checked_sub(first) else { return 0 };
+        let slots = span.as_nanos() / spacing.as_nanos().max(1) + 1;
+        u32::try_from(slots).unwrap_or(u32::MAX).saturating_sub(waiting)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn a_zero_cap_lets_nothing_pass() {
+        for cap in [0.0, -1.0, f64::NAN, f64::NEG_INFINITY] {
+            let shaper = Shaper::new(cap);
+            assert_eq!(shaper.next_slot(ms(5)), None);
+            assert_eq!(shaper.free(0, ms(5)), 0);
+        }
+    }
+
+    #[test]
+    fn idle_time_is_not_saved_up() {
+        let mut shaper = Shaper::new(10.0);
+        shaper.sent(ms(0));
+        assert_eq!(shaper.next_slot(ms(60_000)), Some(ms(60_000)));
+        shaper.sent(ms(60_000));
+        assert_eq!(shaper.next_slot(ms(60_000)), Some(ms(60_102)));
+    }
+
+    #[test]
+    fn free_counts_slots_within_the_horizon() {
+        let mut shaper = Shaper::new(10.0);
+        // Slots at 0, 102, 204, 306 and 408 ms.
+        assert_eq!(shaper.free(0, ms(0)), 5);
+        assert_eq!(shaper.free(3, ms(0)), 2);
+        assert_eq!(shaper.free(9, ms(0)), 0);
+        shaper.sent(ms(0));
+        assert_eq!(shaper.free(0, ms(0)), 4);
+        // One in two seconds: free only shortly before its slot.
+        let mut slow = Shaper::new(0.5);
+        assert_eq!(slow.free(0, ms(0)), 1);
+        slow.sent(ms(0));
+        assert_eq!(slow.free(0, ms(1_000)), 0);
+        assert_eq!(slow.free(0, ms(1_600)), 1);
+    }
+
+    proptest! {
+        /// Whatever the demand and however late the loop wakes, no closed sliding second exceeds the cap.
+        #[test]
+        fn no_sliding_second_exceeds_the_cap(
+            cap in 0.2f64..60.0,
+            steps in proptest::collection::vec(0u64..40_000, 1..400),
+        ) {
+            let mut shaper = Shaper::new(cap);
+            let mut now = Duration::ZERO;
+            let mut sent: Vec<Duration> = Vec::new();
+            for step_us in steps {
+                now += Duration::from_micros(step_us);
+                if shaper.next_slot(now).is_some_and(|slot| slot <= now) {
+                    shaper.sent(now);
+                    sent.push(now);
+                }
+            }
+            for (index, start) in sent.iter().enumerate() {
+                let end = *start + Duration::from_secs(1);
+                let inside = sent[index..].iter().filter(|at| **at <= end).count();
+                prop_assert!(inside as f64 <= cap.max(1.0), "{inside} in a second, cap {cap}");
+            }
+        }
+
+        /// What `free` promises is kept: that many INVITEs do leave within the horizon.
+        #[test]
+        fn free_is_a_promise(cap in 0.2f64..80.0, warm in 0u64..3_000) {
+            let mut shaper = Shaper::new(cap);
+            shaper.sent(Duration::ZERO);
+            let start = ms(warm);
+            let promised = shaper.free(0, start);
+            let mut now = start;
+            for _ in 0..promised {
+                now = shaper.next_slot(now).unwrap();
+                shaper.sent(now);
+            }
+            prop_assert!(now <= start + HORIZON + Duration::from_micros(1));
+        }
+    }
+}
