@@ -14,6 +14,7 @@ pub mod event;
 pub mod gateway;
 pub mod id;
 pub mod media;
+pub mod message;
 pub mod options;
 pub mod registrar;
 pub mod trunk;
