@@ -1,1 +1,3 @@
-//! Whole-system scenarios in one binary.
+//! Whole-system scenarios in one binary: the tidy rules, the seeded world, the torture corpus and the real parts.
+
+mod tidy;

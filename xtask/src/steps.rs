@@ -1,0 +1,64 @@
+//! What each command does, step by step.
+
+use std::process::Command;
+
+use crate::tools::{self, run};
+
+/// Versions of the cargo tools, installed when missing.
+const NEXTEST: (&str, &str) = ("cargo-nextest", "0.9.143");
+const DENY: (&str, &str) = ("cargo-deny", "0.20.2");
+
+/// Builds and runs the demo.
+pub fn demo(args: &[String]) -> Result<(), String> {
+    tools::need(&[tools::CC])?;
+    run(cargo().args(["build", "--package", "carillon"]))?;
+    run(cargo().args(["run", "--quiet", "--package", "carillon", "--", "demo"]).args(args))
+}
+
+/// Everything CI runs, cheapest first. Extra arguments go to the test runner.
+pub fn test(args: &[String]) -> Result<(), String> {
+    tools::need(&[tools::CC, tools::SIPP, tools::BARESIP])?;
+    let nextest = tools::cargo_tool(NEXTEST.0, NEXTEST.1)?;
+    let deny = tools::cargo_tool(DENY.0, DENY.1)?;
+
+    run(cargo().args(["fmt", "--all", "--check"]))?;
+    run(Command::new(deny)
+        .args(["check", "--hide-inclusion-graph", "bans", "licenses", "sources"])
+        .current_dir(tools::repository()))?;
+    run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    // The pure halves stand without their I/O rooms.
+    for package in ["carillon-core", "carillon-sip"] {
+        run(cargo().args(["check", "--no-default-features", "--package", package]))?;
+    }
+    run(cargo().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
+    run(cargo().args(["build", "--package", "carillon"]))?;
+    run(Command::new(nextest)
+        .args(["nextest", "run", "--workspace", "--no-fail-fast"])
+        .args(args)
+        .current_dir(tools::repository()))?;
+    run(cargo().args(["test", "--workspace", "--doc"]))
+}
+
+/// Measures: all of it, or the benches whose name contains the argument.
+pub fn bench(args: &[String]) -> Result<(), String> {
+    tools::need(&[tools::CC, tools::SIPP])?;
+    run(cargo().args(["build", "--release", "--package", "carillon"]))?;
+    let wanted = args.first().map(String::as_str).unwrap_or_default();
+    for bench in ["sip_codec", "relay", "store", "call_load"] {
+        if bench.contains(wanted) {
+            run(cargo().args(["bench", "--package", "carillon-benches", "--bench", bench]))?;
+        }
+    }
+    Ok(())
+}
+
+/// Formats the sources.
+pub fn fmt() -> Result<(), String> {
+    run(cargo().args(["fmt", "--all"]))
+}
+
+fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(tools::repository());
+    command
+}

@@ -1,0 +1,105 @@
+//! What the commands need beside Rust: Debian packages and cargo tools, installed when missing.
+
+use std::env;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A program and the Debian package that brings it.
+#[derive(Clone, Copy)]
+pub struct Part {
+    program: &'static str,
+    package: &'static str,
+}
+
+/// SIPp: the carrier of the interoperability tests.
+pub const SIPP: Part = Part { program: "sipp", package: "sip-tester" };
+/// baresip: the softphone of the interoperability tests.
+pub const BARESIP: Part = Part { program: "baresip", package: "baresip" };
+/// A C compiler, for the bundled SQLite.
+pub const CC: Part = Part { program: "cc", package: "gcc libc6-dev" };
+
+/// Makes sure that every part is there; asks before apt unless CI=true.
+pub fn need(parts: &[Part]) -> Result<(), String> {
+    let missing: Vec<Part> = parts.iter().copied().filter(|part| !on_path(part.program)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages: Vec<&str> = missing.iter().flat_map(|part| part.package.split(' ')).collect();
+    let install = format!("apt-get install -y --no-install-recommends {}", packages.join(" "));
+    if !is_root() {
+        return Err(format!("these programs are missing; run\n\n    sudo {install}\n\nand try again"));
+    }
+    if !agreed(&format!("Missing: {}. Run `{install}`?", packages.join(", ")))? {
+        return Err(format!("not installed; run `{install}` and try again"));
+    }
+    run(Command::new("apt-get").arg("update").arg("-qq"))?;
+    run(Command::new("sh").arg("-c").arg(&install).env("DEBIAN_FRONTEND", "noninteractive"))?;
+    match missing.iter().find(|part| !on_path(part.program)) {
+        Some(part) => Err(format!("`{}` is still missing after installing {}", part.program, part.package)),
+        None => Ok(()),
+    }
+}
+
+/// Path of a cargo tool, installed into `target/tools` when it is not on the path.
+pub fn cargo_tool(program: &str, version: &str) -> Result<PathBuf, String> {
+    if on_path(program) {
+        return Ok(program.into());
+    }
+    let root = repository().join("target/tools");
+    let path = root.join("bin").join(program);
+    if !path.exists() {
+        run(Command::new("cargo")
+            .args(["install", "--locked", "--version", version, program, "--root"])
+            .arg(&root)
+            .env("CARGO_TARGET_DIR", root.join("build")))?;
+    }
+    Ok(path)
+}
+
+/// Runs a command, shown first, and fails when it fails.
+pub fn run(command: &mut Command) -> Result<(), String> {
+    let shown = shown(command);
+    eprintln!("\n\u{25b8} {shown}");
+    let status = command.status().map_err(|error| format!("`{shown}` could not be started: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("`{shown}` failed ({status})")) }
+}
+
+/// The repository's root.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+}
+
+fn shown(command: &Command) -> String {
+    let mut words = vec![command.get_program().to_string_lossy().into_owned()];
+    words.extend(command.get_args().map(|arg| arg.to_string_lossy().into_owned()));
+    words.join(" ")
+}
+
+fn on_path(program: &str) -> bool {
+    let Some(path) = env::var_os("PATH") else { return false };
+    env::split_paths(&path).any(|directory| directory.join(program).is_file())
+}
+
+fn is_root() -> bool {
+    Command::new("id")
+        .arg("-u")
+        .stderr(Stdio::null())
+        .output()
+        .is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+fn agreed(question: &str) -> Result<bool, String> {
+    if env::var("CI").is_ok_and(|ci| ci == "true") {
+        return Ok(true);
+    }
+    if !io::stdin().is_terminal() {
+        eprintln!("{question} (not a terminal; set CI=true to agree)");
+        return Ok(false);
+    }
+    eprint!("{question} [y/N] ");
+    io::stderr().flush().map_err(|error| error.to_string())?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer).map_err(|error| error.to_string())?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
