@@ -17,4 +17,5 @@ pub mod media;
 pub mod message;
 pub mod options;
 pub mod registrar;
+pub mod transaction;
 pub mod trunk;
