@@ -147,7 +147,9 @@ impl ClientInvite {
                 Event::Trying | Event::Response(StatusClass::Provisional) | Event::Cancel,
             ) => (self.state, &[]),
 
-            (State::Accepted { .. }, Event::Response(StatusClass::Success)) => (self.state, &[Action::PassUp]),
+            (State::Accepted { .. }, Event::Response(StatusClass::Success)) => {
+                (self.state, &[Action::PassUp])
+            }
             (State::Accepted { .. }, Event::Timer(Timer::M)) => (State::Terminated, &[]),
             (
                 State::Accepted { .. },

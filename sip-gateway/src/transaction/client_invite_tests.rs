@@ -60,10 +60,7 @@ fn no_timer_a_over_a_reliable_transport() {
 fn retransmits_doubling_and_gives_up_after_64_t1() {
     let mut machine = udp();
     for at_ms in [500, 1_500, 3_500, 7_500, 15_500, 31_500] {
-        assert_eq!(
-            fire(&mut machine),
-            (Timer::A, Duration::from_millis(at_ms), [Action::Repeat].as_slice())
-        );
+        assert_eq!(fire(&mut machine), (Timer::A, Duration::from_millis(at_ms), [Action::Repeat].as_slice()));
         assert!(matches!(machine.state(), State::Calling { .. }));
     }
     assert_eq!(fire(&mut machine), (Timer::B, secs(32), [Action::InformTimeout].as_slice()));
@@ -255,14 +252,7 @@ fn every_state_and_event() {
         (Event::Cancel, ["-", "Cancelling", "-", "-", "-", "-"]),
         (
             Event::TransportError,
-            [
-                "Terminated InformTransportError",
-                "-",
-                "-",
-                "Terminated InformTransportError",
-                "-",
-                "-",
-            ],
+            ["Terminated InformTransportError", "-", "-", "Terminated InformTransportError", "-", "-"],
         ),
         (Event::Timer(Timer::A), ["Calling Repeat", "-", "-", "-", "-", "-"]),
         (Event::Timer(Timer::B), ["Terminated InformTimeout", "-", "-", "-", "-", "-"]),

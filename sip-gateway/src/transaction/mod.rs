@@ -2,16 +2,28 @@
 //!
 //! This room does not know calls, trunks or dialogs. It retransmits, absorbs retransmissions, acknowledges
 //! failures of an INVITE and tells its user each thing once. Rooms: [`timer`] (names and lengths), the four
-//! machines (`client_invite`, `client_non_invite`, `server_invite`, `server_non_invite`).
+//! machines (`client_invite`, `client_non_invite`, `server_invite`, `server_non_invite`), `key` (what a message is
+//! matched by), `table` (all transactions, bounded), `hop` (ACK and CANCEL of an INVITE), `tag` (To tags),
+//! [`layer`] (the doors).
 
 mod client_invite;
 mod client_non_invite;
+pub(crate) mod hop;
+mod key;
+pub mod layer;
+mod machine;
 mod server_invite;
 mod server_non_invite;
+mod table;
+mod tag;
 #[cfg(test)]
 mod testing;
 pub mod timer;
 
+pub use key::TransactionKey;
+pub use layer::{CLIENTS_MAX, Layer, LayerOptions, Output, SERVERS_MAX, SendError, Tally};
+pub use machine::CancelError;
+pub use tag::TagMaker;
 pub use timer::{Lengths, Reliability, Timer};
 
 /// What a status code means to a transaction.

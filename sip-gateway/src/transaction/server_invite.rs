@@ -91,10 +91,9 @@ impl ServerInvite {
             (State::Received { c, .. }, Event::Timer(Timer::Trying)) => {
                 (State::Proceeding { c }, &[Action::SendTrying])
             }
-            (
-                State::Received { .. } | State::Proceeding { .. },
-                Event::Respond(StatusClass::Provisional),
-            ) => (State::Proceeding { c: lengths.deadline(Timer::C, now) }, &[Action::Send]),
+            (State::Received { .. } | State::Proceeding { .. }, Event::Respond(StatusClass::Provisional)) => {
+                (State::Proceeding { c: lengths.deadline(Timer::C, now) }, &[Action::Send])
+            }
             (State::Received { .. } | State::Proceeding { .. }, Event::Respond(StatusClass::Success)) => {
                 (State::Accepted { l: lengths.deadline(Timer::L, now) }, &[Action::Send])
             }
@@ -114,7 +113,9 @@ impl ServerInvite {
             (State::Completed { g: Some(g), h }, Event::Timer(Timer::G)) => {
                 (State::Completed { g: Some(lengths.doubled_to_t2(g, now)), h }, &[Action::Repeat])
             }
-            (State::Completed { .. }, Event::Timer(Timer::H)) => (State::Terminated, &[Action::InformTimeout]),
+            (State::Completed { .. }, Event::Timer(Timer::H)) => {
+                (State::Terminated, &[Action::InformTimeout])
+            }
             (State::Completed { .. }, Event::Ack) => {
                 (State::Confirmed { i: lengths.deadline(Timer::I, now) }, &[])
             }

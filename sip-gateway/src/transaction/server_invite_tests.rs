@@ -186,14 +186,7 @@ fn every_state_and_event() {
         (FAILURE, ["Completed Send", "Completed Send", "-", "-", "-", "-"]),
         (
             Event::TransportError,
-            [
-                "-",
-                "Proceeding InformTransportError",
-                inform,
-                "-",
-                "Accepted InformTransportError",
-                "-",
-            ],
+            ["-", "Proceeding InformTransportError", inform, "-", "Accepted InformTransportError", "-"],
         ),
         (Event::Timer(Timer::Trying), ["Proceeding SendTrying", "-", "-", "-", "-", "-"]),
         (

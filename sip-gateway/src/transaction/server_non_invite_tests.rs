@@ -121,10 +121,7 @@ fn every_state_and_event() {
             Event::TransportError,
             ["-", "Proceeding InformTransportError", "Completed InformTransportError", "-"],
         ),
-        (
-            Event::Timer(Timer::Unanswered),
-            ["Terminated InformTimeout", "Terminated InformTimeout", "-", "-"],
-        ),
+        (Event::Timer(Timer::Unanswered), ["Terminated InformTimeout", "Terminated InformTimeout", "-", "-"]),
         (Event::Timer(Timer::J), ["-", "-", "Terminated", "-"]),
         (Event::Timer(Timer::A), ["-"; 4]),
     ];

@@ -1,0 +1,204 @@
+//! All transactions of a node: bounded, found by key, by message and by deadline.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::key::{MatchKey, MergeKey, TransactionKey};
+use super::machine::Machine;
+use crate::message::{Method, Request};
+
+/// Who hears of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Audience {
+    /// The layer's user.
+    User,
+    /// Nobody: the layer answers or sends by itself (CANCEL, merged requests).
+    Layer,
+}
+
+/// One transaction.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) machine: Machine,
+    /// The request that made it: sent by a client, received by a server (with its source in the topmost Via).
+    pub(super) request: Request,
+    /// What a repetition sends: a client's request or ACK, a server's last response. Empty while there is none.
+    pub(super) last: Bytes,
+    /// Where its messages go.
+    pub(super) to: SocketAddr,
+    /// Our address that it goes over.
+    pub(super) local: SocketAddr,
+    pub(super) audience: Audience,
+    matched_by: MatchKey,
+    merged_by: Option<MergeKey>,
+    scheduled: Option<Duration>,
+}
+
+impl Entry {
+    pub(super) fn new(
+        machine: Machine,
+        request: Request,
+        matched_by: MatchKey,
+        to: SocketAddr,
+        local: SocketAddr,
+    ) -> Self {
+        // §8.2.2.2 is a server's duty.
+        let merged_by = if machine.is_client() { None } else { MergeKey::of(&request) };
+        Self {
+            machine,
+            request,
+            last: Bytes::new(),
+            to,
+            local,
+            audience: Audience::User,
+            matched_by,
+            merged_by,
+            scheduled: None,
+        }
+    }
+}
+
+/// All transactions. Clients and servers have room of their own, so that a flood of requests can't keep us from
+/// ending our calls.
+#[derive(Debug)]
+pub(super) struct Table {
+    entries: BTreeMap<TransactionKey, Entry>,
+    matched: BTreeMap<MatchKey, TransactionKey>,
+    merged: BTreeMap<MergeKey, TransactionKey>,
+    schedule: BTreeSet<(Duration, TransactionKey)>,
+    clients: usize,
+    clients_max: usize,
+    servers_max: usize,
+    next: u64,
+}
+
+/// There is no room for another transaction of this kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Full;
+
+impl Table {
+    pub(super) fn new(clients_max: usize, servers_max: usize) -> Self {
+        Self {
+            entries: BTreeMap::new(),
+            matched: BTreeMap::new(),
+            merged: BTreeMap::new(),
+            schedule: BTreeSet::new(),
+            clients: 0,
+            clients_max,
+            servers_max,
+            next: 0,
+        }
+    }
+
+    pub(super) fn clients(&self) -> usize {
+        self.clients
+    }
+
+    pub(super) fn servers(&self) -> usize {
+        self.entries.len() - self.clients
+    }
+
+    pub(super) fn has_room(&self, client: bool) -> bool {
+        if client { self.clients() < self.clients_max } else { self.servers() < self.servers_max }
+    }
+
+    /// Takes a transaction up. The caller has made sure that no other is matched by the same key.
+    pub(super) fn insert(&mut self, entry: Entry) -> Result<TransactionKey, Full> {
+        let client = entry.machine.is_client();
+        if !self.has_room(client) {
+            return Err(Full);
+        }
+        debug_assert!(!self.matched.contains_key(&entry.matched_by), "one transaction a match key");
+        let key = TransactionKey(self.next);
+        self.next += 1;
+        self.clients += usize::from(client);
+        self.matched.insert(entry.matched_by.clone(), key);
+        if let Some(merged_by) = &entry.merged_by {
+            self.merged.entry(merged_by.clone()).or_insert(key);
+        }
+        self.entries.insert(key, entry);
+        self.reschedule(key);
+        Ok(key)
+    }
+
+    pub(super) fn get_mut(&mut self, key: TransactionKey) -> Option<&mut Entry> {
+        self.entries.get_mut(&key)
+    }
+
+    pub(super) fn get(&self, key: TransactionKey) -> Option<&Entry> {
+        self.entries.get(&key)
+    }
+
+    pub(super) fn find(&self, matched_by: &MatchKey) -> Option<TransactionKey> {
+        self.matched.get(matched_by).copied()
+    }
+
+    /// The transaction that a CANCEL means: the same in all but the method (§9.2).
+    pub(super) fn find_cancelled(&self, cancel: &MatchKey) -> Option<TransactionKey> {
+        // INVITE is the least of all methods, so the range starts with it.
+        self.matched
+            .range(cancel.with_method(Method::Invite)..)
+            .take_while(|(key, _)| key.with_method(Method::Cancel) == *cancel)
+            .find(|(key, _)| *key.method() != Method::Cancel)
+            .map(|(_, key)| *key)
+    }
+
+    /// The ongoing transaction of another copy of this request (§8.2.2.2).
+    pub(super) fn find_twin(&self, request: &Request) -> Option<TransactionKey> {
+        self.merged.get(&MergeKey::of(request)?).copied()
+    }
+
+    /// Transactions whose messages go to `to`, in order.
+    pub(super) fn towards(&self, to: SocketAddr) -> Vec<TransactionKey> {
+        self.entries.iter().filter(|(_, entry)| entry.to == to).map(|(key, _)| *key).collect()
+    }
+
+    /// When the next timer fires.
+    pub(super) fn next_deadline(&self) -> Option<Duration> {
+        self.schedule.first().map(|(at, _)| *at)
+    }
+
+    /// A transaction with a timer that is due.
+    pub(super) fn due(&self, now: Duration) -> Option<TransactionKey> {
+        self.schedule.first().filter(|(at, _)| *at <= now).map(|(_, key)| *key)
+    }
+
+    /// Brings schedule and machine together after an event; forgets the transaction when it is over.
+    /// Says whether it is over, and who hears of it.
+    pub(super) fn settle(&mut self, key: TransactionKey) -> Option<Audience> {
+        if !self.entries.get(&key).is_some_and(|entry| entry.machine.is_terminated()) {
+            self.reschedule(key);
+            return None;
+        }
+        let entry = self.entries.remove(&key)?;
+        self.clients -= usize::from(entry.machine.is_client());
+        self.matched.remove(&entry.matched_by);
+        if let Some(merged_by) = &entry.merged_by
+            && self.merged.get(merged_by) == Some(&key)
+        {
+            self.merged.remove(merged_by);
+        }
+        if let Some(at) = entry.scheduled {
+            self.schedule.remove(&(at, key));
+        }
+        Some(entry.audience)
+    }
+
+    fn reschedule(&mut self, key: TransactionKey) {
+        let Some(entry) = self.entries.get_mut(&key) else { return };
+        let deadline = entry.machine.deadline().map(|(at, _)| at);
+        if deadline == entry.scheduled {
+            return;
+        }
+        if let Some(at) = entry.scheduled {
+            self.schedule.remove(&(at, key));
+        }
+        if let Some(at) = deadline {
+            self.schedule.insert((at, key));
+        }
+        entry.scheduled = deadline;
+    }
+}
