@@ -31,6 +31,8 @@ pub enum Input {
         next_due: Option<Utc>,
         /// Open tasks in all.
         open: u64,
+        /// Tasks in all, closed ones included.
+        total: u64,
     },
     /// Room on the trunks; told before every decision.
     Room {

@@ -39,6 +39,8 @@ pub struct Recovered {
     pub campaigns: Vec<RecoveredCampaign>,
     /// Attempts without an outcome.
     pub open_attempts: Vec<OpenAttempt>,
+    /// Attempts that ended after a bridge and still wait for the agent's word.
+    pub undisposed: Vec<Undisposed>,
     /// Persistent agent legs that may still be up, by user.
     pub agent_legs: BTreeMap<String, OrphanRow>,
     /// Registrations.
@@ -60,9 +62,11 @@ pub struct RecoveredCampaign {
     pub started_at: Option<Utc>,
     /// How long it had been placing calls.
     pub elapsed: Duration,
-    /// Counters for the budget: live answers and abandoned in the current period, by launch.
+    /// For the budget: live answers in the current period, by launch. Counts every attempt that was answered, those
+    /// of `open_attempts` included.
     pub answered: u64,
-    /// Abandoned.
+    /// For the budget: attempts abandoned, and those interrupted after the answer and before the bridge. Those of
+    /// `open_attempts` are not in it yet.
     pub abandoned: u64,
     /// Attempts placed.
     pub placed: u64,
@@ -83,6 +87,8 @@ pub struct OpenAttempt {
     pub contact: ContactId,
     /// E.164 with `+`.
     pub number: String,
+    /// Zone of the contact, its own or the list's.
+    pub timezone: Option<String>,
     /// Attempts of the task, this one included.
     pub attempts: u32,
     /// First attempt of the task.
@@ -95,4 +101,27 @@ pub struct OpenAttempt {
     pub bridged_at: Option<Utc>,
     /// What a CANCEL or BYE needs.
     pub orphan: OrphanRow,
+}
+
+/// An attempt that ended after a bridge, whose task has neither disposition nor closure yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undisposed {
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// Its campaign.
+    pub campaign: CampaignId,
+    /// Its task.
+    pub task: TaskId,
+    /// Its contact.
+    pub contact: ContactId,
+    /// E.164 with `+`.
+    pub number: String,
+    /// Zone of the contact, its own or the list's.
+    pub timezone: Option<String>,
+    /// Attempts of the task, this one included.
+    pub attempts: u32,
+    /// First attempt of the task.
+    pub first_attempt_at: Option<Utc>,
+    /// Who had the call.
+    pub agent: String,
 }

@@ -27,7 +27,7 @@ pub enum Write {
         /// How long it has been placing calls, so that a resumed run keeps its time limit.
         elapsed: Duration,
     },
-    /// Claim a task and record the intent to call. Refused when the number is suppressed, or the contact or the
+    /// Claim a task and record the intent to call; the task is not due again before the next `Task` write. Refused when the number is suppressed, or the contact or the
     /// number has an open attempt, or the task is closed or has had its attempts.
     Intent(Intent),
     /// The INVITE left.
@@ -103,7 +103,7 @@ pub enum Write {
         task: TaskId,
         /// Open or closed with reason.
         state: TaskState,
-        /// When to try again, if open.
+        /// When to try again, if open; `None`: not before another write says when.
         next_at: Option<Utc>,
         /// Last disposition, if there was one.
         disposition: Option<String>,
