@@ -1,1 +1,3 @@
 //! Wiring of the `carillon` binary.
+
+pub mod demo;
