@@ -13,6 +13,8 @@ pub mod command;
 pub mod event;
 pub mod gateway;
 pub mod id;
+#[cfg(feature = "io")]
+pub mod io;
 pub mod media;
 pub mod message;
 pub mod options;

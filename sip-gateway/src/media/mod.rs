@@ -1,6 +1,19 @@
 //! RTP: relay between two legs, silence, prompts, recording, telephone events. Pure; threads are in `io`.
 
+pub mod dtmf;
+pub mod engine;
+pub mod g711;
 pub mod prompt;
+pub mod record;
+pub mod relay;
+mod resample;
+pub mod rtcp;
+pub mod rtp;
+pub mod silence;
+pub mod source;
+mod stream;
+#[cfg(test)]
+mod tone;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -1,0 +1,6 @@
+//! The one I/O room: sockets, the RTP thread, the recorder thread, prompt files.
+
+pub mod media;
+pub mod recorder;
+pub mod udp;
+pub mod wav;
