@@ -10,6 +10,7 @@
 //! `media` (RTP), `gateway` (routes between them), `io` (sockets, feature `io`).
 
 pub mod command;
+pub mod dialog;
 pub mod event;
 pub mod gateway;
 pub mod id;

@@ -7,6 +7,7 @@
 pub mod counters;
 pub mod names;
 pub mod ports;
+pub mod stray;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;

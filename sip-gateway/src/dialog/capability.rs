@@ -1,0 +1,108 @@
+//! What we can do, as we tell it, and the refusals of what we can't (RFC 3261 §8.2, §11.2).
+
+use crate::message::{HeaderName, Method, Request, Response, reason_phrase};
+
+/// Methods we serve, for Allow (RFC 3261 §20.5).
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER";
+
+/// Bodies we read, for Accept (RFC 3261 §20.1).
+pub const ACCEPT: &str = "application/sdp";
+
+/// The one body we read, as [`crate::message::Headers::content_type`] tells it.
+const SDP: &str = "application/sdp";
+
+/// A response with the usual reason phrase.
+pub fn response(request: &Request, status: u16) -> Response {
+    request.response(status, reason_phrase(status))
+}
+
+/// The answer to an OPTIONS (RFC 3261 §11.2): what an INVITE would find here.
+pub fn options(request: &Request) -> Response {
+    let mut response = response(request, 200);
+    response.headers.append(HeaderName::Allow, ALLOW);
+    response.headers.append(HeaderName::Accept, ACCEPT);
+    response.headers.append(HeaderName::AcceptEncoding, "identity");
+    response.headers.append(HeaderName::AcceptLanguage, "en");
+    // No extension is supported; an empty list says so (§20.37).
+    response.headers.append(HeaderName::Supported, "");
+    response
+}
+
+/// Refuses a method: 405 when we know it (RFC 3261 §21.4.6), 501 when we don't (§21.5.2).
+pub fn refuse_method(request: &Request) -> Response {
+    let known = match request.method {
+        Method::Other(_) => false,
+        Method::Invite
+        | Method::Ack
+        | Method::Bye
+        | Method::Cancel
+        | Method::Options
+        | Method::Register
+        | Method::Prack
+        | Method::Update
+        | Method::Info
+        | Method::Refer
+        | Method::Subscribe
+        | Method::Notify
+        | Method::Message
+        | Method::Publish => true,
+    };
+    let mut response = response(request, if known { 405 } else { 501 });
+    // §8.2.1: the 405 must carry Allow; beside a 501 it helps as well.
+    response.headers.append(HeaderName::Allow, ALLOW);
+    response
+}
+
+/// Refuses required extensions with 420, listing them (RFC 3261 §8.2.2.3). `None` when nothing is required.
+/// Proxy-Require is no concern of the last party (§20.29).
+pub fn refuse_extensions(request: &Request) -> Option<Response> {
+    // §8.2.2.3: Require is not heeded in a CANCEL or in the ACK of a failure.
+    if matches!(request.method, Method::Ack | Method::Cancel) {
+        return None;
+    }
+    let required = request.headers.require();
+    if required.is_empty() {
+        return None;
+    }
+    let mut response = response(request, 420);
+    response.headers.append(HeaderName::Unsupported, required.join(", "));
+    Some(response)
+}
+
+/// Refuses a body we can't read with 415 (RFC 3261 §8.2.3). `None` when there is none or it is plain SDP.
+pub fn refuse_body(request: &Request) -> Option<Response> {
+    if request.body.is_empty() {
+        return None;
+    }
+    let readable = request.headers.content_type().is_none_or(|content_type| content_type == SDP);
+    let encoded = request
+        .headers
+        .tokens(HeaderName::ContentEncoding)
+        .iter()
+        .any(|encoding| !encoding.eq_ignore_ascii_case("identity"));
+    if readable && !encoded {
+        return None;
+    }
+    let mut response = response(request, 415);
+    // §8.2.3: what would have been read.
+    response.headers.append(HeaderName::Accept, ACCEPT);
+    if encoded {
+        response.headers.append(HeaderName::AcceptEncoding, "identity");
+    }
+    Some(response)
+}
+
+/// Refuses with 406 a peer that can't take SDP in our answer (RFC 3261 §21.4.7). `None` when it can.
+pub fn refuse_accept(request: &Request) -> Option<Response> {
+    if !request.headers.contains(HeaderName::Accept) {
+        return None;
+    }
+    let ranges = request.headers.tokens(HeaderName::Accept);
+    let acceptable = ranges.iter().any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let media_range = parts.next().unwrap_or_default();
+        let refused = parts.any(|param| matches!(param, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
+        !refused && ["*/*", "application/*", SDP].iter().any(|one| one.eq_ignore_ascii_case(media_range))
+    });
+    (!acceptable).then(|| response(request, 406))
+}

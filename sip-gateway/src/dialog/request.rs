@@ -1,0 +1,46 @@
+//! Requests of a dialog, from our side (RFC 3261 §12.2.1.1, §13.2.2.4, §15.1.1).
+
+use bytes::Bytes;
+
+use super::Dialog;
+use crate::message::{CSEQ_MAX, CSeq, HeaderName, Headers, Method, Request, Via};
+use crate::transaction::hop::MAX_FORWARDS;
+
+impl Dialog {
+    /// A new request within the dialog, with the next CSeq number. `branch` must not have been used before.
+    /// For an ACK use [`Dialog::ack`].
+    pub fn request(&mut self, method: Method, branch: &str) -> Request {
+        // §12.2.1.1: one more than the last; at the limit it can't grow (§8.1.1.5).
+        self.local_cseq = self.local_cseq.saturating_add(1).min(CSEQ_MAX);
+        self.build(method, self.local_cseq, branch)
+    }
+
+    /// The ACK of the 2xx that made this dialog. The first call builds it with `branch`; every further one, for a
+    /// repeated 2xx, returns the same ACK again (§13.2.2.4).
+    pub fn ack(&mut self, branch: &str) -> Request {
+        if let Some(ack) = &self.invite.ack {
+            return ack.clone();
+        }
+        let mut ack = self.build(Method::Ack, self.invite.cseq, branch);
+        for (name, value) in &self.invite.credentials {
+            ack.headers.append(name.clone(), value.clone());
+        }
+        self.invite.ack = Some(ack.clone());
+        ack
+    }
+
+    fn build(&self, method: Method, cseq: u32, branch: &str) -> Request {
+        let (uri, routes) = self.path();
+        let mut headers = Headers::with_capacity(8 + routes.len());
+        headers.append(HeaderName::Via, Via::udp(self.local, branch));
+        headers.append(HeaderName::MaxForwards, MAX_FORWARDS);
+        for route in routes {
+            headers.append(HeaderName::Route, route);
+        }
+        headers.append(HeaderName::From, self.local_party.to_bytes());
+        headers.append(HeaderName::To, self.remote_party.to_bytes());
+        headers.append(HeaderName::CallId, self.id.call_id.clone());
+        headers.append(HeaderName::CSeq, CSeq::new(cseq, method.clone()));
+        Request { method, uri, headers, body: Bytes::new() }
+    }
+}
