@@ -12,6 +12,7 @@ pub mod agent;
 pub mod attempt;
 pub mod campaign;
 pub mod compliance;
+pub mod contact;
 pub mod dialer;
 pub mod id;
 pub mod input;

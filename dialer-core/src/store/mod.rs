@@ -1,7 +1,9 @@
-//! The store: what is written ([`write`]), what is read back ([`read`]).
+//! The store: what is written ([`write`]), what is read back ([`read`]), and a model of both ([`memory`]).
 //!
 //! Safety rests on unique indexes and conditional updates: one open attempt per contact and per number, one
 //! terminal outcome per attempt.
 
+pub mod memory;
 pub mod read;
+pub mod tally;
 pub mod write;

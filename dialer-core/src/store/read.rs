@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::attempt::outcome::{Attribution, Outcome};
 use crate::campaign::CampaignState;
 use crate::campaign::spec::CampaignSpec;
 use crate::id::{AttemptId, CampaignId, ContactId, TaskId};
+use crate::input::Recording;
 use crate::store::write::{BindingRow, OrphanRow};
+use crate::task::TaskState;
 use crate::time::Utc;
 
 /// A task that is due.
@@ -26,6 +29,19 @@ pub struct Due {
     pub attempts: u32,
     /// When the first attempt was made.
     pub first_attempt_at: Option<Utc>,
+}
+
+/// Answer to [`crate::output::Output::Fetch`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fetched {
+    /// Tasks that are due: longest due first, then by id. A new task is due from the start.
+    pub due: Vec<Due>,
+    /// When the next task that is not due yet falls due.
+    pub next_due: Option<Utc>,
+    /// Open tasks of the campaign in all, due or not.
+    pub open: u64,
+    /// Tasks of the campaign in all, closed ones included.
+    pub total: u64,
 }
 
 /// Everything a new process must know of the last one.
@@ -124,4 +140,118 @@ pub struct Undisposed {
     pub first_attempt_at: Option<Utc>,
     /// Who had the call.
     pub agent: String,
+}
+
+/// An attempt as reports, screens and checkers see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptRow {
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// Its campaign.
+    pub campaign: CampaignId,
+    /// Its task.
+    pub task: TaskId,
+    /// Its contact.
+    pub contact: ContactId,
+    /// The contact's id in the uploaded list.
+    pub external_id: String,
+    /// E.164 with `+`.
+    pub number: String,
+    /// Trunk.
+    pub trunk: String,
+    /// Caller ID shown.
+    pub caller_id: String,
+    /// When the intent was formed.
+    pub intent_at: Utc,
+    /// When the INVITE left.
+    pub placed_at: Option<Utc>,
+    /// When the phone began to ring.
+    pub ringing_at: Option<Utc>,
+    /// When the callee picked up.
+    pub answered_at: Option<Utc>,
+    /// When callee and agent heard each other.
+    pub bridged_at: Option<Utc>,
+    /// When it ended; `None` while it is open.
+    pub ended_at: Option<Utc>,
+    /// Its one outcome; `None` while it is open.
+    pub outcome: Option<Outcome>,
+    /// Final SIP status.
+    pub sip_status: Option<u16>,
+    /// Whose doing the outcome was.
+    pub attribution: Option<Attribution>,
+    /// Short stable word; empty while it is open.
+    pub reason: String,
+    /// The user of the agent it was bridged to.
+    pub agent: Option<String>,
+    /// Real milliseconds from the answer to the first agent audio.
+    pub answer_to_agent_ms: Option<u64>,
+    /// Talk time in milliseconds; zero while open or not bridged.
+    pub talk_ms: u64,
+    /// Its recording.
+    pub recording: Option<Recording>,
+}
+
+/// A task as reports, screens and checkers see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskRow {
+    /// The task.
+    pub task: TaskId,
+    /// Its campaign.
+    pub campaign: CampaignId,
+    /// Its contact.
+    pub contact: ContactId,
+    /// The contact's id in the uploaded list.
+    pub external_id: String,
+    /// Open or closed with reason.
+    pub state: TaskState,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// Outcome of the last ended attempt.
+    pub last_outcome: Option<Outcome>,
+    /// Last disposition.
+    pub last_disposition: Option<String>,
+    /// When it falls due; `None` when closed, claimed or waiting for a disposition.
+    pub next_at: Option<Utc>,
+}
+
+/// What one agent did all day, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AgentTimeRow {
+    /// Ready or reserved.
+    pub ready_ms: u64,
+    /// Talking.
+    pub talking_ms: u64,
+    /// In wrap-up.
+    pub wrap_up_ms: u64,
+    /// On break or unreachable while signed on.
+    pub away_ms: u64,
+}
+
+/// What an import did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Contacts that were new; each has one new open task.
+    pub added: u64,
+    /// Contacts that an earlier import had brought; their details were brought up to date, their tasks left alone.
+    pub known: u64,
+    /// Rows that were left out.
+    pub duplicates: Vec<Duplicate>,
+}
+
+/// A row that was left out because its key was there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Duplicate {
+    /// Line of the row.
+    pub line: u64,
+    /// Which key.
+    pub key: DuplicateKey,
+}
+
+/// Keys that are unique in a campaign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DuplicateKey {
+    /// The contact's id in the list.
+    Id,
+    /// The number, after normalising.
+    Number,
 }

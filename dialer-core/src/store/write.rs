@@ -12,6 +12,10 @@ use crate::task::TaskState;
 use crate::time::Utc;
 
 /// One durable change. A batch of them is all or nothing.
+///
+/// Of an attempt's progress the first word counts: a second `Placed`, `Ringing`, `Answered`, `Bridged`,
+/// `AgentHeard` or `Recorded` changes nothing. So does a write that names an unknown attempt or task, except that
+/// `Ended` is refused.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Write {
     /// Create or replace a campaign.
@@ -27,8 +31,10 @@ pub enum Write {
         /// How long it has been placing calls, so that a resumed run keeps its time limit.
         elapsed: Duration,
     },
-    /// Claim a task and record the intent to call; the task is not due again before the next `Task` write. Refused when the number is suppressed, or the contact or the
-    /// number has an open attempt, or the task is closed or has had its attempts.
+    /// Claim a task and record the intent to call. Refused when the number is suppressed, or the contact or the
+    /// number has an open attempt, or the task is unknown, closed or has had its attempts (checked in this order).
+    /// The task's attempts are counted up, its first attempt is dated and it is not due again before the next
+    /// `Task` write.
     Intent(Intent),
     /// The INVITE left.
     Placed {
@@ -97,7 +103,8 @@ pub enum Write {
         /// Free text.
         note: String,
     },
-    /// What the rules made of a task. Attempts and last outcome are kept by `Intent` and `Ended`.
+    /// What the rules made of a task. Attempts and last outcome are kept by `Intent` and `Ended`. A closed task
+    /// stays closed: only its disposition can change.
     Task {
         /// The task.
         task: TaskId,
@@ -105,7 +112,7 @@ pub enum Write {
         state: TaskState,
         /// When to try again, if open; `None`: not before another write says when.
         next_at: Option<Utc>,
-        /// Last disposition, if there was one.
+        /// Last disposition; `None` leaves the one that is there.
         disposition: Option<String>,
     },
     /// Time an agent spent in each state since the last such write; added up.
@@ -137,6 +144,28 @@ pub enum Write {
         /// Contact.
         contact: String,
     },
+}
+
+impl Write {
+    /// Whether the store may refuse it for what it says, and not only for want of a disk.
+    pub fn may_be_refused(&self) -> bool {
+        match self {
+            Self::Intent(_) | Self::Ended(_) => true,
+            Self::Campaign { .. }
+            | Self::Placed { .. }
+            | Self::Ringing { .. }
+            | Self::Answered { .. }
+            | Self::Bridged { .. }
+            | Self::AgentHeard { .. }
+            | Self::Recorded { .. }
+            | Self::Disposition { .. }
+            | Self::Task { .. }
+            | Self::AgentTime { .. }
+            | Self::AgentLeg { .. }
+            | Self::Binding(_)
+            | Self::Unbind { .. } => false,
+        }
+    }
 }
 
 /// The intent to call, durable before the INVITE leaves.

@@ -1,0 +1,524 @@
+//! The store kept in memory: the reference for what every write does, and the disk of simulated worlds.
+//!
+//! A clone is a snapshot of the disk at that instant.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::campaign::CampaignState;
+use crate::campaign::spec::CampaignSpec;
+use crate::contact::ListedContact;
+use crate::id::{AttemptId, CampaignId, ContactId, TaskId};
+use crate::input::Recording;
+use crate::store::read::{
+    AgentTimeRow, AttemptRow, Due, Duplicate, DuplicateKey, Fetched, Imported, OpenAttempt, Recovered,
+    RecoveredCampaign, TaskRow, Undisposed,
+};
+use crate::store::tally::Tally;
+use crate::store::write::{BindingRow, CallDialog, CallRoute, Ended, Intent, OrphanRow, Refusal, Write};
+use crate::task::TaskState;
+use crate::time::Utc;
+
+/// A store without a disk.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Memory {
+    campaigns: BTreeMap<CampaignId, Campaign>,
+    contacts: BTreeMap<ContactId, Contact>,
+    contact_by_id: BTreeMap<(CampaignId, String), ContactId>,
+    contact_by_number: BTreeMap<(CampaignId, String), ContactId>,
+    tasks: BTreeMap<TaskId, Task>,
+    /// Open tasks by when they fall due.
+    due: BTreeSet<(CampaignId, Utc, TaskId)>,
+    attempts: BTreeMap<AttemptId, Attempt>,
+    open_by_contact: BTreeMap<ContactId, AttemptId>,
+    open_by_number: BTreeMap<String, AttemptId>,
+    dispositions: BTreeMap<(AttemptId, TaskId), DispositionRow>,
+    suppressed: BTreeSet<String>,
+    agent_time: BTreeMap<String, AgentTimeRow>,
+    agent_legs: BTreeMap<String, OrphanRow>,
+    bindings: BTreeMap<(String, String), BindingRow>,
+}
+
+/// A recorded disposition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DispositionRow {
+    /// The agent's user.
+    pub agent: String,
+    /// When.
+    pub at: Utc,
+    /// What was recorded.
+    pub disposition: String,
+    /// Free text.
+    pub note: String,
+}
+
+/// An import named a campaign that the store does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("campaign {0} is not known")]
+pub struct UnknownCampaign(pub CampaignId);
+
+#[derive(Clone, Debug, PartialEq)]
+struct Campaign {
+    spec: CampaignSpec,
+    state: CampaignState,
+    started_at: Option<Utc>,
+    elapsed: std::time::Duration,
+    imports: u64,
+    tasks_open: u64,
+    tasks_total: u64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Contact {
+    listed: ListedContact,
+    /// Which import of the campaign touched it last.
+    import: u64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Task {
+    row: TaskRow,
+    first_attempt_at: Option<Utc>,
+    last_attempt: Option<AttemptId>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Attempt {
+    row: AttemptRow,
+    route: CallRoute,
+    dialog: Option<CallDialog>,
+}
+
+impl Memory {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Makes a batch durable, or refuses it as a whole and changes nothing.
+    pub fn apply(&mut self, writes: &[Write]) -> Result<(), Refusal> {
+        // Only a refusal after the first write has something to undo.
+        let undo = writes.iter().skip(1).any(Write::may_be_refused).then(|| self.clone());
+        for write in writes {
+            if let Err(refusal) = self.write(write) {
+                if let Some(before) = undo {
+                    *self = before;
+                }
+                return Err(refusal);
+            }
+        }
+        Ok(())
+    }
+
+    /// Tasks of a campaign that are due at `now`, at most `limit`.
+    pub fn fetch(&self, campaign: CampaignId, limit: u32, now: Utc) -> Fetched {
+        let Some(known) = self.campaigns.get(&campaign) else {
+            return Fetched::default();
+        };
+        let all = (campaign, Utc(i64::MIN), TaskId(0))..=(campaign, now, TaskId(u64::MAX));
+        let due = self
+            .due
+            .range(all)
+            .take(usize::try_from(limit).unwrap_or(usize::MAX))
+            .filter_map(|(_, _, id)| {
+                let task = self.tasks.get(id)?;
+                let contact = &self.contacts.get(&task.row.contact)?.listed;
+                Some(Due {
+                    task: *id,
+                    contact: task.row.contact,
+                    name: contact.name.clone(),
+                    number: contact.number.clone(),
+                    timezone: self.timezone(campaign, task.row.contact),
+                    attempts: task.row.attempts,
+                    first_attempt_at: task.first_attempt_at,
+                })
+            })
+            .collect();
+        let later = (campaign, now.after(std::time::Duration::from_millis(1)), TaskId(0))..;
+        let next_due =
+            self.due.range(later).next().filter(|(of, _, _)| *of == campaign).map(|(_, at, _)| *at);
+        Fetched { due, next_due, open: known.tasks_open, total: known.tasks_total }
+    }
+
+    /// What a process that starts now must know.
+    pub fn recover(&self) -> Recovered {
+        let mut tallies: BTreeMap<CampaignId, Tally> = BTreeMap::new();
+        for Attempt { row, .. } in self.attempts.values() {
+            let tally = tallies.entry(row.campaign).or_default();
+            tally.count(row);
+            let waiting = row.outcome.is_none() && row.answered_at.is_some() && row.bridged_at.is_none();
+            tally.answered += u64::from(waiting);
+        }
+        Recovered {
+            last_attempt: self.attempts.keys().next_back().map_or(0, |id| id.0),
+            last_campaign: self.campaigns.keys().next_back().map_or(0, |id| id.0),
+            campaigns: self
+                .campaigns
+                .iter()
+                .map(|(id, campaign)| {
+                    let tally = tallies.remove(id).unwrap_or_default();
+                    RecoveredCampaign {
+                        campaign: *id,
+                        spec: campaign.spec.clone(),
+                        state: campaign.state,
+                        started_at: campaign.started_at,
+                        elapsed: campaign.elapsed,
+                        answered: tally.answered,
+                        abandoned: tally.abandoned,
+                        placed: tally.placed,
+                        bridged: tally.bridged,
+                    }
+                })
+                .collect(),
+            open_attempts: self.open_attempts(),
+            undisposed: self.undisposed(),
+            agent_legs: self.agent_legs.clone(),
+            bindings: self.bindings.values().cloned().collect(),
+            suppressed: self.suppressed.iter().cloned().collect(),
+        }
+    }
+
+    /// Imports a whole list. Contacts that an earlier import brought are brought up to date; their tasks stay as
+    /// they are. A second row with an id or number of this import is left out.
+    pub fn import(
+        &mut self,
+        campaign: CampaignId,
+        rows: Vec<ListedContact>,
+    ) -> Result<Imported, UnknownCampaign> {
+        let known = self.campaigns.get_mut(&campaign).ok_or(UnknownCampaign(campaign))?;
+        known.imports += 1;
+        let import = known.imports;
+        let mut imported = Imported::default();
+        for row in rows {
+            let by_id = self.contact_by_id.get(&(campaign, row.external_id.clone())).copied();
+            let by_number = self.contact_by_number.get(&(campaign, row.number.clone())).copied();
+            let seen =
+                by_id.and_then(|id| self.contacts.get(&id)).is_some_and(|known| known.import == import);
+            if seen {
+                imported.duplicates.push(Duplicate { line: row.line, key: DuplicateKey::Id });
+            } else if by_number.is_some() && by_number != by_id {
+                imported.duplicates.push(Duplicate { line: row.line, key: DuplicateKey::Number });
+            } else if let Some(contact) = by_id {
+                imported.known += 1;
+                self.place_contact(campaign, contact, row, import);
+            } else {
+                imported.added += 1;
+                let contact = ContactId(self.contacts.keys().next_back().map_or(0, |id| id.0) + 1);
+                self.open_task(campaign, contact, row.external_id.clone());
+                self.place_contact(campaign, contact, row, import);
+            }
+        }
+        Ok(imported)
+    }
+
+    /// Suppresses numbers (E.164 with `+`) from now on; says how many were new.
+    pub fn suppress(&mut self, numbers: impl IntoIterator<Item = String>) -> u64 {
+        numbers.into_iter().map(|number| u64::from(self.suppressed.insert(number))).sum()
+    }
+
+    /// Attempts, by id.
+    pub fn attempts(&self) -> impl Iterator<Item = &AttemptRow> {
+        self.attempts.values().map(|attempt| &attempt.row)
+    }
+
+    /// Tasks, by id.
+    pub fn tasks(&self) -> impl Iterator<Item = &TaskRow> {
+        self.tasks.values().map(|task| &task.row)
+    }
+
+    /// Contacts, by id.
+    pub fn contacts(&self) -> impl Iterator<Item = (ContactId, &ListedContact)> {
+        self.contacts.iter().map(|(id, contact)| (*id, &contact.listed))
+    }
+
+    /// What is recorded of an attempt's call.
+    pub fn orphan(&self, attempt: AttemptId) -> Option<OrphanRow> {
+        let attempt = self.attempts.get(&attempt)?;
+        Some(OrphanRow { route: attempt.route.clone(), dialog: attempt.dialog.clone() })
+    }
+
+    /// Dispositions, by attempt and task.
+    pub fn dispositions(&self) -> &BTreeMap<(AttemptId, TaskId), DispositionRow> {
+        &self.dispositions
+    }
+
+    /// Time of each agent, by user.
+    pub fn agent_time(&self) -> &BTreeMap<String, AgentTimeRow> {
+        &self.agent_time
+    }
+
+    /// State of a campaign.
+    pub fn campaign_state(&self, campaign: CampaignId) -> Option<CampaignState> {
+        self.campaigns.get(&campaign).map(|campaign| campaign.state)
+    }
+
+    fn write(&mut self, write: &Write) -> Result<(), Refusal> {
+        match write {
+            Write::Campaign { campaign, spec, state, started_at, elapsed } => {
+                let counts =
+                    self.campaigns.get(campaign).map(|old| (old.imports, old.tasks_open, old.tasks_total));
+                let (imports, tasks_open, tasks_total) = counts.unwrap_or_default();
+                let (spec, state, started_at, elapsed) = (*spec.clone(), *state, *started_at, *elapsed);
+                let new = Campaign { spec, state, started_at, elapsed, imports, tasks_open, tasks_total };
+                self.campaigns.insert(*campaign, new);
+            }
+            Write::Intent(intent) => self.claim(intent)?,
+            Write::Placed { attempt, at } => self.progress(*attempt, |known| {
+                known.row.placed_at.get_or_insert(*at);
+            }),
+            Write::Ringing { attempt, at } => self.progress(*attempt, |known| {
+                known.row.ringing_at.get_or_insert(*at);
+            }),
+            Write::Answered { attempt, at, dialog } => self.progress(*attempt, |known| {
+                known.row.answered_at.get_or_insert(*at);
+                known.dialog.get_or_insert_with(|| dialog.clone());
+            }),
+            Write::Bridged { attempt, at, agent } => self.progress(*attempt, |known| {
+                known.row.bridged_at.get_or_insert(*at);
+                known.row.agent.get_or_insert_with(|| agent.clone());
+            }),
+            Write::AgentHeard { attempt, answer_to_agent } => self.progress(*attempt, |known| {
+                known.row.answer_to_agent_ms.get_or_insert(milliseconds(*answer_to_agent));
+            }),
+            Write::Recorded { attempt, file, duration_ms, sha256 } => self.progress(*attempt, |known| {
+                let (file, duration_ms, sha256) = (file.clone(), *duration_ms, sha256.clone());
+                known.row.recording.get_or_insert(Recording { file, duration_ms, sha256 });
+            }),
+            Write::Ended(ended) => self.end(ended)?,
+            Write::Disposition { attempt, task, agent, at, disposition, note } => {
+                if self.attempts.contains_key(attempt) && self.tasks.contains_key(task) {
+                    let (agent, disposition, note) = (agent.clone(), disposition.clone(), note.clone());
+                    let row = DispositionRow { agent, at: *at, disposition, note };
+                    self.dispositions.insert((*attempt, *task), row);
+                }
+            }
+            Write::Task { task, state, next_at, disposition } => {
+                self.close_or_retry(*task, state, *next_at, disposition.as_ref());
+            }
+            Write::AgentTime { agent, ready, talking, wrap_up, away } => {
+                let time = self.agent_time.entry(agent.clone()).or_default();
+                time.ready_ms += milliseconds(*ready);
+                time.talking_ms += milliseconds(*talking);
+                time.wrap_up_ms += milliseconds(*wrap_up);
+                time.away_ms += milliseconds(*away);
+            }
+            Write::AgentLeg { agent, leg: Some(leg) } => {
+                self.agent_legs.insert(agent.clone(), leg.clone());
+            }
+            Write::AgentLeg { agent, leg: None } => {
+                self.agent_legs.remove(agent);
+            }
+            Write::Binding(row) => {
+                self.bindings.insert((row.user.clone(), row.contact.clone()), row.clone());
+            }
+            Write::Unbind { user, contact } => {
+                self.bindings.remove(&(user.clone(), contact.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    fn claim(&mut self, intent: &Intent) -> Result<(), Refusal> {
+        if self.suppressed.contains(&intent.number) {
+            return Err(Refusal::Suppressed);
+        }
+        if self.open_by_contact.contains_key(&intent.contact)
+            || self.open_by_number.contains_key(&intent.number)
+        {
+            return Err(Refusal::Open);
+        }
+        if let Some(used) = self.attempts.get(&intent.attempt) {
+            return Err(if used.row.outcome.is_some() { Refusal::Ended } else { Refusal::Open });
+        }
+        let attempts_max =
+            self.campaigns.get(&intent.campaign).map_or(0, |known| known.spec.closure.attempts_max);
+        let contact = self.contacts.get(&intent.contact).ok_or(Refusal::Task)?;
+        let task = self.tasks.get_mut(&intent.task).ok_or(Refusal::Task)?;
+        let fits = task.row.campaign == intent.campaign && task.row.contact == intent.contact;
+        if !fits || task.row.state != TaskState::Open || task.row.attempts >= attempts_max {
+            return Err(Refusal::Task);
+        }
+        if let Some(at) = task.row.next_at.take() {
+            self.due.remove(&(intent.campaign, at, intent.task));
+        }
+        task.row.attempts += 1;
+        task.first_attempt_at.get_or_insert(intent.at);
+        task.last_attempt = Some(intent.attempt);
+        self.open_by_contact.insert(intent.contact, intent.attempt);
+        self.open_by_number.insert(intent.number.clone(), intent.attempt);
+        let row = AttemptRow {
+            attempt: intent.attempt,
+            campaign: intent.campaign,
+            task: intent.task,
+            contact: intent.contact,
+            external_id: contact.listed.external_id.clone(),
+            number: intent.number.clone(),
+            trunk: intent.route.trunk.clone(),
+            caller_id: intent.route.caller_id.clone(),
+            intent_at: intent.at,
+            placed_at: None,
+            ringing_at: None,
+            answered_at: None,
+            bridged_at: None,
+            ended_at: None,
+            outcome: None,
+            sip_status: None,
+            attribution: None,
+            reason: String::new(),
+            agent: None,
+            answer_to_agent_ms: None,
+            talk_ms: 0,
+            recording: None,
+        };
+        self.attempts.insert(intent.attempt, Attempt { row, route: intent.route.clone(), dialog: None });
+        Ok(())
+    }
+
+    fn progress(&mut self, attempt: AttemptId, change: impl FnOnce(&mut Attempt)) {
+        if let Some(known) = self.attempts.get_mut(&attempt) {
+            change(known);
+        }
+    }
+
+    fn end(&mut self, ended: &Ended) -> Result<(), Refusal> {
+        let attempt = self.attempts.get_mut(&ended.attempt).ok_or(Refusal::Ended)?;
+        if attempt.row.outcome.is_some() {
+            return Err(Refusal::Ended);
+        }
+        attempt.row.ended_at = Some(ended.at);
+        attempt.row.outcome = Some(ended.outcome);
+        attempt.row.sip_status = ended.sip_status;
+        attempt.row.attribution = Some(ended.attribution);
+        attempt.row.reason = ended.reason.clone();
+        attempt.row.talk_ms = milliseconds(ended.talk);
+        self.open_by_contact.remove(&attempt.row.contact);
+        self.open_by_number.remove(&attempt.row.number);
+        if let Some(task) = self.tasks.get_mut(&attempt.row.task) {
+            task.row.last_outcome = Some(ended.outcome);
+        }
+        Ok(())
+    }
+
+    fn close_or_retry(
+        &mut self,
+        id: TaskId,
+        state: &TaskState,
+        next_at: Option<Utc>,
+        disposition: Option<&String>,
+    ) {
+        let Some(task) = self.tasks.get_mut(&id) else { return };
+        if let Some(disposition) = disposition {
+            task.row.last_disposition = Some(disposition.clone());
+        }
+        if task.row.state != TaskState::Open {
+            return;
+        }
+        if let Some(at) = task.row.next_at.take() {
+            self.due.remove(&(task.row.campaign, at, id));
+        }
+        task.row.state = state.clone();
+        match state {
+            TaskState::Open => {
+                task.row.next_at = next_at;
+                if let Some(at) = next_at {
+                    self.due.insert((task.row.campaign, at, id));
+                }
+            }
+            TaskState::Closed(_) => {
+                if let Some(campaign) = self.campaigns.get_mut(&task.row.campaign) {
+                    campaign.tasks_open = campaign.tasks_open.saturating_sub(1);
+                }
+            }
+        }
+    }
+
+    fn place_contact(&mut self, campaign: CampaignId, id: ContactId, listed: ListedContact, import: u64) {
+        self.contact_by_id.insert((campaign, listed.external_id.clone()), id);
+        self.contact_by_number.insert((campaign, listed.number.clone()), id);
+        let number = listed.number.clone();
+        if let Some(old) = self.contacts.insert(id, Contact { listed, import })
+            && old.listed.number != number
+        {
+            self.contact_by_number.remove(&(campaign, old.listed.number));
+        }
+    }
+
+    fn open_task(&mut self, campaign: CampaignId, contact: ContactId, external_id: String) {
+        let task = TaskId(self.tasks.keys().next_back().map_or(0, |id| id.0) + 1);
+        let row = TaskRow {
+            task,
+            campaign,
+            contact,
+            external_id,
+            state: TaskState::Open,
+            attempts: 0,
+            last_outcome: None,
+            last_disposition: None,
+            next_at: Some(Utc(0)),
+        };
+        self.tasks.insert(task, Task { row, first_attempt_at: None, last_attempt: None });
+        self.due.insert((campaign, Utc(0), task));
+        if let Some(known) = self.campaigns.get_mut(&campaign) {
+            known.tasks_open += 1;
+            known.tasks_total += 1;
+        }
+    }
+
+    fn open_attempts(&self) -> Vec<OpenAttempt> {
+        let mut open: Vec<_> = self.open_by_contact.values().copied().collect();
+        open.sort_unstable();
+        open.iter()
+            .filter_map(|id| {
+                let Attempt { row, route, dialog } = self.attempts.get(id)?;
+                let task = self.tasks.get(&row.task)?;
+                Some(OpenAttempt {
+                    attempt: *id,
+                    campaign: row.campaign,
+                    task: row.task,
+                    contact: row.contact,
+                    number: row.number.clone(),
+                    timezone: self.timezone(row.campaign, row.contact),
+                    attempts: task.row.attempts,
+                    first_attempt_at: task.first_attempt_at,
+                    placed_at: row.placed_at,
+                    answered_at: row.answered_at,
+                    bridged_at: row.bridged_at,
+                    orphan: OrphanRow { route: route.clone(), dialog: dialog.clone() },
+                })
+            })
+            .collect()
+    }
+
+    fn undisposed(&self) -> Vec<Undisposed> {
+        let waiting = |task: &&Task| task.row.state == TaskState::Open && task.row.next_at.is_none();
+        let bridged = |row: &&AttemptRow| row.outcome.is_some() && row.bridged_at.is_some();
+        self.tasks
+            .values()
+            .filter(waiting)
+            .filter_map(|task| {
+                let row = Some(&self.attempts.get(&task.last_attempt?)?.row).filter(bridged)?;
+                Some(Undisposed {
+                    attempt: row.attempt,
+                    campaign: row.campaign,
+                    task: row.task,
+                    contact: row.contact,
+                    number: row.number.clone(),
+                    timezone: self.timezone(row.campaign, row.contact),
+                    attempts: task.row.attempts,
+                    first_attempt_at: task.first_attempt_at,
+                    agent: row.agent.clone().unwrap_or_default(),
+                })
+            })
+            .collect()
+    }
+
+    /// The contact's zone, or else its campaign's.
+    fn timezone(&self, campaign: CampaignId, contact: ContactId) -> Option<String> {
+        let own = self.contacts.get(&contact).and_then(|contact| contact.listed.timezone.clone());
+        own.or_else(|| self.campaigns.get(&campaign)?.spec.timezone.clone())
+    }
+}
+
+/// Whole milliseconds, rounded down, as they are kept.
+pub(super) fn milliseconds(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
