@@ -9,6 +9,7 @@
 //! `leg` (a call towards a trunk or a softphone), `trunk` (limits, registration), `registrar` (softphones),
 //! `media` (RTP), `gateway` (routes between them), `io` (sockets, feature `io`).
 
+pub mod auth;
 pub mod command;
 pub mod dialog;
 pub mod event;
@@ -20,5 +21,6 @@ pub mod media;
 pub mod message;
 pub mod options;
 pub mod registrar;
+pub mod sdp;
 pub mod transaction;
 pub mod trunk;

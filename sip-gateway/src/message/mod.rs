@@ -37,6 +37,7 @@ pub use name_addr::{Contacts, NameAddr};
 pub use params::Params;
 pub use status::reason_phrase;
 pub use text::Text;
+pub(crate) use text::{is_space, is_token, is_token_octet, quoted_end, trim};
 pub use uri::{DEFAULT_PORT, Scheme, URI_LENGTH_MAX, Uri};
 pub use via::{MAGIC_COOKIE, Transport, Via};
 

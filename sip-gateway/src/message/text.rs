@@ -186,7 +186,7 @@ pub(crate) fn quoted_end(octets: &[u8], at: usize) -> Option<usize> {
 }
 
 /// The content of a quoted string (with or without its quotes) with quoted pairs resolved.
-pub(crate) fn unquote(octets: &[u8]) -> Vec<u8> {
+pub(super) fn unquote(octets: &[u8]) -> Vec<u8> {
     let inner = match octets {
         [b'"', inner @ .., b'"'] => inner,
         other => return other.to_vec(),
@@ -205,7 +205,7 @@ pub(crate) fn unquote(octets: &[u8]) -> Vec<u8> {
 }
 
 /// A quoted string of `text`, quotes and backslashes escaped.
-pub(crate) fn quote(text: &str) -> String {
+pub(super) fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for character in text.chars() {
@@ -219,7 +219,7 @@ pub(crate) fn quote(text: &str) -> String {
 }
 
 /// Unsigned decimal number; `None` without digits, with anything else in it, or beyond 2^64 − 1.
-pub(crate) fn number(octets: &[u8]) -> Option<u64> {
+pub(super) fn number(octets: &[u8]) -> Option<u64> {
     if octets.is_empty() {
         return None;
     }

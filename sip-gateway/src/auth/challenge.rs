@@ -1,0 +1,143 @@
+//! The client's side: reading challenges and answering them.
+
+use bytes::Bytes;
+
+use super::digest::{self, Algorithm, Inputs};
+use super::fields::Fields;
+use crate::message::{HeaderName, Headers, Response};
+use crate::options::Secret;
+
+/// A challenge we can answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Challenge {
+    /// Strongest hash first, when several are offered.
+    pub algorithm: Algorithm,
+    /// Whether `qop=auth` is offered; without it the old form of RFC 2617 §3.2.2.1 is used.
+    pub qop_auth: bool,
+    /// The credentials were right, only the nonce had grown old.
+    pub stale: bool,
+    realm: String,
+    nonce: String,
+    opaque: Option<String>,
+}
+
+/// What an answer is made of besides the challenge.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer<'a> {
+    /// Digest user.
+    pub username: &'a str,
+    /// Digest password.
+    pub password: &'a Secret,
+    /// Method of the request.
+    pub method: &'a str,
+    /// Request-URI as written.
+    pub uri: &'a str,
+    /// How often this nonce was used, this time included; from 1.
+    pub nonce_count: u32,
+    /// Fresh random text, a token.
+    pub cnonce: &'a str,
+}
+
+impl Challenge {
+    /// Reads one value of WWW-Authenticate or Proxy-Authenticate. `None` when it isn't one we can answer: another
+    /// scheme or algorithm, `auth-int` alone, no realm or nonce.
+    pub fn parse(value: &[u8]) -> Option<Self> {
+        let fields = Fields::parse(value)?;
+        let qop = fields.get("qop");
+        let offers_auth = |qop: &str| qop.split(',').any(|option| option.trim().eq_ignore_ascii_case("auth"));
+        if qop.is_some_and(|qop| !offers_auth(qop)) {
+            return None;
+        }
+        Some(Self {
+            algorithm: Algorithm::parse(fields.get("algorithm"))?,
+            qop_auth: qop.is_some(),
+            stale: fields.get("stale").is_some_and(|stale| stale.eq_ignore_ascii_case("true")),
+            realm: fields.get("realm")?.to_owned(),
+            nonce: fields.get("nonce")?.to_owned(),
+            opaque: fields.get("opaque").map(str::to_owned),
+        })
+    }
+
+    /// All challenges of the headers of this name that we can answer, strongest first, else in their order.
+    pub fn parse_all(headers: &Headers, name: HeaderName) -> Vec<Self> {
+        let mut all: Vec<Self> = headers.all(name).filter_map(|value| Self::parse(value)).collect();
+        all.sort_by_key(|challenge| std::cmp::Reverse(challenge.algorithm));
+        all
+    }
+
+    /// Value of Authorization or Proxy-Authorization.
+    pub fn authorization(&self, answer: &Answer<'_>) -> String {
+        let count = format!("{:08x}", answer.nonce_count);
+        let username = escape(answer.username);
+        let inputs = Inputs {
+            username: &username,
+            realm: &self.realm,
+            password: answer.password.expose(),
+            method: answer.method,
+            uri: answer.uri,
+            nonce: &self.nonce,
+            protection: self.qop_auth.then_some((count.as_str(), answer.cnonce)),
+        };
+        let response = digest::response(self.algorithm, &inputs);
+        let mut out = format!(
+            "Digest username=\"{username}\", realm=\"{}\", nonce=\"{}\", uri=\"{}\", response=\"{response}\", algorithm={}",
+            self.realm,
+            self.nonce,
+            answer.uri,
+            self.algorithm.as_str()
+        );
+        if let Some(opaque) = &self.opaque {
+            out.push_str(&format!(", opaque=\"{opaque}\""));
+        }
+        if self.qop_auth {
+            // RFC 7616 §3.4: qop and nc stand without quotes.
+            out.push_str(&format!(", qop=auth, nc={count}, cnonce=\"{}\"", answer.cnonce));
+        }
+        out
+    }
+}
+
+/// The header that answers a 401 or 407, for the strongest challenge in it; `None` when there is none to give.
+///
+/// `only_stale`: credentials were sent already, so only a challenge that says `stale=true` is worth another answer.
+/// `cnonce` makes fresh random text, a token.
+pub fn answer(
+    response: &Response,
+    username: &str,
+    password: &Secret,
+    method: &str,
+    uri: &str,
+    only_stale: bool,
+    cnonce: impl FnOnce() -> String,
+) -> Option<(HeaderName, String)> {
+    let (challenge_name, answer_name) = match response.status {
+        401 => (HeaderName::WwwAuthenticate, HeaderName::Authorization),
+        407 => (HeaderName::ProxyAuthenticate, HeaderName::ProxyAuthorization),
+        _ => return None,
+    };
+    let challenge = Challenge::parse_all(&response.headers, challenge_name).into_iter().next()?;
+    if only_stale && !challenge.stale {
+        return None;
+    }
+    let cnonce = cnonce();
+    let answer = Answer { username, password, method, uri, nonce_count: 1, cnonce: &cnonce };
+    Some((answer_name, challenge.authorization(&answer)))
+}
+
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        if matches!(character, '"' | '\\') {
+            out.push('\\');
+        }
+        out.push(character);
+    }
+    out
+}
+
+/// Values of challenge headers as they go on the wire.
+pub(super) fn write_challenge(realm: &str, nonce: &str, algorithm: Algorithm, stale: bool) -> Bytes {
+    let stale = if stale { ", stale=true" } else { "" };
+    let (realm, algorithm) = (escape(realm), algorithm.as_str());
+    format!("Digest realm=\"{realm}\", nonce=\"{nonce}\", qop=\"auth\", algorithm={algorithm}{stale}").into()
+}

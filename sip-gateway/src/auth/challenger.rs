@@ -1,0 +1,160 @@
+//! The server's side: challenging phones and checking what they answer.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::challenge::write_challenge;
+use super::digest::{self, Algorithm, Inputs, same};
+use super::fields::Fields;
+use super::nonce::Nonces;
+use crate::message::{HeaderName, Request, Uri};
+use crate::options::Secret;
+
+/// What became of a request's credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Right, and not used before. Whether this user may do this is the caller's to decide.
+    Accepted {
+        /// The digest user.
+        username: String,
+    },
+    /// None for us, wrong, or (`stale`) right with a nonce that can't be used any more: answer 401 with
+    /// [`Challenger::challenges`].
+    Challenge {
+        /// To be passed on to [`Challenger::challenges`].
+        stale: bool,
+    },
+    /// Right for another Request-URI: answer 400 (RFC 7616 §3.4.6).
+    Malformed,
+}
+
+/// Challenges and checks for one realm.
+///
+/// Known and unknown users get the same answers after the same arithmetic, so that names can't be found out.
+pub struct Challenger {
+    realm: String,
+    algorithms: &'static [Algorithm],
+    nonces: Nonces,
+    /// Stands in for the password of an unknown user.
+    nobody: Secret,
+}
+
+impl Challenger {
+    /// `key` must be random and secret; a new one makes all older nonces stale. With `sha256` phones are offered
+    /// SHA-256 before MD5, else MD5 alone.
+    pub fn new(realm: impl Into<String>, key: [u8; 32], sha256: bool) -> Self {
+        // RFC 8760 §2.4: one header each, the most preferred first.
+        let algorithms: &[Algorithm] =
+            if sha256 { &[Algorithm::Sha256, Algorithm::Md5] } else { &[Algorithm::Md5] };
+        Self {
+            realm: realm.into(),
+            algorithms,
+            nonces: Nonces::new(key),
+            nobody: Secret::new(digest::to_hex(&key)),
+        }
+    }
+
+    /// Values of WWW-Authenticate for a 401 to `source`, in the order to be written.
+    pub fn challenges(&mut self, source: IpAddr, stale: bool, now: Duration) -> Vec<Bytes> {
+        let nonce = self.nonces.issue(source, now);
+        self.algorithms
+            .iter()
+            .map(|algorithm| write_challenge(&self.realm, &nonce, *algorithm, stale))
+            .collect()
+    }
+
+    /// Checks the Authorization header of our realm. `password` knows the users; `source` is where the request came from.
+    pub fn verify<'a>(
+        &mut self,
+        request: &Request,
+        source: IpAddr,
+        password: impl FnOnce(&str) -> Option<&'a Secret>,
+        now: Duration,
+    ) -> Verdict {
+        let wrong = Verdict::Challenge { stale: false };
+        let ours = |fields: &Fields<'_>| fields.get("realm") == Some(self.realm.as_str());
+        let found = request
+            .headers
+            .all(HeaderName::Authorization)
+            .filter_map(|value| Fields::parse(value))
+            .find(ours);
+        let Some(credentials) = found.as_ref().and_then(Credentials::read) else { return wrong };
+        if !self.algorithms.contains(&credentials.algorithm) {
+            return wrong;
+        }
+        let known = password(credentials.username);
+        let expected =
+            credentials.expected(&self.realm, request.method.as_str(), known.unwrap_or(&self.nobody));
+        let right = same(expected.as_bytes(), credentials.response.to_ascii_lowercase().as_bytes());
+        let genuine = self.nonces.recognise(credentials.nonce, source);
+        if !right || known.is_none() {
+            return wrong;
+        }
+        if !same_resource(credentials.uri, &request.uri) {
+            return Verdict::Malformed;
+        }
+        // RFC 7616 §3.3: stale says that the password was right and only the nonce has to be renewed.
+        match genuine {
+            Some(nonce) if self.nonces.take(nonce, credentials.count, now) => {
+                Verdict::Accepted { username: credentials.username.to_owned() }
+            }
+            Some(_) | None => Verdict::Challenge { stale: true },
+        }
+    }
+}
+
+struct Credentials<'a> {
+    algorithm: Algorithm,
+    username: &'a str,
+    nonce: &'a str,
+    uri: &'a str,
+    response: &'a str,
+    protection: Option<(&'a str, &'a str)>,
+    /// Without `qop` a nonce is good for one request.
+    count: u32,
+}
+
+impl<'a> Credentials<'a> {
+    /// `None` when a field is missing or is nothing we offered.
+    fn read(fields: &Fields<'a>) -> Option<Self> {
+        let protection = match fields.get("qop") {
+            Some(qop) if qop.eq_ignore_ascii_case("auth") => Some((fields.get("nc")?, fields.get("cnonce")?)),
+            Some(_) => return None,
+            None => None,
+        };
+        let count = match protection {
+            Some((count, _)) if count.len() == 8 => u32::from_str_radix(count, 16).ok()?,
+            Some(_) => return None,
+            None => 1,
+        };
+        Some(Self {
+            algorithm: Algorithm::parse(fields.get("algorithm"))?,
+            username: fields.get("username")?,
+            nonce: fields.get("nonce")?,
+            uri: fields.get("uri")?,
+            response: fields.get("response")?,
+            protection,
+            count,
+        })
+    }
+
+    fn expected(&self, realm: &str, method: &str, password: &Secret) -> String {
+        let inputs = Inputs {
+            username: self.username,
+            realm,
+            password: password.expose(),
+            method,
+            uri: self.uri,
+            nonce: self.nonce,
+            protection: self.protection,
+        };
+        digest::response(self.algorithm, &inputs)
+    }
+}
+
+/// Phones differ in how they write the same URI, so equality is that of RFC 3261 §19.1.4.
+fn same_resource(claimed: &str, request_uri: &Uri) -> bool {
+    claimed == request_uri.raw() || Uri::parse(claimed).is_ok_and(|claimed| claimed.matches(request_uri))
+}

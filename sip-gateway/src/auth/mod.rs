@@ -1,0 +1,17 @@
+//! Digest authentication, both sides (RFC 7616, RFC 8760, RFC 3261 §22).
+//!
+//! As a client: [`Challenge`] and [`answer`]. As a server: [`Challenger`]. Algorithms MD5 and SHA-256, quality of
+//! protection `auth` or none. Random values are passed in, so is the time.
+
+mod challenge;
+mod challenger;
+mod digest;
+mod fields;
+mod nonce;
+#[cfg(test)]
+mod tests;
+
+pub use challenge::{Answer, Challenge, answer};
+pub use challenger::{Challenger, Verdict};
+pub use digest::Algorithm;
+pub use nonce::{NONCE_LIFETIME, NONCES_MAX};

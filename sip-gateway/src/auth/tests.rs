@@ -1,0 +1,282 @@
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::digest::{Inputs, response};
+use super::*;
+use crate::message::{HeaderName, Method, Request, Response, Uri};
+use crate::options::Secret;
+
+const NOW: Duration = Duration::from_secs(1_000);
+const KEY: [u8; 32] = [3; 32];
+
+fn mufasa(algorithm: &str) -> String {
+    // RFC 7616 §3.9.1.
+    format!(
+        "Digest realm=\"http-auth@example.org\", qop=\"auth, auth-int\", algorithm={algorithm}, \
+        nonce=\"7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v\", opaque=\"FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS\""
+    )
+}
+
+fn answer_mufasa(algorithm: &str) -> String {
+    let password = Secret::new("Circle of Life");
+    Challenge::parse(mufasa(algorithm).as_bytes()).unwrap().authorization(&Answer {
+        username: "Mufasa",
+        password: &password,
+        method: "GET",
+        uri: "/dir/index.html",
+        nonce_count: 1,
+        cnonce: "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ",
+    })
+}
+
+#[test]
+fn rfc_7616_example_with_sha_256() {
+    let value = answer_mufasa("SHA-256");
+    let response = "response=\"753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1\"";
+    assert!(value.contains(response), "{value}");
+    assert!(value.contains("opaque=\"FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS\""), "{value}");
+    assert!(value.contains(", qop=auth, nc=00000001, cnonce=\"f2/"), "{value}");
+}
+
+#[test]
+fn rfc_7616_example_with_md5() {
+    let value = answer_mufasa("MD5");
+    assert!(value.contains("response=\"8ca523f5e9506fed4657c9700eebdbec\""), "{value}");
+}
+
+#[test]
+fn rfc_2617_example_and_its_form_without_qop() {
+    let mut inputs = Inputs {
+        username: "Mufasa",
+        realm: "testrealm@host.com",
+        password: "Circle Of Life",
+        method: "GET",
+        uri: "/dir/index.html",
+        nonce: "dcd98b7102dd2f0e8b11d0f600bfb0c093",
+        protection: Some(("00000001", "0a4f113b")),
+    };
+    assert_eq!(response(Algorithm::Md5, &inputs), "6629fae49393a05397450978507c4ef1");
+    inputs.protection = None;
+    // RFC 2069 as corrected: H(H(A1):nonce:H(A2)).
+    assert_eq!(response(Algorithm::Md5, &inputs), "670fd8c2df070c60b045671b8b24ff02");
+}
+
+fn response_with(status: u16, challenges: &[&str]) -> Response {
+    let uri = Uri::parse("sip:a@example.com").unwrap();
+    let mut response = Request::new(Method::Invite, uri).response(status, "x");
+    let name = if status == 401 { HeaderName::WwwAuthenticate } else { HeaderName::ProxyAuthenticate };
+    for challenge in challenges {
+        response.headers.append(name.clone(), (*challenge).to_owned());
+    }
+    response
+}
+
+fn answered(response: &Response, only_stale: bool) -> Option<(HeaderName, String)> {
+    answer(response, "u", &Secret::new("p"), "INVITE", "sip:a@example.com", only_stale, || "cn".to_owned())
+}
+
+#[test]
+fn the_strongest_usable_challenge_is_answered() {
+    let md5 = "Digest realm=\"r\", nonce=\"m\"";
+    let sha = "Digest realm=\"r\", nonce=\"s\", algorithm=SHA-256, qop=\"auth\"";
+    let unusable = [
+        "Digest realm=\"r\", nonce=\"n\", algorithm=SHA-512-256",
+        "Digest realm=\"r\", nonce=\"n\", qop=\"auth-int\"",
+        "Basic realm=\"r\"",
+        "Digest nonce=\"n\"",
+        "Digest realm=\"r\"",
+    ];
+    let (name, value) = answered(&response_with(407, &[unusable[0], md5, sha]), false).unwrap();
+    assert_eq!(name, HeaderName::ProxyAuthorization);
+    assert!(value.contains("nonce=\"s\"") && value.contains("algorithm=SHA-256"), "{value}");
+    let (name, value) = answered(&response_with(401, &[md5]), false).unwrap();
+    assert_eq!(name, HeaderName::Authorization);
+    assert!(!value.contains("qop") && !value.contains("cnonce"), "{value}");
+    assert_eq!(answered(&response_with(401, &unusable), false), None);
+    assert_eq!(answered(&response_with(403, &[md5]), false), None);
+}
+
+#[test]
+fn credentials_are_sent_again_only_for_a_stale_nonce() {
+    assert_eq!(answered(&response_with(401, &["Digest realm=\"r\", nonce=\"m\""]), true), None);
+    assert!(answered(&response_with(401, &["Digest realm=\"r\", nonce=\"m\", stale=TRUE"]), true).is_some());
+}
+
+#[test]
+fn quotes_in_names_stay_within_their_quotes() {
+    let challenge = Challenge::parse(b"Digest realm=\"a \\\"b\\\"\", nonce=\"n\"").unwrap();
+    let password = Secret::new("p");
+    let value = challenge.authorization(&Answer {
+        username: "x\", realm=\"y",
+        password: &password,
+        method: "INVITE",
+        uri: "sip:a",
+        nonce_count: 1,
+        cnonce: "c",
+    });
+    let fields = super::fields::Fields::parse(value.as_bytes()).unwrap();
+    assert_eq!(fields.get("realm"), Some("a \\\"b\\\""));
+    assert_eq!(fields.get("username"), Some("x\\\", realm=\\\"y"));
+}
+
+/// A registrar and a phone that speaks to it.
+struct Scene {
+    challenger: Challenger,
+    secret: Secret,
+    source: IpAddr,
+}
+
+impl Scene {
+    fn new(sha256: bool) -> Self {
+        let source = "192.0.2.5".parse().unwrap();
+        Self { challenger: Challenger::new("carillon", KEY, sha256), secret: Secret::new("pass"), source }
+    }
+
+    fn challenge(&mut self, now: Duration) -> Challenge {
+        let challenges = self.challenger.challenges(self.source, false, now);
+        Challenge::parse(&challenges[0]).unwrap()
+    }
+
+    fn register(&self, challenge: &Challenge, username: &str, password: &str, nonce_count: u32) -> Request {
+        let password = Secret::new(password);
+        let mut request = Request::new(Method::Register, Uri::parse("sip:example.com").unwrap());
+        let value = challenge.authorization(&Answer {
+            username,
+            password: &password,
+            method: "REGISTER",
+            uri: "sip:example.com",
+            nonce_count,
+            cnonce: "abc",
+        });
+        request.headers.append(HeaderName::Authorization, value);
+        request
+    }
+
+    fn verify(&mut self, request: &Request, now: Duration) -> Verdict {
+        let Self { challenger, secret, source } = self;
+        challenger.verify(request, *source, |user| (user == "1001").then_some(&*secret), now)
+    }
+}
+
+const ACCEPTED: fn() -> Verdict = || Verdict::Accepted { username: "1001".to_owned() };
+const WRONG: Verdict = Verdict::Challenge { stale: false };
+const STALE: Verdict = Verdict::Challenge { stale: true };
+
+#[test]
+fn the_right_password_is_accepted_with_each_algorithm() {
+    for sha256 in [false, true] {
+        let mut scene = Scene::new(sha256);
+        let challenges = scene.challenger.challenges(scene.source, false, NOW);
+        assert_eq!(challenges.len(), if sha256 { 2 } else { 1 });
+        for (index, challenge) in challenges.iter().enumerate() {
+            let challenge = Challenge::parse(challenge).unwrap();
+            let count = u32::try_from(index).unwrap() + 1;
+            let request = scene.register(&challenge, "1001", "pass", count);
+            assert_eq!(scene.verify(&request, NOW), ACCEPTED(), "{challenge:?}");
+        }
+    }
+}
+
+#[test]
+fn sha_256_is_refused_where_it_was_not_offered() {
+    let mut scene = Scene::new(false);
+    let mut challenge = scene.challenge(NOW);
+    challenge.algorithm = Algorithm::Sha256;
+    let request = scene.register(&challenge, "1001", "pass", 1);
+    assert_eq!(scene.verify(&request, NOW), WRONG);
+}
+
+#[test]
+fn a_phone_without_qop_gets_one_request_per_nonce() {
+    let mut scene = Scene::new(false);
+    let mut challenge = scene.challenge(NOW);
+    challenge.qop_auth = false;
+    let request = scene.register(&challenge, "1001", "pass", 1);
+    assert_eq!(scene.verify(&request, NOW), ACCEPTED());
+    assert_eq!(scene.verify(&request, NOW), STALE);
+}
+
+#[test]
+fn wrong_and_unknown_are_answered_alike() {
+    let mut scene = Scene::new(true);
+    let challenge = scene.challenge(NOW);
+    for (user, password) in [("1001", "guess"), ("nobody", "guess"), ("nobody", "pass")] {
+        let request = scene.register(&challenge, user, password, 1);
+        assert_eq!(scene.verify(&request, NOW), WRONG, "{user}");
+    }
+    // The stand-in password opens nothing either.
+    let stand_in = super::digest::to_hex(&KEY);
+    let request = scene.register(&challenge, "nobody", &stand_in, 1);
+    assert_eq!(scene.verify(&request, NOW), WRONG);
+    assert_eq!(
+        scene.verify(&Request::new(Method::Register, Uri::parse("sip:example.com").unwrap()), NOW),
+        WRONG
+    );
+}
+
+#[test]
+fn an_old_foreign_or_replayed_nonce_is_stale() {
+    let mut scene = Scene::new(false);
+    let challenge = scene.challenge(NOW);
+    let first = scene.register(&challenge, "1001", "pass", 1);
+    let second = scene.register(&challenge, "1001", "pass", 2);
+    assert_eq!(scene.verify(&first, NOW), ACCEPTED());
+    assert_eq!(scene.verify(&first, NOW), STALE, "replayed");
+    assert_eq!(scene.verify(&second, NOW), ACCEPTED());
+    let third = scene.register(&challenge, "1001", "pass", 3);
+    assert_eq!(scene.verify(&third, NOW + NONCE_LIFETIME + Duration::from_secs(1)), STALE, "old");
+    scene.source = "192.0.2.6".parse().unwrap();
+    assert_eq!(scene.verify(&third, NOW), STALE, "another source");
+    let made_up = Challenge::parse(b"Digest realm=\"carillon\", nonce=\"0\", qop=\"auth\"").unwrap();
+    let request = scene.register(&made_up, "1001", "pass", 1);
+    assert_eq!(scene.verify(&request, NOW), STALE, "made up");
+    let request = scene.register(&made_up, "1001", "guess", 1);
+    assert_eq!(scene.verify(&request, NOW), WRONG, "stale never confirms a wrong password");
+}
+
+#[test]
+fn stale_is_said_to_the_phone() {
+    let mut scene = Scene::new(false);
+    let value = scene.challenger.challenges(scene.source, true, NOW);
+    assert!(Challenge::parse(&value[0]).unwrap().stale);
+    assert!(!scene.challenge(NOW).stale);
+}
+
+#[test]
+fn credentials_for_another_uri_method_or_realm_are_not_taken() {
+    let mut scene = Scene::new(false);
+    let challenge = scene.challenge(NOW);
+    let mut request = scene.register(&challenge, "1001", "pass", 1);
+    request.uri = Uri::parse("sip:other.example.com").unwrap();
+    assert_eq!(scene.verify(&request, NOW), Verdict::Malformed);
+    request.uri = Uri::parse("SIP:EXAMPLE.com").unwrap();
+    request.method = Method::Invite;
+    assert_eq!(scene.verify(&request, NOW), WRONG);
+    request.method = Method::Register;
+    assert_eq!(scene.verify(&request, NOW), ACCEPTED());
+    let foreign = Challenge::parse(b"Digest realm=\"elsewhere\", nonce=\"n\", qop=\"auth\"").unwrap();
+    let request = scene.register(&foreign, "1001", "pass", 1);
+    assert_eq!(scene.verify(&request, NOW), WRONG);
+}
+
+#[test]
+fn unknown_schemes_beside_ours_are_skipped() {
+    let mut scene = Scene::new(false);
+    let challenge = scene.challenge(NOW);
+    let mut request = scene.register(&challenge, "1001", "pass", 1);
+    request.headers.push_front(HeaderName::Authorization, "NoOneKnowsThisScheme opaque-data=here");
+    assert_eq!(scene.verify(&request, NOW), ACCEPTED());
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_authorization_is_checked_without_panic(value in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+        let mut scene = Scene::new(true);
+        let mut request = Request::new(Method::Register, Uri::parse("sip:example.com").unwrap());
+        let mut text = b"Digest realm=\"carillon\", ".to_vec();
+        text.extend_from_slice(&value);
+        request.headers.append(HeaderName::Authorization, text);
+        proptest::prop_assert_eq!(scene.verify(&request, NOW), WRONG);
+        let _ = Challenge::parse(&value);
+    }
+}
