@@ -70,7 +70,11 @@ fn sources(place: &str) -> Vec<(String, String)> {
 /// The part of a file that is not test code; nothing for files that hold only tests.
 fn shipped(path: &str, text: &str) -> String {
     let name = path.rsplit('/').next().unwrap_or(path);
-    if name == "tests.rs" || name.ends_with("_tests.rs") || path.contains("/tests/") || path.contains("testing") {
+    if name == "tests.rs"
+        || name.ends_with("_tests.rs")
+        || path.contains("/tests/")
+        || path.contains("testing")
+    {
         return String::new();
     }
     let code = text.split("#[cfg(test)]").next().unwrap_or(text);
@@ -152,7 +156,12 @@ fn files_stay_short() {
 #[test]
 fn nothing_is_left_undone() {
     // Written in two halves so that this file does not find itself.
-    let words = [concat!("to", "do!("), concat!("unimple", "mented!("), concat!("#[ig", "nore"), concat!("FIX", "ME")];
+    let words = [
+        concat!("to", "do!("),
+        concat!("unimple", "mented!("),
+        concat!("#[ig", "nore"),
+        concat!("FIX", "ME"),
+    ];
     for (path, text) in sources(".") {
         for word in words {
             assert!(!text.contains(word), "{path}: `{word}`");
@@ -164,8 +173,12 @@ fn nothing_is_left_undone() {
 fn every_crate_forbids_unsafe_code() {
     let workspace = fs::read_to_string(repository().join("Cargo.toml")).unwrap();
     assert!(workspace.contains("unsafe_code = \"forbid\""));
-    for folder in ["pacing", "dialer-core", "sip-gateway", "agent-api", "config", "tests", "benches", "xtask"] {
+    for folder in ["pacing", "dialer-core", "sip-gateway", "agent-api", "config", "tests", "benches", "xtask"]
+    {
         let manifest = fs::read_to_string(repository().join(folder).join("Cargo.toml")).unwrap();
-        assert!(manifest.contains("[lints]\nworkspace = true"), "{folder} does not take the workspace's lints");
+        assert!(
+            manifest.contains("[lints]\nworkspace = true"),
+            "{folder} does not take the workspace's lints"
+        );
     }
 }

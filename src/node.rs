@@ -1,0 +1,325 @@
+//! The node: dialer and gateway joined by the link into one pure machine.
+//!
+//! It opens no socket and reads no clock. The engine ([`crate::engine`]) drives it with real ones; the seeded world
+//! in `tests/` drives the very same machine with simulated ones.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use carillon_core::agent::AgentCommand;
+use carillon_core::campaign::CampaignCommand;
+use carillon_core::dialer::{self, Dialer};
+use carillon_core::id::{CampaignId, RequestId, Ticket};
+use carillon_core::input::Input;
+use carillon_core::live::LiveView;
+use carillon_core::output::{Refused, Reply};
+use carillon_core::store::read::{Due, Recovered};
+use carillon_core::store::write::{Refusal, Write};
+use carillon_core::time::Utc;
+use carillon_sip::command::{AgentLegMode, Command};
+use carillon_sip::event::{Room, TrunkState};
+use carillon_sip::gateway::{self, Gateway, counters::Counters};
+use carillon_sip::media::prompt::Prompt;
+use carillon_sip::media::{MediaCommand, MediaEvent};
+use rand_chacha::ChaCha20Rng;
+
+use crate::clock::{CampaignClock, RealNow};
+use crate::link::{self, Errand, News, Surroundings};
+
+/// What a node is made of.
+pub struct Options {
+    /// For the gateway.
+    pub sip: carillon_sip::options::Options,
+    /// For the dialer.
+    pub dialer: dialer::Options,
+    /// How agents' phones are attached.
+    pub leg: AgentLegMode,
+    /// Where recordings go.
+    pub directory: PathBuf,
+    /// Campaign seconds per real second.
+    pub speed: u32,
+}
+
+/// One thing that happened.
+#[derive(Debug)]
+pub enum NodeInput {
+    /// A datagram came in on the listening address `local`.
+    Datagram {
+        /// As received.
+        bytes: Bytes,
+        /// Source.
+        from: SocketAddr,
+        /// Listening address.
+        local: SocketAddr,
+    },
+    /// A datagram could not be sent.
+    Unreachable {
+        /// Where to.
+        to: SocketAddr,
+    },
+    /// The media threads tell something.
+    Media(MediaEvent),
+    /// What the store held at start. The first input.
+    Recovered(Recovered),
+    /// A batch is durable, or refused.
+    Stored {
+        /// The batch.
+        ticket: Ticket,
+        /// Durable, or why not.
+        result: Result<(), Refusal>,
+    },
+    /// Due tasks.
+    Fetched {
+        /// The campaign.
+        campaign: CampaignId,
+        /// Best first.
+        due: Vec<Due>,
+        /// When the next one falls due.
+        next_due: Option<Utc>,
+        /// Open tasks.
+        open: u64,
+        /// Tasks in all, closed ones included.
+        total: u64,
+    },
+    /// A request about campaigns.
+    Campaign {
+        /// Named in the reply.
+        request: RequestId,
+        /// What is asked.
+        command: CampaignCommand,
+    },
+    /// An agent's request.
+    Agent {
+        /// Named in the reply.
+        request: RequestId,
+        /// What is asked.
+        command: AgentCommand,
+    },
+    /// The way down: trunks are unregistered.
+    Drain,
+    /// Nothing but time.
+    Timeout,
+}
+
+/// One thing to be done.
+#[derive(Debug)]
+pub enum NodeOutput {
+    /// Send a datagram.
+    Transmit {
+        /// Destination.
+        to: SocketAddr,
+        /// Listening address it leaves from.
+        local: SocketAddr,
+        /// The datagram.
+        bytes: Bytes,
+    },
+    /// For the media threads.
+    Media(MediaCommand),
+    /// For the store: make durable and answer with [`NodeInput::Stored`].
+    Record {
+        /// Named in the answer.
+        ticket: Ticket,
+        /// All or nothing.
+        writes: Vec<Write>,
+    },
+    /// For the store: answer with [`NodeInput::Fetched`].
+    Fetch {
+        /// The campaign.
+        campaign: CampaignId,
+        /// Most tasks wanted.
+        limit: u32,
+        /// Due at or before this.
+        now: Utc,
+    },
+    /// Answer to a request.
+    Reply {
+        /// Which.
+        request: RequestId,
+        /// Done or why not.
+        result: Result<Reply, Refused>,
+    },
+    /// A trunk changed.
+    Trunk {
+        /// Its name.
+        name: String,
+        /// Its state.
+        state: TrunkState,
+    },
+    /// A campaign has ended.
+    Finished {
+        /// Which.
+        campaign: CampaignId,
+    },
+    /// Something stored can't be read back by this version.
+    Unreadable {
+        /// What it was.
+        what: &'static str,
+    },
+}
+
+/// Dialer, link and gateway in one machine.
+pub struct Node {
+    dialer: Dialer,
+    gateway: Gateway,
+    clock: CampaignClock,
+    leg: AgentLegMode,
+    directory: PathBuf,
+    prompts: BTreeMap<CampaignId, Arc<Prompt>>,
+    room: Option<Room>,
+    outputs: VecDeque<NodeOutput>,
+}
+
+impl Node {
+    /// A node at rest. `identifiers` must be seeded from the system's secure source outside tests.
+    pub fn new(options: Options, identifiers: ChaCha20Rng, now: RealNow) -> Self {
+        let clock = CampaignClock::new(now, options.speed);
+        Self {
+            dialer: Dialer::new(options.dialer, clock.now(now)),
+            gateway: Gateway::new(options.sip, identifiers, now.monotonic),
+            clock,
+            leg: options.leg,
+            directory: options.directory,
+            prompts: BTreeMap::new(),
+            room: None,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Gives a campaign its safe-harbour message.
+    pub fn set_prompt(&mut self, campaign: CampaignId, prompt: Arc<Prompt>) {
+        self.prompts.insert(campaign, prompt);
+    }
+
+    /// Takes in one thing that happened and lets all that follows from it happen.
+    pub fn handle(&mut self, input: NodeInput, now: RealNow) {
+        self.tell_room(now);
+        match input {
+            NodeInput::Datagram { bytes, from, local } => {
+                self.gateway.datagram(bytes, from, local, now.monotonic);
+            }
+            NodeInput::Unreachable { to } => self.gateway.transport_error(to, now.monotonic),
+            NodeInput::Media(event) => self.gateway.media(event, now.monotonic),
+            NodeInput::Drain => self.gateway.command(Command::Drain, now.monotonic),
+            NodeInput::Recovered(recovered) => {
+                for binding in recovered.bindings.iter().filter_map(|row| link::binding(row, now)) {
+                    self.gateway.command(Command::RestoreBinding(binding), now.monotonic);
+                }
+                self.tell_dialer(Input::Recovered(recovered), now);
+            }
+            NodeInput::Stored { ticket, result } => self.tell_dialer(Input::Stored { ticket, result }, now),
+            NodeInput::Fetched { campaign, due, next_due, open, total } => {
+                self.tell_dialer(Input::Fetched { campaign, due, next_due, open, total }, now);
+            }
+            NodeInput::Campaign { request, command } => {
+                self.tell_dialer(Input::Campaign { request, command }, now);
+            }
+            NodeInput::Agent { request, command } => self.tell_dialer(Input::Agent { request, command }, now),
+            NodeInput::Timeout => {
+                self.gateway.handle_timeout(now.monotonic);
+                self.tell_dialer(Input::Timeout, now);
+            }
+        }
+        self.settle(now);
+    }
+
+    /// The next thing to be done, in order.
+    pub fn poll_output(&mut self) -> Option<NodeOutput> {
+        self.outputs.pop_front()
+    }
+
+    /// The real monotonic instant at which [`NodeInput::Timeout`] is due.
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        let dialer = self.dialer.poll_timeout().map(|campaign| self.clock.real(campaign));
+        match (dialer, self.gateway.poll_timeout()) {
+            (Some(dialer), Some(gateway)) => Some(dialer.min(gateway)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// What a wallboard shows.
+    pub fn live(&self, now: RealNow) -> LiveView {
+        let mut view = self.dialer.live(self.clock.now(now));
+        view.speed = self.clock.speed();
+        view
+    }
+
+    /// What the gateway counted.
+    pub fn counters(&self) -> Counters {
+        self.gateway.counters()
+    }
+
+    /// Calls reserved or up.
+    pub fn calls(&self) -> usize {
+        self.gateway.calls()
+    }
+
+    /// Campaign time now.
+    pub fn campaign_utc(&self, now: RealNow) -> Utc {
+        self.clock.now(now).utc
+    }
+
+    /// Lets gateway and dialer answer each other until both are silent.
+    fn settle(&mut self, now: RealNow) {
+        loop {
+            if let Some(output) = self.gateway.poll_output() {
+                match output {
+                    gateway::Output::Transmit { to, local, bytes } => {
+                        self.outputs.push_back(NodeOutput::Transmit { to, local, bytes });
+                    }
+                    gateway::Output::Media(command) => self.outputs.push_back(NodeOutput::Media(command)),
+                    gateway::Output::Event(event) => match link::news(event, now) {
+                        News::Dialer(input) => self.tell_dialer(input, now),
+                        News::Trunk { name, state } => {
+                            self.outputs.push_back(NodeOutput::Trunk { name, state });
+                        }
+                    },
+                }
+            } else if let Some(output) = self.dialer.poll_output() {
+                self.carry_out(output, now);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn carry_out(&mut self, output: carillon_core::output::Output, now: RealNow) {
+        let prompts = &self.prompts;
+        let around = Surroundings {
+            leg: self.leg,
+            directory: &self.directory,
+            clock: &self.clock,
+            now,
+            prompt: &|campaign| prompts.get(&campaign).cloned(),
+        };
+        self.outputs.push_back(match link::errand(output, &around) {
+            Errand::Gateway(command) => return self.gateway.command(command, now.monotonic),
+            Errand::Record { ticket, writes } => NodeOutput::Record { ticket, writes },
+            Errand::Fetch { campaign, limit, now } => NodeOutput::Fetch { campaign, limit, now },
+            Errand::Reply { request, result } => NodeOutput::Reply { request, result },
+            Errand::Finished { campaign } => NodeOutput::Finished { campaign },
+            Errand::Unreadable { what } => NodeOutput::Unreadable { what },
+        });
+    }
+
+    fn tell_dialer(&mut self, input: Input, now: RealNow) {
+        self.dialer.handle_input(input, self.clock.now(now));
+    }
+
+    fn tell_room(&mut self, now: RealNow) {
+        let room = self.gateway.room(now.monotonic);
+        if self.room != Some(room) {
+            self.room = Some(room);
+            self.tell_dialer(
+                Input::Room {
+                    lines_free: room.lines_free,
+                    calls_per_second_free: room.calls_per_second_free,
+                },
+                now,
+            );
+        }
+    }
+}
