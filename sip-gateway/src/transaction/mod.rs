@@ -4,16 +4,21 @@
 //! failures of an INVITE and tells its user each thing once. Rooms: [`timer`] (names and lengths), the four
 //! machines (`client_invite`, `client_non_invite`, `server_invite`, `server_non_invite`), `key` (what a message is
 //! matched by), `table` (all transactions, bounded), `hop` (ACK and CANCEL of an INVITE), `tag` (To tags),
-//! [`layer`] (the doors).
+//! [`layer`] (the doors) with its halves `client` and `server`, `output` (what comes out).
 
+mod client;
 mod client_invite;
 mod client_non_invite;
 pub(crate) mod hop;
 mod key;
 pub mod layer;
 mod machine;
+mod output;
+mod server;
 mod server_invite;
 mod server_non_invite;
+#[cfg(test)]
+mod storm_tests;
 mod table;
 mod tag;
 #[cfg(test)]
@@ -21,8 +26,9 @@ mod testing;
 pub mod timer;
 
 pub use key::TransactionKey;
-pub use layer::{CLIENTS_MAX, Layer, LayerOptions, Output, SERVERS_MAX, SendError, Tally};
+pub use layer::Layer;
 pub use machine::CancelError;
+pub use output::{CLIENTS_MAX, LayerOptions, Output, SERVERS_MAX, SendError, Tally};
 pub use tag::TagMaker;
 pub use timer::{Lengths, Reliability, Timer};
 

@@ -187,6 +187,19 @@ impl Table {
         Some(entry.audience)
     }
 
+    /// Whether every index speaks of the same transactions.
+    #[cfg(test)]
+    pub(super) fn is_consistent(&self) -> bool {
+        let clients = self.entries.values().filter(|entry| entry.machine.is_client()).count();
+        let scheduled = self.entries.values().filter(|entry| entry.scheduled.is_some()).count();
+        clients == self.clients
+            && self.matched.len() == self.entries.len()
+            && self.matched.values().all(|key| self.entries.contains_key(key))
+            && self.merged.values().all(|key| self.entries.contains_key(key))
+            && self.schedule.len() == scheduled
+            && scheduled == self.entries.len()
+    }
+
     fn reschedule(&mut self, key: TransactionKey) {
         let Some(entry) = self.entries.get_mut(&key) else { return };
         let deadline = entry.machine.deadline().map(|(at, _)| at);

@@ -1,0 +1,96 @@
+//! The client half of the layer: requests of ours and the responses to them.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::hop;
+use super::key::{MatchKey, TransactionKey};
+use super::layer::{Cause, Layer};
+use super::machine::Machine;
+use super::output::{Output, SendError};
+use super::table::{Audience, Entry};
+use crate::message::{FieldError, Method, Request, Response};
+
+impl Layer {
+    /// Takes up a client transaction and sends its request.
+    pub(super) fn start_client(
+        &mut self,
+        request: Request,
+        to: SocketAddr,
+        local: SocketAddr,
+        audience: Audience,
+        now: Duration,
+    ) -> Result<TransactionKey, SendError> {
+        let matched_by = MatchKey::client(&request.headers)?;
+        if self.table.find(&matched_by).is_some() {
+            return Err(SendError::BranchInUse);
+        }
+        let bytes = Bytes::from(request.to_vec()?);
+        let machine = Machine::client(&request.method, self.lengths(), now);
+        let mut entry = Entry::new(machine, request, matched_by, to, local);
+        entry.last = bytes.clone();
+        entry.audience = audience;
+        let key = self.table.insert(entry).map_err(|_| SendError::Full)?;
+        self.outputs.push_back(Output::Transmit { to, local, bytes });
+        Ok(key)
+    }
+
+    /// Sends the CANCEL of an INVITE along the INVITE's own way (§9.1).
+    pub(super) fn send_cancel(&mut self, invite: TransactionKey, now: Duration) {
+        let Some(entry) = self.table.get(invite) else { return };
+        let (to, local) = (entry.to, entry.local);
+        let sent = hop::cancel(&entry.request)
+            .map_err(SendError::from)
+            .and_then(|cancel| self.start_client(cancel, to, local, Audience::Layer, now));
+        if let Err(error) = sent {
+            // The INVITE still ends 64*T1 from now; only the peer rings on.
+            tracing::warn!(%error, "CANCEL could not be sent");
+        }
+    }
+
+    /// §17.1.3 and §18.1.2.
+    pub(super) fn receive_response(
+        &mut self,
+        response: Response,
+        from: SocketAddr,
+        local: SocketAddr,
+        now: Duration,
+    ) -> Result<(), FieldError> {
+        let found = self.table.find(&MatchKey::client(&response.headers)?);
+        let Some(key) =
+            found.filter(|key| self.table.get(*key).is_some_and(|entry| is_answer(entry, &response)))
+        else {
+            self.tally.responses_unmatched += 1;
+            let invited = response.headers.cseq()?.method == Method::Invite;
+            if invited && (200..300).contains(&response.status) {
+                self.outputs.push_back(Output::StrayResponse { response, from, local });
+            }
+            return Ok(());
+        };
+        let Some(entry) = self.table.get_mut(key) else { return Ok(()) };
+        let actions = entry.machine.response(response.status, now);
+        self.carry_out(key, actions, Cause::Response(response, from, local), now);
+        Ok(())
+    }
+}
+
+/// Whether the response is to our very request: §17.1.3 asks for branch and method, §18.1.2 for our own sent-by.
+/// Call-ID, From tag and CSeq number are ours as well in every true response; a guessed branch isn't enough.
+fn is_answer(entry: &Entry, response: &Response) -> bool {
+    let (ours, theirs) = (&entry.request.headers, &response.headers);
+    let same_via = match (ours.via_top(), theirs.via_top()) {
+        (Ok(ours), Ok(theirs)) => ours.host.eq_ignore_ascii_case(&theirs.host) && ours.port == theirs.port,
+        (Ok(_) | Err(_), Ok(_) | Err(_)) => false,
+    };
+    let same_from = match (ours.from(), theirs.from()) {
+        (Ok(ours), Ok(theirs)) => ours.tag() == theirs.tag(),
+        (Ok(_) | Err(_), Ok(_) | Err(_)) => false,
+    };
+    same_via && same_from && ours.call_id() == theirs.call_id() && ours.cseq() == theirs.cseq()
+}
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+mod tests;

@@ -1,0 +1,144 @@
+//! What goes into the transaction layer at its start, and what comes out.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use super::key::TransactionKey;
+use crate::message::{EncodeError, FieldError, Request, Response};
+use crate::options::Timers;
+
+/// Most client transactions at once. An answered call keeps its INVITE for 32 s and its BYE for 5 s, so this is
+/// room for about 800 calls a second.
+pub const CLIENTS_MAX: usize = 32_768;
+
+/// Most server transactions at once. Each REGISTER of a phone is kept for 32 s.
+pub const SERVERS_MAX: usize = 16_384;
+
+/// What the layer must know before it starts.
+#[derive(Clone, Debug)]
+pub struct LayerOptions {
+    /// T1, T2 and T4.
+    pub timers: Timers,
+    /// Most client transactions at once; usually [`CLIENTS_MAX`].
+    pub clients_max: usize,
+    /// Most server transactions at once; usually [`SERVERS_MAX`].
+    pub servers_max: usize,
+    /// Whether a response goes to the address and port its request came from even if the request didn't ask for
+    /// that with `rport` (RFC 3581). `false` is RFC 3261 §18.2.2: to the source address, at the port in Via.
+    pub answer_to_source: bool,
+}
+
+impl LayerOptions {
+    /// The usual bounds with these timers.
+    pub fn new(timers: Timers) -> Self {
+        Self { timers, clients_max: CLIENTS_MAX, servers_max: SERVERS_MAX, answer_to_source: false }
+    }
+}
+
+/// What the layer wants done and what it tells, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Send a datagram.
+    Transmit {
+        /// Destination.
+        to: SocketAddr,
+        /// Our address that it leaves from.
+        local: SocketAddr,
+        /// The datagram.
+        bytes: Bytes,
+    },
+    /// A new request came. Answer it with [`Layer::respond`]. Never an ACK or CANCEL.
+    Request {
+        /// Its server transaction.
+        key: TransactionKey,
+        /// The request; its topmost Via names the source (RFC 3261 §18.2.1).
+        request: Request,
+        /// Where it came from.
+        from: SocketAddr,
+        /// Our address that it came to.
+        local: SocketAddr,
+    },
+    /// The peer cancelled an INVITE that has no final response: answer it with 487 (RFC 3261 §9.2).
+    /// The CANCEL itself is already answered.
+    Cancelled {
+        /// The server transaction of the INVITE.
+        key: TransactionKey,
+    },
+    /// The ACK of a 2xx came (RFC 3261 §13.3.1.4), or one that belongs to nothing.
+    Ack {
+        /// The ACK.
+        request: Request,
+        /// Where it came from.
+        from: SocketAddr,
+    },
+    /// A response came: each provisional one, the first final one and, for an INVITE, every 2xx, repeated or from
+    /// another fork (RFC 6026): each wants an ACK.
+    Response {
+        /// Its client transaction.
+        key: TransactionKey,
+        /// The response.
+        response: Response,
+        /// Where it came from.
+        from: SocketAddr,
+    },
+    /// A 2xx to an INVITE came that belongs to no transaction: its call may want ACK and BYE (RFC 3261 §13.2.2.4).
+    StrayResponse {
+        /// The response.
+        response: Response,
+        /// Where it came from.
+        from: SocketAddr,
+        /// Our address that it came to.
+        local: SocketAddr,
+    },
+    /// No final response (client), no ACK for a failure (server), or no answer from the user (server).
+    Timeout {
+        /// The transaction.
+        key: TransactionKey,
+    },
+    /// A message of this transaction could not be sent.
+    TransportError {
+        /// The transaction.
+        key: TransactionKey,
+    },
+    /// The transaction is over; its key means nothing any more.
+    Terminated {
+        /// The transaction.
+        key: TransactionKey,
+    },
+}
+
+/// Why a request isn't sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// As many client transactions as there may be.
+    #[error("too many client transactions")]
+    Full,
+    /// An ACK makes no transaction: use [`Layer::send_ack`].
+    #[error("an ACK makes no transaction")]
+    Ack,
+    /// A header the transaction is known by is missing or broken; for Via also when it has no branch.
+    #[error("request can't be sent: {0}")]
+    Field(#[from] FieldError),
+    /// The branch is in use.
+    #[error("branch is in use")]
+    BranchInUse,
+    /// The request can't be written.
+    #[error("request can't be written: {0}")]
+    Encode(#[from] EncodeError),
+}
+
+/// What happened in the layer since start, for metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Messages sent again by a timer or for a retransmitted request.
+    pub repeated: u64,
+    /// Received retransmissions of requests.
+    pub retransmissions: u64,
+    /// Responses that belong to no transaction of ours.
+    pub responses_unmatched: u64,
+    /// Requests refused with 482 (RFC 3261 §8.2.2.2).
+    pub merged: u64,
+    /// Requests refused with 503 for want of room.
+    pub refused: u64,
+}
