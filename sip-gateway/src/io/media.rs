@@ -1,8 +1,8 @@
 //! The RTP thread: one epoll loop over all RTP and RTCP sockets, driving [`Engine`].
 //!
 //! One thread serves every stream, so a splice never crosses threads and a forwarded packet costs one receive
-//! and one send. In order of priority, each turn of the loop serves ticks that are due, sockets that have
-//! packets, then commands.
+//! and one send. In order of priority, each turn of the loop serves ticks that are due, commands (a splice is to
+//! catch the very next packet), then sockets that have packets.
 
 use std::collections::VecDeque;
 use std::io;
@@ -188,17 +188,17 @@ impl MediaThread {
                 }
             }
             self.serve_ticks();
+            if self.serve_commands() {
+                break;
+            }
             for (slot, port) in std::mem::take(&mut self.again) {
                 self.serve_socket(slot, port);
             }
             for event in &ready {
-                match socket_of(event.token()) {
-                    Some((slot, port)) => self.serve_socket(slot, port),
-                    None => self.commands_again = true,
+                // The waker has no socket: it only ends the wait.
+                if let Some((slot, port)) = socket_of(event.token()) {
+                    self.serve_socket(slot, port);
                 }
-            }
-            if self.commands_again && self.serve_commands() {
-                break;
             }
         }
         self.engine.close_all(self.clock_start.elapsed());
@@ -259,6 +259,7 @@ impl MediaThread {
 
     /// Returns whether the thread is to stop.
     fn serve_commands(&mut self) -> bool {
+        self.commands_again = true;
         for _ in 0..COMMANDS_PER_TURN {
             match self.inbox.try_recv() {
                 Ok(Message::Command(command)) => {
@@ -352,3 +353,6 @@ fn socket_of(token: Token) -> Option<(Slot, Port)> {
     let number = token.0.checked_sub(2)?;
     Some((Slot(number / 2), if number % 2 == 0 { Port::Rtp } else { Port::Rtcp }))
 }
+
+#[cfg(test)]
+mod tests;

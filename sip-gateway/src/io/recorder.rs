@@ -240,3 +240,124 @@ fn publish(part: &Path, path: &Path) -> io::Result<String> {
     }
     Ok(hash.finalize().iter().map(|octet| format!("{octet:02x}")).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, channel};
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    const CALL: CallId = CallId(4);
+
+    fn recorder() -> (Recorder, Receiver<MediaEvent>) {
+        let (sender, receiver) = channel();
+        let sender = Mutex::new(sender);
+        let events: Events = Arc::new(move |event| sender.lock().unwrap().send(event).unwrap());
+        (Recorder::spawn(events).unwrap(), receiver)
+    }
+
+    fn open(recorder: &mut Recorder, path: &Path) {
+        recorder.push(RecordCommand::Open { call: CALL, path: path.to_owned() });
+    }
+
+    fn recorded(events: &Receiver<MediaEvent>) -> Result<RecordingDone, String> {
+        match events.recv().unwrap() {
+            MediaEvent::Recorded { call: CALL, recording } => recording,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_finished_name_is_a_complete_file_with_its_sum() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("2024/call.wav");
+        let (mut recorder, events) = recorder();
+        open(&mut recorder, &path);
+        for index in 0..4 {
+            recorder.push(RecordCommand::Samples { call: CALL, samples: [index, -index].repeat(4_000) });
+        }
+        recorder.push(RecordCommand::Close { call: CALL });
+        let done = recorded(&events).unwrap();
+        assert_eq!((&done.path, done.duration_ms), (&path, 2_000));
+        let octets = std::fs::read(&path).unwrap();
+        let sum: String = Sha256::digest(&octets).iter().map(|octet| format!("{octet:02x}")).collect();
+        assert_eq!(done.sha256, sum);
+        let mut reader = hound::WavReader::open(&path).unwrap();
+        assert_eq!(reader.spec(), SPEC);
+        let samples: Vec<i16> = reader.samples().map(Result::unwrap).collect();
+        assert_eq!(samples, (0..4).flat_map(|index| [index, -index].repeat(4_000)).collect::<Vec<_>>());
+        let names: Vec<_> = std::fs::read_dir(directory.path().join("2024")).unwrap().collect();
+        assert_eq!(names.len(), 1);
+        recorder.stop();
+    }
+
+    #[test]
+    fn until_then_it_has_another_name_and_stopping_keeps_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("call.wav");
+        let (mut recorder, events) = recorder();
+        open(&mut recorder, &path);
+        recorder.push(RecordCommand::Samples { call: CALL, samples: vec![5; 800] });
+        recorder.stop();
+        assert!(recorded(&events).unwrap_err().contains("call.wav.part"));
+        assert!(!path.exists());
+        assert_eq!(hound::WavReader::open(directory.path().join("call.wav.part")).unwrap().duration(), 400);
+    }
+
+    #[test]
+    fn a_finished_recording_is_never_overwritten() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("call.wav");
+        std::fs::write(&path, b"evidence").unwrap();
+        let (mut recorder, events) = recorder();
+        open(&mut recorder, &path);
+        recorder.push(RecordCommand::Close { call: CALL });
+        assert!(recorded(&events).is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"evidence");
+        recorder.stop();
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_written_is_a_fault() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        std::fs::write(&file, b"").unwrap();
+        let (mut recorder, events) = recorder();
+        open(&mut recorder, &file.join("call.wav"));
+        recorder.push(RecordCommand::Samples { call: CALL, samples: vec![0; 8] });
+        recorder.push(RecordCommand::Close { call: CALL });
+        assert!(recorded(&events).unwrap_err().contains("call.wav"));
+        recorder.stop();
+    }
+
+    #[test]
+    fn a_full_queue_faults_the_recording_and_never_blocks() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("call.wav");
+        let gate = Arc::new(Mutex::new(()));
+        let (sender, events) = channel();
+        let sender = Mutex::new(sender);
+        let shut = gate.lock().unwrap();
+        let at_gate = Arc::clone(&gate);
+        let mut recorder = Recorder::spawn(Arc::new(move |event| {
+            let _open = at_gate.lock().unwrap();
+            sender.lock().unwrap().send(event).unwrap();
+        }))
+        .unwrap();
+        // The thread stands at the gate with the first recording's end while the second one fills the queue.
+        open(&mut recorder, &directory.path().join("first.wav"));
+        recorder.push(RecordCommand::Close { call: CALL });
+        open(&mut recorder, &path);
+        for _ in 0..QUEUE_MAX + 10 {
+            recorder.push(RecordCommand::Samples { call: CALL, samples: vec![1; 2] });
+        }
+        recorder.push(RecordCommand::Close { call: CALL });
+        assert!(recorder.is_waiting());
+        drop(shut);
+        assert!(recorded(&events).is_ok());
+        recorder.stop();
+        assert!(recorded(&events).unwrap_err().contains("did not keep up"));
+        assert!(!path.exists());
+    }
+}

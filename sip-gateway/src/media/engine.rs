@@ -5,6 +5,9 @@
 //! A forwarded packet is rewritten in the receive buffer and returned by [`Engine::packet`] itself: nothing is
 //! allocated, queued or copied for it.
 
+mod receive;
+mod serve;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,11 +17,8 @@ use rand_chacha::ChaCha20Rng;
 
 use super::prompt::Player;
 use super::record::{RecordCommand, Recording, Side};
-use super::relay::{self, Kind};
 use super::rtcp;
-use super::rtp;
-use super::source::Verdict;
-use super::stream::{OWN_PACKET_LENGTH, Playing, Splice, Stream};
+use super::stream::{Playing, Splice, Stream};
 use super::{MediaCommand, MediaEvent, Origin, Remote};
 use crate::id::{CallId, StreamId};
 
@@ -39,9 +39,6 @@ const PHASES: u64 = 4;
 
 /// Most ticks made up for at once (100 ms); older ones are left out and the timestamps step over them.
 const LATE_TICKS_MAX: u64 = 20;
-
-/// Most stretches of one recording written at one tick, when the machine has slept.
-const STRETCHES_MAX: usize = 4;
 
 /// Place of a stream, so that a packet finds it without a search. Reused after the stream is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -395,160 +392,6 @@ impl Engine {
         }
     }
 
-    fn rtp(&mut self, slot: Slot, from: SocketAddr, datagram: &mut [u8], now: Duration) -> Option<Transmit> {
-        let stream = self.streams.get_mut(slot.0)?.as_mut()?;
-        let Ok(packet) = rtp::parse(datagram) else {
-            self.counters.malformed += 1;
-            return None;
-        };
-        let Some(peer) = &mut stream.peer else {
-            self.counters.foreign += 1;
-            return None;
-        };
-        let kind = relay::kind(packet.header.payload_type, peer.remote.telephone_event);
-        match kind {
-            Kind::Audio(_) | Kind::TelephoneEvent => {}
-            Kind::ComfortNoise | Kind::Unknown => {
-                // A peer that suppresses silence is quiet, not lost.
-                if kind == Kind::ComfortNoise && from == peer.source.destination() {
-                    peer.heard_at = now;
-                }
-                self.counters.payload_type += 1;
-                return None;
-            }
-        }
-        if from != peer.source.destination() && self.own.contains(&from) {
-            self.counters.foreign += 1;
-            return None;
-        }
-        let restart = match peer.source.inspect(&packet.header, from, now) {
-            Verdict::Accept => false,
-            Verdict::AcceptRestart => true,
-            Verdict::DropForeign => {
-                self.counters.foreign += 1;
-                return None;
-            }
-            Verdict::DropUnproven => {
-                self.counters.unproven += 1;
-                return None;
-            }
-        };
-        peer.heard_at = now;
-        stream.reception.note(&packet.header, restart, now);
-        let Some(splice) = stream.splice else {
-            self.counters.unheard += 1;
-            return None;
-        };
-        if let Kind::Audio(codec) = kind
-            && let Some(recording) = match splice.side {
-                Side::Customer => stream.recording.as_mut(),
-                Side::Agent => self
-                    .streams
-                    .get_mut(splice.other.0)
-                    .and_then(Option::as_mut)
-                    .and_then(|customer| customer.recording.as_mut()),
-            }
-            && let Some(payload) = datagram.get(packet.payload_start..packet.payload_end)
-        {
-            recording.put(splice.side, codec, packet.header.timestamp, payload, restart, now);
-        }
-        let other = self.streams.get_mut(splice.other.0)?.as_mut()?;
-        let length = match (&other.playing, other.peer.as_ref().filter(|peer| peer.remote.send)) {
-            (None, Some(peer)) => {
-                relay::forward(&mut other.outgoing, &packet, kind, restart, &peer.remote, datagram, now)
-                    .map(|length| (length, peer.source.destination()))
-            }
-            (Some(_), _) | (None, None) => None,
-        };
-        let Some((length, to)) = length else {
-            self.counters.unheard += 1;
-            return None;
-        };
-        self.counters.forwarded += 1;
-        if let Some(Splice { call, answered_at, .. }) = &mut other.splice
-            && kind != Kind::TelephoneEvent
-            && let Some(answered_at) = answered_at.take()
-        {
-            let after_answer = now.saturating_sub(answered_at);
-            self.outputs.push_back(Output::Event(MediaEvent::AgentHeard { call: *call, after_answer }));
-        }
-        Some(Transmit { slot: splice.other, port: Port::Rtp, to, length })
-    }
-
-    fn rtcp(&mut self, slot: Slot, from: SocketAddr, datagram: &[u8], now: Duration) {
-        let Some(incoming) = rtcp::parse(datagram) else {
-            self.counters.malformed += 1;
-            return;
-        };
-        let own = self.own.contains(&from);
-        let Some(stream) = self.at_mut(slot) else {
-            return;
-        };
-        match &mut stream.peer {
-            Some(peer) if peer.source.is_host(from) && !own => {
-                // Whatever it says, BYE too: who still reports is there, who left stops sending.
-                peer.heard_at = now;
-                peer.rtcp_from = Some(from);
-                stream.reporter.note(&incoming, now);
-            }
-            Some(_) | None => self.counters.foreign += 1,
-        }
-    }
-
-    fn tick(&mut self, tick: u64, now: Duration) {
-        let at = tick_time(tick);
-        let phase = (tick % PHASES) as usize;
-        let Self { streams, due, outputs, rng, .. } = self;
-        let places = streams.iter_mut().enumerate().skip(phase).step_by(PHASES as usize);
-        for (slot, stream) in places.filter_map(|(index, stream)| Some((Slot(index), stream.as_mut()?))) {
-            if let Some(playing) = &stream.playing
-                && playing.player.finished()
-            {
-                outputs.push_back(Output::Event(MediaEvent::PromptFinished { call: playing.call }));
-                stream.playing = None;
-            }
-            if stream.own_frame_due(at) {
-                due.push_back(Due::Frame { slot, at });
-            }
-            if stream.reporter.is_due(now) {
-                stream.reporter.schedule(rng, now);
-                due.push_back(Due::Report { slot, now });
-            }
-            if stream.becomes_lost(now) {
-                outputs.push_back(Output::Event(MediaEvent::Lost { stream: stream.id }));
-            }
-            if let Some(recording) = &mut stream.recording {
-                let call = recording.call();
-                for samples in std::iter::from_fn(|| recording.stretch(now)).take(STRETCHES_MAX) {
-                    outputs.push_back(Output::Record(RecordCommand::Samples { call, samples }));
-                }
-            }
-        }
-    }
-
-    fn write_frame(&mut self, slot: Slot, buffer: &mut [u8], at: Duration) -> Option<Transmit> {
-        let stream = self.streams.get_mut(slot.0)?.as_mut()?;
-        let starting = stream.playing.as_ref().filter(|playing| playing.player.at_start());
-        let starting = starting.map(|playing| playing.call);
-        let to = stream.own_frame(buffer, at)?;
-        if let Some(call) = starting {
-            self.outputs.push_back(Output::Event(MediaEvent::PromptStarted { call }));
-        }
-        self.counters.generated += 1;
-        Some(Transmit { slot, port: Port::Rtp, to, length: OWN_PACKET_LENGTH })
-    }
-
-    fn write_report(&mut self, slot: Slot, buffer: &mut [u8], now: Duration) -> Option<Transmit> {
-        let stream = self.streams.get_mut(slot.0)?.as_mut()?;
-        let to = stream.rtcp_destination()?;
-        let length = stream.reporter.write(&stream.outgoing, &mut stream.reception, buffer, now);
-        if length == 0 {
-            return None;
-        }
-        self.counters.reports += 1;
-        Some(Transmit { slot, port: Port::Rtcp, to, length })
-    }
-
     fn at(&self, slot: Slot) -> Option<&Stream> {
         self.streams.get(slot.0)?.as_ref()
     }
@@ -572,3 +415,6 @@ fn own_addresses(local: SocketAddr) -> impl Iterator<Item = SocketAddr> {
     let rtcp = local.port().checked_add(1).map(|port| SocketAddr::new(local.ip(), port));
     [Some(local), rtcp].into_iter().flatten()
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ pub mod silence;
 pub mod source;
 mod stream;
 #[cfg(test)]
-mod tone;
+pub(crate) mod tone;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -310,3 +310,101 @@ fn jittered(rng: &mut ChaCha20Rng) -> Duration {
 fn ntp_time(time: Duration) -> u64 {
     (time.as_secs() << 32) | ((u64::from(time.subsec_nanos()) << 32) / 1_000_000_000)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rand_chacha::rand_core::SeedableRng;
+
+    use super::*;
+    use crate::media::{Codec, Origin};
+
+    fn outgoing(packets: u64) -> Outgoing {
+        let mut outgoing = Outgoing::new(Origin { ssrc: 7, sequence: 1, timestamp: 160 });
+        for index in 0..packets {
+            outgoing.own_frame(Codec::Pcmu, false, Duration::from_millis(20 * index));
+        }
+        outgoing
+    }
+
+    #[test]
+    fn reports_turn_from_sender_to_receiver_when_nothing_more_is_sent() {
+        let mut reporter = Reporter::new(&mut ChaCha20Rng::seed_from_u64(3), Duration::ZERO);
+        let mut reception = Reception::default();
+        let mut buffer = [0; LENGTH_MAX];
+        let outgoing = outgoing(50);
+        let now = Duration::from_millis(1_500);
+        let length = reporter.write(&outgoing, &mut reception, &mut buffer, now);
+        assert_eq!(length, 28 + 28);
+        assert_eq!(buffer[..4], [0x80, 200, 0, 6]);
+        // 1.5 s in NTP's 32.32 bits, and the RTP timestamp of the same moment.
+        assert_eq!(buffer[8..16], [0, 0, 0, 1, 0x80, 0, 0, 0]);
+        assert_eq!(buffer[16..20], (160 + 12_000u32).to_be_bytes());
+        let length = reporter.write(&outgoing, &mut reception, &mut buffer, now);
+        assert_eq!(length, 8 + 28);
+        assert_eq!(buffer[..4], [0x80, 201, 0, 1]);
+        assert_eq!(reporter.write(&outgoing, &mut reception, &mut [0; 64], now), 0);
+    }
+
+    #[test]
+    fn only_a_stream_that_sent_says_goodbye() {
+        let mut reporter = Reporter::new(&mut ChaCha20Rng::seed_from_u64(3), Duration::ZERO);
+        let mut reception = Reception::default();
+        let mut buffer = [0; LENGTH_MAX];
+        assert_eq!(reporter.write_goodbye(&outgoing(0), &mut reception, &mut buffer, Duration::ZERO), 0);
+        let length = reporter.write_goodbye(&outgoing(1), &mut reception, &mut buffer, Duration::ZERO);
+        assert!(parse(&buffer[..length]).unwrap().goodbye);
+    }
+
+    #[test]
+    fn intervals_vary_around_five_seconds() {
+        let mut rng = ChaCha20Rng::seed_from_u64(3);
+        let intervals: Vec<_> = (0..1_000).map(|_| jittered(&mut rng)).collect();
+        assert!(intervals.iter().all(|interval| (INTERVAL / 2..=INTERVAL * 3 / 2).contains(interval)));
+        let mean = intervals.iter().sum::<Duration>() / 1_000;
+        assert!(mean.abs_diff(INTERVAL) < Duration::from_millis(300), "{mean:?}");
+    }
+
+    #[test]
+    fn losses_duplicates_and_wraps_are_counted() {
+        let mut reception = Reception::default();
+        for (index, sequence) in [65_534u16, 65_535, 2, 2, 3].into_iter().enumerate() {
+            let header = Header { marker: false, payload_type: 0, sequence, timestamp: 0, ssrc: 9 };
+            reception.note(&header, index == 0, Duration::ZERO);
+        }
+        let block = reception.flow.as_mut().unwrap().report();
+        // Six expected, five came, of which one twice: one lost by the count of RFC 3550 appendix A.3.
+        assert_eq!(block[..4], [0, 0, 0, 9]);
+        assert_eq!(block[4], (256 / 6) as u8);
+        assert_eq!(block[5..8], [0, 0, 1]);
+        assert_eq!(block[8..12], [0, 1, 0, 3]);
+        // In the next interval three duplicates: the count falls below zero, the fraction stays at zero.
+        for _ in 0..3 {
+            let header = Header { marker: false, payload_type: 0, sequence: 3, timestamp: 0, ssrc: 9 };
+            reception.note(&header, false, Duration::ZERO);
+        }
+        let block = reception.flow.as_mut().unwrap().report();
+        assert_eq!(block[4..8], [0, 0xFF, 0xFF, 0xFE]);
+    }
+
+    #[test]
+    fn what_is_no_compound_packet_is_refused() {
+        assert_eq!(parse(&[]), None);
+        assert_eq!(parse(&[0x80, 201, 0]), None);
+        assert_eq!(parse(&[0x80, 201, 0, 2, 0, 0, 0, 1]), None);
+        assert_eq!(parse(&[0x40, 201, 0, 1, 0, 0, 0, 1]), None);
+        // BYE alone, and a padded first packet.
+        assert_eq!(parse(&[0x81, 203, 0, 1, 0, 0, 0, 1]), None);
+        assert_eq!(parse(&[0xA0, 201, 0, 1, 0, 0, 0, 4]), None);
+        // A sender report too short for its NTP time.
+        assert_eq!(parse(&[0x80, 200, 0, 1, 0, 0, 0, 1]), None);
+        assert_eq!(parse(&[0x80, 201, 0, 1, 0, 0, 0, 1]), Some(Incoming::default()));
+    }
+
+    proptest! {
+        #[test]
+        fn any_octets_are_read_without_panic(octets in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = parse(&octets);
+        }
+    }
+}
