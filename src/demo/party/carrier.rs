@@ -10,7 +10,7 @@ use super::plan::{Behaviour, DigestPlan, Fate, Plan};
 use super::sdp::{Audio, PCMA, PCMU, write};
 use super::text::{Reply, Text, reply, uri_of, user_of};
 use super::token::Tokens;
-use super::{Ending, Event, Media, Outbox, Output, Sound};
+use super::{Ending, Event, Media, Outbox, Output, Party, Sound};
 
 /// Most lines at once, those that only absorb retransmissions included. A further INVITE gets 503.
 pub const LINES_MAX: usize = 8_192;
@@ -93,68 +93,6 @@ impl Carrier {
             attempts: BTreeMap::new(),
             line_next: 1,
             outbox: Outbox::new(),
-        }
-    }
-
-    /// Takes what arrived at the SIP address.
-    pub fn datagram(&mut self, bytes: &[u8], from: SocketAddr, now: Duration) {
-        let Some(text) = Text::read(bytes) else { return };
-        let call_id = text.call_id().to_owned();
-        if let Some(call) = self.lines.get_mut(&call_id) {
-            let happened = call.line.receive(&text, from, now, &mut self.outbox);
-            self.after(&call_id, happened, now);
-            return;
-        }
-        match text.method() {
-            Some("INVITE") if text.to_tag().is_empty() => self.invite(text, from, now),
-            Some("OPTIONS") => {
-                self.answer(&text, from, 200, "OK", "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS\r\n")
-            }
-            Some("REGISTER") => self.register(&text, from),
-            // RFC 3261 §17.1.1.3: an ACK is never answered; nor is a response that belongs to nothing.
-            Some("ACK") | None => {}
-            Some("BYE" | "CANCEL" | "INVITE" | "INFO") => {
-                self.answer(&text, from, 481, "Call/Transaction Does Not Exist", "");
-            }
-            Some(_) => self.answer(&text, from, 501, "Not Implemented", ""),
-        }
-    }
-
-    /// The next thing to be done.
-    pub fn poll_output(&mut self) -> Option<Output> {
-        self.outbox.pop_front()
-    }
-
-    /// When [`Self::handle_timeout`] wants to be called.
-    pub fn poll_timeout(&self) -> Option<Duration> {
-        self.lines
-            .values()
-            .filter_map(|call| call.next.into_iter().chain(call.line.poll_timeout()).min())
-            .min()
-    }
-
-    /// Does what is due.
-    pub fn handle_timeout(&mut self, now: Duration) {
-        let due: Vec<String> = self
-            .lines
-            .iter()
-            .filter(|(_, call)| call.next.into_iter().chain(call.line.poll_timeout()).any(|at| at <= now))
-            .map(|(name, _)| name.clone())
-            .collect();
-        for name in due {
-            let Some(call) = self.lines.get_mut(&name) else { continue };
-            if call.next.is_some_and(|at| at <= now) {
-                call.next = None;
-                self.step(&name, now);
-            }
-            let Some(call) = self.lines.get_mut(&name) else { continue };
-            let happened = call.line.handle_timeout(now, &mut self.outbox);
-            self.after(&name, happened, now);
-            if self.lines.get(&name).is_some_and(|call| call.line.finished(now))
-                && let Some(call) = self.lines.remove(&name)
-            {
-                self.names.remove(&call.id);
-            }
         }
     }
 
@@ -306,6 +244,66 @@ impl Carrier {
     }
 }
 
+impl Party for Carrier {
+    fn datagram(&mut self, bytes: &[u8], from: SocketAddr, now: Duration) {
+        let Some(text) = Text::read(bytes) else { return };
+        let call_id = text.call_id().to_owned();
+        if let Some(call) = self.lines.get_mut(&call_id) {
+            let happened = call.line.receive(&text, from, now, &mut self.outbox);
+            self.after(&call_id, happened, now);
+            return;
+        }
+        match text.method() {
+            Some("INVITE") if text.to_tag().is_empty() => self.invite(text, from, now),
+            Some("OPTIONS") => {
+                self.answer(&text, from, 200, "OK", "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS\r\n")
+            }
+            Some("REGISTER") => self.register(&text, from),
+            // RFC 3261 §17.1.1.3: an ACK is never answered; nor is a response that belongs to nothing.
+            Some("ACK") | None => {}
+            Some("BYE" | "CANCEL" | "INVITE" | "INFO") => {
+                self.answer(&text, from, 481, "Call/Transaction Does Not Exist", "");
+            }
+            Some(_) => self.answer(&text, from, 501, "Not Implemented", ""),
+        }
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.outbox.pop_front()
+    }
+
+    fn poll_timeout(&self) -> Option<Duration> {
+        self.lines
+            .values()
+            .filter_map(|call| call.next.into_iter().chain(call.line.poll_timeout()).min())
+            .min()
+    }
+
+    fn handle_timeout(&mut self, now: Duration) {
+        let due: Vec<String> = self
+            .lines
+            .iter()
+            .filter(|(_, call)| call.next.into_iter().chain(call.line.poll_timeout()).any(|at| at <= now))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in due {
+            let Some(call) = self.lines.get_mut(&name) else { continue };
+            if call.next.is_some_and(|at| at <= now) {
+                call.next = None;
+                self.step(&name, now);
+            }
+            let Some(call) = self.lines.get_mut(&name) else { continue };
+            let happened = call.line.handle_timeout(now, &mut self.outbox);
+            self.after(&name, happened, now);
+            if self.lines.get(&name).is_some_and(|call| call.line.finished(now))
+                && let Some(call) = self.lines.remove(&name)
+            {
+                self.names.remove(&call.id);
+            }
+        }
+    }
+}
+
 impl Call {
     fn sdp(&self) -> String {
         write(self.media, self.payload, self.audio.telephone_event, self.id)
@@ -337,7 +335,8 @@ impl Call {
         self.next = None;
         let machine = self.behaviour.fate == Fate::Machine;
         out.push_back(Output::Event(Event::Answered { line: self.id, machine }));
-        self.sound(if machine { Sound::Machine } else { Sound::Person }, out);
+        let pitch = (self.id % u64::from(u8::MAX)) as u8;
+        self.sound(if machine { Sound::Machine(pitch) } else { Sound::Person(pitch) }, out);
     }
 
     fn acknowledged(&mut self, now: Duration, out: &mut Outbox) {

@@ -29,6 +29,18 @@ pub const T2: Duration = Duration::from_secs(4);
 /// RFC 3261 §17: 64 × T1, after which an unanswered transaction is over.
 pub const TRANSACTION_LIFE: Duration = Duration::from_secs(32);
 
+/// The doors of every party.
+pub trait Party {
+    /// Takes what arrived at the party's SIP address.
+    fn datagram(&mut self, bytes: &[u8], from: SocketAddr, now: Duration);
+    /// The next thing to be done.
+    fn poll_output(&mut self) -> Option<Output>;
+    /// When [`Self::handle_timeout`] wants to be called.
+    fn poll_timeout(&self) -> Option<Duration>;
+    /// Does what is due.
+    fn handle_timeout(&mut self, now: Duration);
+}
+
 /// What a party wants done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
@@ -83,10 +95,10 @@ pub enum Media {
 pub enum Sound {
     /// The carrier's ringback tone (early media).
     Ringback,
-    /// A person.
-    Person,
-    /// An answering machine's greeting, then its beep.
-    Machine,
+    /// A person; the index picks the pitch of its voice.
+    Person(u8),
+    /// An answering machine's greeting, then its beep; the index picks the pitch.
+    Machine(u8),
     /// An agent; the index picks the pitch of its voice.
     Agent(u8),
 }

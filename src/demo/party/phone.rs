@@ -10,7 +10,7 @@ use super::resend::Resend;
 use super::sdp::{Audio, write};
 use super::text::{Reply, Text, parameter, reply};
 use super::token::Tokens;
-use super::{Ending, Event, Media, Outbox, Output, Sound};
+use super::{Ending, Event, Media, Outbox, Output, Party, Sound};
 
 /// Most dialogs a phone remembers; more INVITEs get 486.
 pub const LINES_MAX: usize = 256;
@@ -144,82 +144,6 @@ impl Phone {
         self.lines.values().any(|call| call.step == Step::Talking)
     }
 
-    /// Takes what arrived at the SIP address.
-    pub fn datagram(&mut self, bytes: &[u8], from: SocketAddr, now: Duration) {
-        let Some(text) = Text::read(bytes) else { return };
-        let name = text.call_id().to_owned();
-        if name == self.call_id {
-            self.register_answered(&text, now);
-            return;
-        }
-        if let Some(call) = self.lines.get_mut(&name) {
-            let happened = call.line.receive(&text, from, now, &mut self.outbox);
-            self.after(&name, happened, now);
-            return;
-        }
-        match text.method() {
-            Some("INVITE") if text.to_tag().is_empty() => self.invite(text, from, now),
-            Some("OPTIONS") => self.answer(&text, from, 200, "OK"),
-            Some("ACK") | None => {}
-            Some("BYE" | "CANCEL" | "INVITE" | "INFO") => {
-                self.answer(&text, from, 481, "Call/Transaction Does Not Exist");
-            }
-            Some(_) => self.answer(&text, from, 501, "Not Implemented"),
-        }
-    }
-
-    /// The next thing to be done.
-    pub fn poll_output(&mut self) -> Option<Output> {
-        self.outbox.pop_front()
-    }
-
-    /// When [`Self::handle_timeout`] wants to be called.
-    pub fn poll_timeout(&self) -> Option<Duration> {
-        let registration = match &self.registration {
-            Registration::Off => None,
-            Registration::Asking { resend, .. } => Some(resend.due()),
-            Registration::Fresh { refresh_at } => Some(*refresh_at),
-            Registration::Failed { again_at } => Some(*again_at),
-        };
-        let lines = self
-            .lines
-            .values()
-            .filter_map(|call| call.next.into_iter().chain(call.line.poll_timeout()).min());
-        lines.chain(registration).min()
-    }
-
-    /// Does what is due.
-    pub fn handle_timeout(&mut self, now: Duration) {
-        match &mut self.registration {
-            Registration::Off => {}
-            Registration::Asking { resend, leaving, .. } => {
-                if !resend.handle(now, &mut self.outbox) {
-                    let leaving = *leaving;
-                    self.register_failed(408, leaving, now);
-                }
-            }
-            Registration::Fresh { refresh_at: at } | Registration::Failed { again_at: at } => {
-                if *at <= now {
-                    self.ask(self.expires_s, "", 0, now);
-                }
-            }
-        }
-        let names: Vec<String> = self.lines.keys().cloned().collect();
-        for name in names {
-            let Some(call) = self.lines.get_mut(&name) else { continue };
-            if call.next.is_some_and(|at| at <= now) {
-                call.next = None;
-                call.step(&self.options, now, &mut self.outbox);
-            }
-            let happened = call.line.handle_timeout(now, &mut self.outbox);
-            let finished = call.line.finished(now);
-            self.after(&name, happened, now);
-            if finished {
-                self.lines.remove(&name);
-            }
-        }
-    }
-
     fn ask(&mut self, expires_s: u64, authorization: &str, challenges: u32, now: Duration) {
         let Options { user, registrar, address, .. } = &self.options;
         self.cseq += 1;
@@ -339,6 +263,80 @@ impl Phone {
         let tag = self.tokens.token();
         let bytes = reply(request, to, &Reply { status, reason, tag: &tag, ..Reply::default() });
         self.outbox.push_back(Output::Transmit { to, bytes });
+    }
+}
+
+impl Party for Phone {
+    fn datagram(&mut self, bytes: &[u8], from: SocketAddr, now: Duration) {
+        let Some(text) = Text::read(bytes) else { return };
+        let name = text.call_id().to_owned();
+        if name == self.call_id {
+            self.register_answered(&text, now);
+            return;
+        }
+        if let Some(call) = self.lines.get_mut(&name) {
+            let happened = call.line.receive(&text, from, now, &mut self.outbox);
+            self.after(&name, happened, now);
+            return;
+        }
+        match text.method() {
+            Some("INVITE") if text.to_tag().is_empty() => self.invite(text, from, now),
+            Some("OPTIONS") => self.answer(&text, from, 200, "OK"),
+            Some("ACK") | None => {}
+            Some("BYE" | "CANCEL" | "INVITE" | "INFO") => {
+                self.answer(&text, from, 481, "Call/Transaction Does Not Exist");
+            }
+            Some(_) => self.answer(&text, from, 501, "Not Implemented"),
+        }
+    }
+
+    fn poll_output(&mut self) -> Option<Output> {
+        self.outbox.pop_front()
+    }
+
+    fn poll_timeout(&self) -> Option<Duration> {
+        let registration = match &self.registration {
+            Registration::Off => None,
+            Registration::Asking { resend, .. } => Some(resend.due()),
+            Registration::Fresh { refresh_at } => Some(*refresh_at),
+            Registration::Failed { again_at } => Some(*again_at),
+        };
+        let lines = self
+            .lines
+            .values()
+            .filter_map(|call| call.next.into_iter().chain(call.line.poll_timeout()).min());
+        lines.chain(registration).min()
+    }
+
+    fn handle_timeout(&mut self, now: Duration) {
+        match &mut self.registration {
+            Registration::Off => {}
+            Registration::Asking { resend, leaving, .. } => {
+                if !resend.handle(now, &mut self.outbox) {
+                    let leaving = *leaving;
+                    self.register_failed(408, leaving, now);
+                }
+            }
+            Registration::Fresh { refresh_at: at } | Registration::Failed { again_at: at } => {
+                if *at <= now {
+                    self.ask(self.expires_s, "", 0, now);
+                }
+            }
+        }
+        let names: Vec<String> = self.lines.keys().cloned().collect();
+        for name in names {
+            let Some(call) = self.lines.get_mut(&name) else { continue };
+            if call.next.is_some_and(|at| at <= now) {
+                call.next = None;
+                call.step(&self.options, now, &mut self.outbox);
+            }
+            let happened = call.line.handle_timeout(now, &mut self.outbox);
+            let finished = call.line.finished(now);
+            self.after(&name, happened, now);
+            if finished {
+                self.lines.remove(&name);
+            }
+        }
     }
 }
 

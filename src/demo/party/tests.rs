@@ -12,7 +12,7 @@ use super::phone::{self, Phone};
 use super::plan::Plan;
 use super::text::{Text, uri_of};
 use super::token::Tokens;
-use super::{Ending, Event, Media, Output, Sound, TRANSACTION_LIFE};
+use super::{Ending, Event, Media, Output, Party, Sound, TRANSACTION_LIFE};
 
 const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 20000 RTP/AVP 0 8 \
                    101\r\na=rtpmap:101 telephone-event/8000\r\n";
@@ -52,35 +52,6 @@ fn request(
         body.len()
     )
 }
-
-/// One party's doors, as the tests need them.
-trait Party {
-    fn datagram(&mut self, bytes: &[u8], from: SocketAddr, now: Duration);
-    fn poll_output(&mut self) -> Option<Output>;
-    fn poll_timeout(&self) -> Option<Duration>;
-    fn handle_timeout(&mut self, now: Duration);
-}
-
-macro_rules! party {
-    ($machine:ty) => {
-        impl Party for $machine {
-            fn datagram(&mut self, bytes: &[u8], from: SocketAddr, now: Duration) {
-                <$machine>::datagram(self, bytes, from, now);
-            }
-            fn poll_output(&mut self) -> Option<Output> {
-                <$machine>::poll_output(self)
-            }
-            fn poll_timeout(&self) -> Option<Duration> {
-                <$machine>::poll_timeout(self)
-            }
-            fn handle_timeout(&mut self, now: Duration) {
-                <$machine>::handle_timeout(self, now);
-            }
-        }
-    };
-}
-party!(Carrier);
-party!(Phone);
 
 /// A party with its clock and all it ever did.
 struct Bench<P> {
@@ -200,7 +171,7 @@ fn a_person_answers_talks_and_hangs_up() {
     assert!(bench.fresh().is_empty());
     assert_eq!(bench.endings(), [Ending::OurBye]);
     assert_eq!(bench.media.len(), 2);
-    assert!(matches!(bench.media[0], Media::Start { sound: Sound::Person, payload: 0, .. }));
+    assert!(matches!(bench.media[0], Media::Start { sound: Sound::Person(1), payload: 0, .. }));
     assert_eq!(bench.party.poll_timeout(), None, "nothing is left behind");
 }
 
@@ -307,7 +278,7 @@ fn early_media_plays_ringback_then_the_machine() {
     assert_eq!(bench.fresh(), ["100", "183"]);
     bench.run_until(ms(500));
     assert!(matches!(bench.media[0], Media::Start { sound: Sound::Ringback, payload: 8, .. }));
-    assert_eq!(bench.media[1], Media::Sound { line: 1, sound: Sound::Machine });
+    assert_eq!(bench.media[1], Media::Sound { line: 1, sound: Sound::Machine(1) });
     assert!(bench.events.contains(&Event::Answered { line: 1, machine: true }));
 }
 
