@@ -5,7 +5,9 @@ use bytes::{Buf, Bytes};
 use super::headers::{Header, Headers, check_call_id};
 use super::name_addr::{self, Elements, share};
 use super::text::{is_space, is_token_octet, number, skip_space, trim};
-use super::{CSeq, HeaderName, Message, Method, Request, Response, Uri, reason_phrase, uri, via};
+use super::{
+    CSeq, ELEMENTS_MAX, HeaderName, Message, Method, Request, Response, Uri, reason_phrase, uri, via,
+};
 
 /// Longest datagram that is read: the most UDP can carry.
 pub const DATAGRAM_LENGTH_MAX: usize = 65_535;
@@ -127,7 +129,7 @@ pub fn decode(mut datagram: Bytes) -> Result<Message, DecodeError> {
     if datagram.len() > DATAGRAM_LENGTH_MAX {
         return Err(DecodeError::Drop(Fault::DatagramLength));
     }
-    // RFC 3261 §7.5: empty lines before the start line are ignored.
+    // RFC 3261 §7.5: empty lines before the start line are ignored. Some phones keep their NAT awake with zeros.
     let blank =
         datagram.iter().position(|octet| !matches!(octet, b'\r' | b'\n' | 0)).unwrap_or(datagram.len());
     datagram.advance(blank);
@@ -170,9 +172,7 @@ fn decode_request(datagram: &Bytes, line: &[u8], headers_start: usize) -> Result
             let body = section.body;
             Ok(Message::Request(Request { method, uri, headers: section.headers, body }))
         }
-        (method, _, Some(fault)) => Err(section.refuse(method.as_ref(), fault)),
-        (None, _, None) => Err(section.refuse(None, Fault::Method)),
-        (Some(method), None, None) => Err(section.refuse(Some(&method), Fault::RequestUri)),
+        (method, _, fault) => Err(section.refuse(method.as_ref(), fault.unwrap_or(Fault::RequestUri))),
     }
 }
 
@@ -276,12 +276,13 @@ impl Section {
 
     /// RFC 3261 §8.1.1: what every message must have, and that it can be read.
     fn check_mandatory(&self) -> Option<Fault> {
+        let mut hops = 0;
         let mut missing = VIA | FROM | TO | CALL_ID | CSEQ;
         for Header { name, value } in &self.headers.list {
             let fault = match name {
                 HeaderName::Via => {
                     missing &= !VIA;
-                    check_elements(value, Fault::Via, |element| via::scan(element).is_ok())
+                    check_elements(value, &mut hops, Fault::Via, |element| via::scan(element).is_ok())
                 }
                 HeaderName::From | HeaderName::To => {
                     missing &= !single_bit(name);
@@ -308,13 +309,15 @@ impl Section {
         if let Some(fault) = self.check_mandatory() {
             return Some(fault);
         }
+        let Some(method) = method else { return Some(Fault::Method) };
         // RFC 3261 §8.1.1.5: the method of CSeq is that of the request.
-        if self.headers.cseq().ok().map(|cseq| cseq.method).as_ref() != method {
+        if self.headers.cseq().is_ok_and(|cseq| cseq.method != *method) {
             return Some(Fault::CSeqMethod);
         }
         // Where later requests would go must be clear before the request is taken up (RFC 4475 §3.1.2.13).
+        let mut contacts = 0;
         self.headers.all(HeaderName::Contact).find_map(|value| {
-            check_elements(value, Fault::Contact, |element| {
+            check_elements(value, &mut contacts, Fault::Contact, |element| {
                 element == b"*" || name_addr::scan(element).is_ok()
             })
         })
@@ -379,11 +382,16 @@ fn single_bit(name: &HeaderName) -> u32 {
     }
 }
 
-fn check_elements(value: &[u8], fault: Fault, good: impl Fn(&[u8]) -> bool) -> Option<Fault> {
-    let mut count = 0;
+/// Checks the elements of one value; `count` runs over all values of that name.
+fn check_elements(
+    value: &[u8],
+    count: &mut usize,
+    fault: Fault,
+    good: impl Fn(&[u8]) -> bool,
+) -> Option<Fault> {
     for element in Elements::of(value) {
-        count += 1;
-        if count > super::ELEMENTS_MAX {
+        *count += 1;
+        if *count > ELEMENTS_MAX {
             return Some(Fault::HeaderLength);
         }
         if !good(element) {

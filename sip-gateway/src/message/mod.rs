@@ -21,7 +21,13 @@ mod uri;
 mod via;
 
 #[cfg(test)]
+mod corpus_tests;
+#[cfg(test)]
+mod property_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod value_tests;
 
 use bytes::Bytes;
 

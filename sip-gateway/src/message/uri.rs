@@ -338,7 +338,7 @@ fn find(octets: &[u8], start: usize, stop: impl Fn(u8) -> bool) -> usize {
 }
 
 /// Resolves `%41` escapes once. A `%` without two hex digits stays (RFC 4475 §3.1.1.5).
-fn unescape(octets: &[u8]) -> Vec<u8> {
+pub(super) fn unescape(octets: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(octets.len());
     let mut rest = octets;
     while let [first, tail @ ..] = rest {
