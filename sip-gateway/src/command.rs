@@ -68,7 +68,7 @@ pub enum Command {
         prompt: Arc<Prompt>,
     },
     /// Look after a dialog that an earlier process may have left: CANCEL or BYE it, ACK+BYE a late 200.
-    Adopt(Orphan),
+    Adopt(Box<Orphan>),
     /// Put back a registration that was stored.
     RestoreBinding(Binding),
     /// Stop registering with trunks and unregister; used on the way down.

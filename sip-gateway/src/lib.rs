@@ -17,6 +17,7 @@ pub mod gateway;
 pub mod id;
 #[cfg(feature = "io")]
 pub mod io;
+pub mod leg;
 pub mod media;
 pub mod message;
 pub mod options;

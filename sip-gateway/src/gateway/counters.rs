@@ -25,6 +25,6 @@ pub struct Counters {
     pub register_granted: u64,
     /// Orphaned dialogs that were ended.
     pub orphans_ended: u64,
-    /// Requests refused because a table was full.
-    pub overloaded: u64,
+    /// Requests of ours that could not be written or found the transaction table full.
+    pub unsent: u64,
 }

@@ -3,13 +3,29 @@
 //! Three doors in ([`Gateway::command`], [`Gateway::datagram`], [`Gateway::media`]), one out
 //! ([`Gateway::poll_output`]) and one for time ([`Gateway::poll_timeout`], [`Gateway::handle_timeout`]).
 //! After each call on a door, drain `poll_output` and then ask `poll_timeout` again.
+//!
+//! Rooms: `calls` (towards trunks), `agents` (towards phones), `join` (splices), `phones` (REGISTER of phones),
+//! `trunks` (REGISTER with trunks), `orphans`, `stray` (requests outside dialogs), `streams`, `ports`, `names`,
+//! `timers`, `counters`.
 
+mod agents;
+mod calls;
 pub mod counters;
+mod datagrams;
+mod join;
+mod legs;
 pub mod names;
+mod phones;
 pub mod ports;
 pub mod stray;
+mod streams;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod timers;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -17,10 +33,23 @@ use bytes::Bytes;
 use rand_chacha::ChaCha20Rng;
 
 use crate::command::Command;
-use crate::event::{Event, Room};
+use crate::event::{Event, Room, TrunkState};
+use crate::id::{CallId, StreamId};
+use crate::leg::LegId;
+use crate::leg::wire::Wire;
 use crate::media::{MediaCommand, MediaEvent};
 use crate::options::Options;
+use crate::registrar::bindings::Bindings;
+use crate::transaction::{Layer, LayerOptions, TagMaker};
+use crate::trunk::Trunk;
+use agents::Agent;
+use calls::Call;
 use counters::Counters;
+use legs::LegEntry;
+use names::Names;
+use ports::Ports;
+use streams::Stream;
+use timers::{Timer, Timers};
 
 /// What the gateway wants done, in order.
 #[derive(Clone, Debug)]
@@ -43,35 +72,110 @@ pub enum Output {
 /// All SIP machines of one node.
 pub struct Gateway {
     options: Options,
-    #[allow(dead_code)]
-    rng: ChaCha20Rng,
+    wire: Wire,
+    timers: Timers,
     outputs: VecDeque<Output>,
-    counters: Counters,
+    trunks: Vec<Trunk>,
+    /// Placed calls whose INVITE waits for the trunk's rate, in order.
+    queues: Vec<VecDeque<CallId>>,
+    calls: BTreeMap<CallId, Call>,
+    agents: BTreeMap<String, Agent>,
+    legs: BTreeMap<LegId, LegEntry>,
+    legs_started: u64,
+    /// Which leg a Call-ID belongs to.
+    dialogs: BTreeMap<String, LegId>,
+    streams: BTreeMap<StreamId, Stream>,
+    ports: Ports,
+    bindings: Bindings,
+    draining: bool,
 }
 
 impl Gateway {
     /// A gateway with no calls. `rng` must be seeded from the system's secure source outside tests.
-    pub fn new(options: Options, rng: ChaCha20Rng, _now: Duration) -> Self {
-        Self { options, rng, outputs: VecDeque::new(), counters: Counters::default() }
+    pub fn new(options: Options, rng: ChaCha20Rng, now: Duration) -> Self {
+        let mut names = Names::new(rng);
+        let layer = Layer::new(LayerOptions::new(options.timers), TagMaker::new(names.secret()));
+        let mut gateway = Self {
+            wire: Wire::new(layer, names, options.timers),
+            timers: Timers::default(),
+            outputs: VecDeque::new(),
+            trunks: options.trunks.iter().cloned().map(Trunk::new).collect(),
+            queues: options.trunks.iter().map(|_| VecDeque::new()).collect(),
+            calls: BTreeMap::new(),
+            agents: BTreeMap::new(),
+            legs: BTreeMap::new(),
+            legs_started: 0,
+            dialogs: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            ports: Ports::new(options.rtp_ports),
+            bindings: Bindings::default(),
+            draining: false,
+            options,
+        };
+        gateway.start_trunks(now);
+        gateway
     }
 
     /// Takes one instruction.
-    pub fn command(&mut self, _command: Command, _now: Duration) {}
+    pub fn command(&mut self, command: Command, now: Duration) {
+        match command {
+            Command::Reserve { call, number, trunks } => self.reserve(call, &number, &trunks, now),
+            Command::Release { call } => self.release(call, now),
+            Command::Place(place) => self.place(place, now),
+            Command::HangUp { call } => self.hang_up(call, "bye", now),
+            Command::SignOn { user, leg } => self.sign_on(user, leg, now),
+            Command::SignOff { user } => self.sign_off(&user, now),
+            Command::Connect { call, user, record } => self.connect(call, user, record, now),
+            Command::Disconnect { call } => self.disconnect(call, now),
+            Command::PlayAndHangUp { call, prompt } => self.play_and_hang_up(call, prompt, now),
+            Command::Adopt(_orphan) => {}
+            Command::RestoreBinding(binding) => self.restore_binding(binding, now),
+            Command::Drain => self.draining = true,
+        }
+        self.settle(now);
+    }
 
     /// Takes one received datagram; `local` is the listening address it came in on.
-    pub fn datagram(&mut self, _bytes: Bytes, _from: SocketAddr, _local: SocketAddr, _now: Duration) {
-        self.counters.datagrams_received += 1;
+    pub fn datagram(&mut self, bytes: Bytes, from: SocketAddr, local: SocketAddr, now: Duration) {
+        self.receive(bytes, from, local, now);
+        self.settle(now);
     }
 
     /// Takes one report of the media threads.
-    pub fn media(&mut self, _event: MediaEvent, _now: Duration) {}
+    pub fn media(&mut self, event: MediaEvent, now: Duration) {
+        match event {
+            MediaEvent::OpenFailed { stream } => self.stream_refused(stream, now),
+            MediaEvent::Lost { stream } => self.stream_lost(stream, now),
+            MediaEvent::PromptFinished { call } => self.prompt_finished(call, now),
+            MediaEvent::AgentHeard { call, after_answer } => {
+                self.event(Event::AgentHeard { call, after_answer });
+            }
+            MediaEvent::PromptStarted { call } => self.event(Event::PromptStarted { call }),
+            MediaEvent::Recorded { call, recording } => self.event(Event::Recorded { call, recording }),
+        }
+        self.settle(now);
+    }
 
     /// Takes the report that a datagram to `to` could not be sent (RFC 3261 §18.4).
-    pub fn transport_error(&mut self, _to: SocketAddr, _now: Duration) {}
+    pub fn transport_error(&mut self, to: SocketAddr, now: Duration) {
+        self.wire.layer.transport_error(to, now);
+        self.settle(now);
+    }
 
     /// Room for new calls over all usable trunks.
-    pub fn room(&self, _now: Duration) -> Room {
-        Room::default()
+    pub fn room(&self, now: Duration) -> Room {
+        if self.draining {
+            return Room::default();
+        }
+        let ports = u32::try_from(self.ports.free(now)).unwrap_or(u32::MAX);
+        let usable = || self.trunks.iter().filter(|trunk| trunk.state() == TrunkState::Up);
+        let lines: u32 = usable().map(Trunk::lines_free).fold(0, u32::saturating_add);
+        Room {
+            lines_free: lines.min(ports),
+            calls_per_second_free: usable()
+                .map(|trunk| trunk.calls_per_second_free(now))
+                .fold(0, u32::saturating_add),
+        }
     }
 
     /// The next thing to do, or `None` when all is done for now.
@@ -81,24 +185,79 @@ impl Gateway {
 
     /// When [`Gateway::handle_timeout`] must be called at the latest.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        None
+        [self.timers.next(), self.wire.layer.poll_timeout()].into_iter().flatten().min()
     }
 
     /// Lets everything happen that is due at `now`.
-    pub fn handle_timeout(&mut self, _now: Duration) {}
+    pub fn handle_timeout(&mut self, now: Duration) {
+        self.wire.layer.handle_timeout(now);
+        self.settle(now);
+        // Ends: whatever fires is cleared or set later than `now`.
+        while let Some(timer) = self.timers.due(now) {
+            match timer {
+                Timer::Slot(trunk) => self.send_queued(trunk, now),
+                Timer::TrunkRetry(trunk) => self.retry_trunk(trunk, now),
+                Timer::Call(call) => self.call_limit(call, now),
+                Timer::Leg(leg) => self.with_leg(leg, now, |leg, wire| leg.handle_timeout(wire, now)),
+                Timer::Agent(user) => self.recall(&user, now),
+                Timer::Binding => self.expire_bindings(now),
+            }
+            self.settle(now);
+        }
+    }
 
     /// What was counted since start.
     pub fn counters(&self) -> Counters {
-        self.counters
+        self.wire.counters
     }
 
     /// Calls that are reserved or up, for metrics and for shutting down.
     pub fn calls(&self) -> usize {
-        0
+        self.calls.len()
+    }
+
+    /// Trunk names with their state and the lines in use, in the order of the options.
+    pub fn trunks(&self) -> impl Iterator<Item = (&str, TrunkState, u32)> {
+        self.trunks.iter().map(|trunk| {
+            let used = trunk.options.max_calls.saturating_sub(trunk.lines_free());
+            (trunk.options.name.as_str(), trunk.state(), used)
+        })
     }
 
     /// What it was configured with.
     pub fn options(&self) -> &Options {
         &self.options
+    }
+
+    fn event(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    fn media_command(&mut self, command: MediaCommand) {
+        self.outputs.push_back(Output::Media(command));
+    }
+
+    /// Our address in Via and Contact.
+    fn local(&self) -> SocketAddr {
+        self.options.listen.first().copied().unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 5060)))
+    }
+
+    fn start_trunks(&mut self, _now: Duration) {
+        for index in 0..self.trunks.len() {
+            self.tell_trunk(index, self.trunks.get(index).map(Trunk::state));
+        }
+    }
+
+    fn tell_trunk(&mut self, index: usize, state: Option<TrunkState>) {
+        if let (Some(trunk), Some(state)) = (self.trunks.get(index), state) {
+            let name = trunk.options.name.clone();
+            self.timers.set(Timer::TrunkRetry(index), trunk.retry_at());
+            self.event(Event::Trunk { name, state });
+        }
+    }
+
+    fn retry_trunk(&mut self, index: usize, now: Duration) {
+        let state = self.trunks.get_mut(index).and_then(|trunk| trunk.retry(now));
+        self.tell_trunk(index, state);
     }
 }

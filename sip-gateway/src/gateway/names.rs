@@ -7,9 +7,7 @@ use rand_chacha::rand_core::Rng;
 
 use crate::id::StreamId;
 use crate::media::Origin;
-
-/// RFC 3261 §8.1.1.7: every branch of a compliant client starts with this.
-pub const MAGIC_COOKIE: &str = "z9hG4bK";
+use crate::message::MAGIC_COOKIE;
 
 /// Writes identifiers from a secure generator.
 pub struct Names {
@@ -51,6 +49,13 @@ impl Names {
     /// A session identifier for SDP's origin line, positive in 63 bits.
     pub fn session(&mut self) -> u64 {
         self.rng.next_u64() >> 2 | 1
+    }
+
+    /// A secret for keyed hashes.
+    pub fn secret(&mut self) -> [u8; 32] {
+        let mut secret = [0; 32];
+        self.rng.fill_bytes(&mut secret);
+        secret
     }
 
     /// A new media stream's name.

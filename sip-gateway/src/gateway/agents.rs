@@ -1,0 +1,340 @@
+//! Agents' phones: kept on the line (persistent) or called for every customer (per call).
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Gateway;
+use super::legs::LegOwner;
+use super::timers::Timer;
+use crate::command::AgentLegMode;
+use crate::event::{Dialog, Event, Failure, Route};
+use crate::id::{CallId, StreamId};
+use crate::leg::requests::{OWN_USER, Side};
+use crate::leg::{LegId, LegOptions, Notice};
+use crate::media::{Codec, MediaCommand};
+use crate::message::Uri;
+
+/// How long a phone may ring: a persistent leg answers by itself, and a customer won't wait longer.
+pub const PHONE_RING_MAX: Duration = Duration::from_secs(20);
+
+/// When a lost or refused persistent leg is called again: after the first, the second and each further failure.
+pub const RECALL_AFTER: [Duration; 3] =
+    [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(5)];
+
+/// A leg that was up for this long was a good one: its loss is the first failure again.
+pub const GOOD_LEG: Duration = Duration::from_secs(10);
+
+/// Most agents signed on at once.
+pub const AGENTS_MAX: usize = 10_000;
+
+/// An agent who is signed on.
+#[derive(Debug)]
+pub(super) struct Agent {
+    pub(super) mode: AgentLegMode,
+    pub(super) phone: Phone,
+    /// Persistent legs that failed one after the other.
+    failures: usize,
+    /// What was told last: reachable, or why not.
+    told: Option<Result<(), &'static str>>,
+}
+
+/// Where an agent's phone stands.
+#[derive(Debug)]
+pub(super) enum Phone {
+    /// Not called. A persistent leg may be due for another try.
+    Idle,
+    /// Our INVITE is out; per call it is for a customer.
+    Calling { leg: LegId, stream: StreamId, join: Option<(CallId, Option<PathBuf>)> },
+    /// On the line, perhaps with a customer.
+    Up { leg: LegId, stream: StreamId, dialog: Box<Dialog>, since: Duration, with: Option<CallId> },
+}
+
+impl Gateway {
+    /// Starts looking after a phone. Signing on again tells the state again.
+    pub(super) fn sign_on(&mut self, user: String, mode: AgentLegMode, now: Duration) {
+        let full = self.agents.len() >= AGENTS_MAX;
+        match self.agents.get_mut(&user) {
+            Some(agent) if agent.mode == mode => agent.told = None,
+            Some(_) => {
+                self.sign_off(&user, now);
+                return self.sign_on(user, mode, now);
+            }
+            None if full => {
+                return self.event(Event::AgentUnreachable { user, reason: "too_many_agents" });
+            }
+            None => {
+                let agent = Agent { mode, phone: Phone::Idle, failures: 0, told: None };
+                self.agents.insert(user.clone(), agent);
+            }
+        }
+        self.attend(&user, now);
+    }
+
+    /// Stops looking after a phone; a leg that is up or ringing is ended.
+    pub(super) fn sign_off(&mut self, user: &str, now: Duration) {
+        let Some(agent) = self.agents.remove(user) else { return };
+        self.timers.set(Timer::Agent(user.to_owned()), None);
+        match agent.phone {
+            Phone::Idle => {}
+            Phone::Calling { leg, stream, join } => {
+                self.close_stream(stream, now);
+                self.drop_leg(leg, now);
+                if let Some((call, _)) = join {
+                    self.unsplice(call);
+                    self.event(Event::ConnectFailed { call, user: user.to_owned(), reason: "signed_off" });
+                }
+            }
+            Phone::Up { leg, stream, with, .. } => {
+                if let Some(call) = with {
+                    self.unsplice(call);
+                    self.event(Event::AgentLeft { call, user: user.to_owned() });
+                }
+                self.close_stream(stream, now);
+                self.drop_leg(leg, now);
+            }
+        }
+    }
+
+    /// The time to call a phone again has come.
+    pub(super) fn recall(&mut self, user: &str, now: Duration) {
+        self.attend(user, now);
+    }
+
+    /// A phone registered or its binding changed or ended.
+    pub(super) fn binding_changed(&mut self, user: &str, now: Duration) {
+        let Some(agent) = self.agents.get_mut(user) else { return };
+        if matches!(agent.phone, Phone::Idle) {
+            agent.failures = 0;
+            self.timers.set(Timer::Agent(user.to_owned()), None);
+            self.attend(user, now);
+        } else if agent.mode == AgentLegMode::PerCall {
+            self.attend(user, now);
+        }
+    }
+
+    /// Calls a phone. `join`: the customer it is for, and where to record.
+    pub(super) fn call_phone(
+        &mut self,
+        user: &str,
+        codecs: Vec<Codec>,
+        join: Option<(CallId, Option<PathBuf>)>,
+        now: Duration,
+    ) -> Result<(), &'static str> {
+        let route = self.phone_route(user, now).ok_or("unregistered")?;
+        let port = self.ports.take(now).ok_or("ports")?;
+        let stream = self.open_stream(port, LegOwner::Agent(user.to_owned()));
+        if join.is_none() {
+            self.event(Event::AgentLegCalling { user: user.to_owned(), route: route.clone() });
+        }
+        let options = LegOptions {
+            route,
+            side: Side::Phone,
+            credentials: None,
+            own: self.own_media(),
+            port,
+            codecs,
+            ring_max: PHONE_RING_MAX,
+            up_max: None,
+        };
+        match self.start_leg(options, LegOwner::Agent(user.to_owned()), now) {
+            Ok(leg) => {
+                if let Some(agent) = self.agents.get_mut(user) {
+                    agent.phone = Phone::Calling { leg, stream, join };
+                }
+                Ok(())
+            }
+            Err(_) => {
+                self.close_stream(stream, now);
+                Err("not_sent")
+            }
+        }
+    }
+
+    /// The customer left or was taken away: back to silence, or off the line.
+    pub(super) fn release_phone(&mut self, user: &str, now: Duration) {
+        let Some(agent) = self.agents.get_mut(user) else { return };
+        match (agent.mode, &mut agent.phone) {
+            (AgentLegMode::Persistent, Phone::Up { with, .. }) => *with = None,
+            (AgentLegMode::PerCall, Phone::Up { leg, stream, .. } | Phone::Calling { leg, stream, .. }) => {
+                let (leg, stream) = (*leg, *stream);
+                agent.phone = Phone::Idle;
+                self.close_stream(stream, now);
+                self.drop_leg(leg, now);
+            }
+            (AgentLegMode::Persistent, Phone::Idle | Phone::Calling { .. })
+            | (AgentLegMode::PerCall, Phone::Idle) => {}
+        }
+    }
+
+    /// What the phone's leg tells.
+    pub(super) fn phone_notice(&mut self, user: &str, leg: LegId, notice: Notice, now: Duration) {
+        match notice {
+            Notice::Heard | Notice::Ringing { .. } => {}
+            Notice::Changed(remote) => {
+                if let Some(Phone::Up { stream, .. }) = self.agents.get(user).map(|agent| &agent.phone) {
+                    let stream = *stream;
+                    self.media_command(MediaCommand::SetRemote { stream, remote });
+                }
+            }
+            Notice::Answered { dialog, remote } => {
+                let Some(agent) = self.agents.get_mut(user) else { return };
+                let Phone::Calling { stream, join, .. } = &agent.phone else { return };
+                let (stream, join) = (*stream, join.clone());
+                let with = join.as_ref().map(|(call, _)| *call);
+                let mode = agent.mode;
+                agent.phone = Phone::Up { leg, stream, dialog, since: now, with };
+                self.start_stream(stream, remote);
+                match mode {
+                    AgentLegMode::Persistent => self.attend(user, now),
+                    AgentLegMode::PerCall => {
+                        if let Some((call, record)) = join {
+                            self.splice(call, user, stream, record);
+                        }
+                    }
+                }
+            }
+            Notice::Failed { failure, .. } => {
+                let reason = match failure {
+                    Failure::Status(408 | 480 | 487) | Failure::Timeout | Failure::Cancelled => "no_answer",
+                    Failure::Status(_) => "declined",
+                    Failure::Media => "media",
+                    Failure::Transport | Failure::Expired | Failure::Ports => "not_sent",
+                };
+                self.phone_gone(user, reason, now);
+            }
+            Notice::Ended { .. } => self.phone_gone(user, "leg_lost", now),
+        }
+    }
+
+    /// The phone's RTP stopped: its leg is ended as lost.
+    pub(super) fn phone_lost(&mut self, user: &str, now: Duration) {
+        if let Some(Phone::Up { leg, .. }) = self.agents.get(user).map(|agent| &agent.phone) {
+            let leg = *leg;
+            self.phone_gone(user, "leg_lost", now);
+            self.drop_leg(leg, now);
+        }
+    }
+
+    /// The phone's port could not be bound; its stream is gone already.
+    pub(super) fn phone_without_port(&mut self, user: &str, now: Duration) {
+        if let Some(Phone::Calling { leg, .. } | Phone::Up { leg, .. }) =
+            self.agents.get(user).map(|agent| &agent.phone)
+        {
+            let leg = *leg;
+            self.phone_gone(user, "ports", now);
+            self.drop_leg(leg, now);
+        }
+    }
+
+    /// The phone is off the line, whoever ended it: part the customer, tell, and call again when it is due.
+    fn phone_gone(&mut self, user: &str, reason: &'static str, now: Duration) {
+        let Some(agent) = self.agents.get_mut(user) else { return };
+        let mode = agent.mode;
+        match std::mem::replace(&mut agent.phone, Phone::Idle) {
+            Phone::Idle => return,
+            Phone::Calling { stream, join, .. } => {
+                agent.failures = agent.failures.saturating_add(1);
+                self.close_stream(stream, now);
+                if let Some((call, _)) = join {
+                    self.unsplice(call);
+                    self.event(Event::ConnectFailed { call, user: user.to_owned(), reason });
+                }
+            }
+            Phone::Up { stream, since, with, .. } => {
+                let good = now.saturating_sub(since) >= GOOD_LEG;
+                agent.failures = if good { 1 } else { agent.failures.saturating_add(1) };
+                if let Some(call) = with {
+                    self.unsplice(call);
+                    self.event(Event::AgentLeft { call, user: user.to_owned() });
+                }
+                self.close_stream(stream, now);
+            }
+        }
+        match mode {
+            AgentLegMode::Persistent => {
+                let reason = if reason == "leg_lost" { reason } else { "leg_refused" };
+                self.tell_agent(user, Err(reason));
+                self.recall_later(user, now);
+            }
+            AgentLegMode::PerCall => {}
+        }
+    }
+
+    fn recall_later(&mut self, user: &str, now: Duration) {
+        let Some(agent) = self.agents.get(user) else { return };
+        let index = agent.failures.saturating_sub(1).min(RECALL_AFTER.len() - 1);
+        let wait = RECALL_AFTER.get(index).copied().unwrap_or(GOOD_LEG);
+        self.timers.set(Timer::Agent(user.to_owned()), Some(now.saturating_add(wait)));
+    }
+
+    /// Brings a phone nearer to where its mode wants it, and tells how it stands.
+    fn attend(&mut self, user: &str, now: Duration) {
+        let registered = self.contact_of(user, now).is_some();
+        let Some(agent) = self.agents.get(user) else { return };
+        match (agent.mode, &agent.phone) {
+            (AgentLegMode::PerCall, _) if registered => self.tell_agent(user, Ok(None)),
+            (AgentLegMode::PerCall, _) => self.tell_agent(user, Err("unregistered")),
+            (AgentLegMode::Persistent, Phone::Up { dialog, .. }) => {
+                let leg = Some(Dialog::clone(dialog));
+                self.tell_agent(user, Ok(leg));
+            }
+            (AgentLegMode::Persistent, Phone::Calling { .. }) => {}
+            (AgentLegMode::Persistent, Phone::Idle) if !registered => {
+                self.tell_agent(user, Err("unregistered"));
+            }
+            (AgentLegMode::Persistent, Phone::Idle) => {
+                let both = vec![Codec::Pcmu, Codec::Pcma];
+                if let Err(reason) = self.call_phone(user, both, None, now) {
+                    if let Some(agent) = self.agents.get_mut(user) {
+                        agent.failures = agent.failures.saturating_add(1);
+                    }
+                    self.tell_agent(user, Err(reason));
+                    self.recall_later(user, now);
+                }
+            }
+        }
+    }
+
+    /// Tells whether the agent can be reached, unless that was the last thing told.
+    fn tell_agent(&mut self, user: &str, state: Result<Option<Dialog>, &'static str>) {
+        let Some(agent) = self.agents.get_mut(user) else { return };
+        let short = state.as_ref().map(|_| ()).map_err(|reason| *reason);
+        if agent.told.replace(short) == Some(short) {
+            return;
+        }
+        let user = user.to_owned();
+        self.event(match state {
+            Ok(leg) => Event::AgentReachable { user, leg },
+            Err(reason) => Event::AgentUnreachable { user, reason },
+        });
+    }
+
+    fn phone_route(&mut self, user: &str, now: Duration) -> Option<Route> {
+        let (contact, next_hop) = self.contact_of(user, now)?;
+        let local = self.local();
+        let names = &mut self.wire.names;
+        Some(Route {
+            trunk: user.to_owned(),
+            caller_id: OWN_USER.to_owned(),
+            call_id: names.call_id(),
+            branch: names.branch(),
+            from_tag: names.tag(),
+            cseq: names.cseq(),
+            from_uri: format!("sip:{OWN_USER}@{local}"),
+            to_uri: contact.clone(),
+            request_uri: contact,
+            next_hop,
+            local,
+        })
+    }
+
+    /// Where a phone is: its binding, else its fixed contact.
+    fn contact_of(&self, user: &str, now: Duration) -> Option<(String, std::net::SocketAddr)> {
+        if let Some(bound) = self.bindings.of(user, now) {
+            return Some((bound.contact.clone(), bound.address));
+        }
+        let contact = self.options.users.iter().find(|known| known.user == user)?.contact.clone()?;
+        let address = Uri::parse(&contact).ok()?.socket_addr()?;
+        Some((contact, address))
+    }
+}

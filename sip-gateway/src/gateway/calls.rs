@@ -1,0 +1,402 @@
+//! Calls towards trunks, from reservation to end.
+
+use std::time::Duration;
+
+use super::Gateway;
+use super::join::Joined;
+use super::legs::LegOwner;
+use super::timers::Timer;
+use crate::command::PlaceCall;
+use crate::event::{BusyReason, Event, Failure, Route};
+use crate::id::{CallId, StreamId};
+use crate::leg::requests::{OWN_USER, Side};
+use crate::leg::{Credentials, LegId, LegOptions, Notice, RING_MAX};
+use crate::media::{MediaCommand, Remote};
+use crate::message::Uri;
+use crate::options::TrunkOptions;
+
+/// A line that is reserved and never placed is given back after this time.
+pub const RESERVED_MAX: Duration = Duration::from_secs(30);
+
+/// No call is longer, whatever its owner does.
+pub const TALK_MAX: Duration = Duration::from_secs(12 * 3600);
+
+/// One call towards a trunk.
+#[derive(Debug)]
+pub(super) struct Call {
+    trunk: usize,
+    route: Route,
+    pub(super) stage: Stage,
+}
+
+/// Where a call stands.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// A line and a port are held; nothing was sent.
+    Reserved { port: u16 },
+    /// It may be sent; the INVITE waits for the trunk's rate.
+    Queued { stream: StreamId },
+    /// The INVITE is out. `failure` replaces what the leg will tell, when we ended it for a reason of our own.
+    Out { leg: LegId, stream: StreamId, failure: Option<Failure> },
+    /// Answered.
+    Up { leg: LegId, stream: StreamId, remote: Remote, answered_at: Duration, joined: Joined },
+    /// Our BYE is out; its stream is closed.
+    Ending,
+}
+
+impl Gateway {
+    /// Chooses trunk, number and identifiers, and holds a line and a port.
+    pub(super) fn reserve(&mut self, call: CallId, number: &str, trunks: &[String], now: Duration) {
+        match self.choose(call, number, trunks, now) {
+            Ok(reserved) => {
+                let route = reserved.route.clone();
+                self.calls.insert(call, reserved);
+                self.timers.set(Timer::Call(call), Some(now.saturating_add(RESERVED_MAX)));
+                self.event(Event::Reserved { call, route });
+            }
+            Err(reason) => self.event(Event::Busy { call, reason }),
+        }
+    }
+
+    /// Gives a reserved line back.
+    pub(super) fn release(&mut self, call: CallId, now: Duration) {
+        if let Some(Call { stage: Stage::Reserved { .. }, .. }) = self.calls.get(&call) {
+            self.forget_unsent(call, now);
+        }
+    }
+
+    /// Opens the stream and queues the INVITE.
+    pub(super) fn place(&mut self, place: PlaceCall, now: Duration) {
+        let PlaceCall { call, route, not_after } = place;
+        let Some(Call { trunk, stage: Stage::Reserved { port }, .. }) = self.calls.get(&call) else {
+            // Its line went back long ago, or it was placed before: then it has its own ending.
+            if !self.calls.contains_key(&call) {
+                self.event(Event::Failed { call, failure: Failure::Expired });
+            }
+            return;
+        };
+        let (trunk, port) = (*trunk, *port);
+        let stream = self.open_stream(port, LegOwner::Call(call));
+        if let Some(placed) = self.calls.get_mut(&call) {
+            // What was recorded is what is written on the wire.
+            placed.route = route;
+            placed.stage = Stage::Queued { stream };
+        }
+        self.timers.set(Timer::Call(call), Some(not_after));
+        if let Some(queue) = self.queues.get_mut(trunk) {
+            queue.push_back(call);
+        }
+        if not_after < now {
+            self.fail_unsent(call, Failure::Expired, now);
+        }
+        self.send_queued(trunk, now);
+    }
+
+    /// Sends the INVITEs that the trunk's rate allows now.
+    pub(super) fn send_queued(&mut self, index: usize, now: Duration) {
+        loop {
+            let (Some(trunk), Some(queue)) = (self.trunks.get_mut(index), self.queues.get_mut(index)) else {
+                return;
+            };
+            // A call that ended while it waited leaves its place in the queue behind.
+            let stale = |call: &mut CallId| {
+                !matches!(self.calls.get(call), Some(Call { stage: Stage::Queued { .. }, .. }))
+            };
+            while queue.pop_front_if(stale).is_some() {}
+            let slot = queue.front().and_then(|_| trunk.next_slot(now));
+            match (slot, queue.front().copied()) {
+                (Some(slot), Some(call)) if slot <= now => {
+                    queue.pop_front();
+                    trunk.sent(now);
+                    self.send(call, now);
+                }
+                (slot, _) => return self.timers.set(Timer::Slot(index), slot),
+            }
+        }
+    }
+
+    /// Ends a call in whatever way its stage needs.
+    pub(super) fn hang_up(&mut self, call: CallId, reason: &'static str, now: Duration) {
+        let Some(known) = self.calls.get(&call) else { return };
+        match &known.stage {
+            Stage::Reserved { .. } | Stage::Queued { .. } => {
+                self.fail_unsent(call, Failure::Cancelled, now);
+            }
+            Stage::Out { leg, .. } => {
+                let leg = *leg;
+                self.end_leg(leg, reason, now);
+            }
+            Stage::Up { leg, .. } => {
+                let leg = *leg;
+                self.leave_up(call, now);
+                self.end_leg(leg, reason, now);
+            }
+            Stage::Ending => {}
+        }
+    }
+
+    /// The limit of the stage has passed.
+    pub(super) fn call_limit(&mut self, call: CallId, now: Duration) {
+        let Some(known) = self.calls.get(&call) else { return };
+        match &known.stage {
+            Stage::Reserved { .. } | Stage::Queued { .. } => self.fail_unsent(call, Failure::Expired, now),
+            Stage::Up { joined: Joined::Prompt, .. } => self.prompt_finished(call, now),
+            Stage::Up { .. } | Stage::Out { .. } | Stage::Ending => {}
+        }
+    }
+
+    /// Nothing comes from the customer's side any more.
+    pub(super) fn call_lost(&mut self, call: CallId, now: Duration) {
+        if let Some(Call { stage: Stage::Up { leg, .. }, .. }) = self.calls.get(&call) {
+            let leg = *leg;
+            self.leave_up(call, now);
+            self.with_leg(leg, now, |leg, wire| leg.lost("rtp_lost", wire, now));
+        }
+    }
+
+    /// The call's port could not be bound; its stream is gone already.
+    pub(super) fn call_without_port(&mut self, call: CallId, now: Duration) {
+        let Some(known) = self.calls.get_mut(&call) else { return };
+        match &mut known.stage {
+            Stage::Reserved { .. } | Stage::Ending => {}
+            Stage::Queued { .. } => self.fail_unsent(call, Failure::Ports, now),
+            Stage::Out { leg, failure, .. } => {
+                *failure = Some(Failure::Ports);
+                let leg = *leg;
+                self.end_leg(leg, "ports", now);
+            }
+            Stage::Up { .. } => self.hang_up(call, "ports", now),
+        }
+    }
+
+    /// What the call's leg tells.
+    pub(super) fn call_notice(&mut self, call: CallId, notice: Notice, now: Duration) {
+        match notice {
+            Notice::Heard => {
+                let Some(index) = self.calls.get(&call).map(|known| known.trunk) else { return };
+                let state = self.trunks.get_mut(index).and_then(|trunk| trunk.response());
+                self.tell_trunk(index, state);
+            }
+            Notice::Ringing { status, early } => {
+                if let (Some(remote), Some(stream)) = (early, self.customer_stream(call)) {
+                    self.media_command(MediaCommand::SetRemote { stream, remote });
+                }
+                self.event(Event::Ringing { call, status, early_media: early.is_some() });
+            }
+            Notice::Answered { dialog, remote } => {
+                let Some(known) = self.calls.get_mut(&call) else { return };
+                let Stage::Out { leg, stream, failure } = &known.stage else { return };
+                let (leg, stream, refused) = (*leg, *stream, failure.is_some());
+                let joined = Joined::Alone;
+                known.stage = Stage::Up { leg, stream, remote, answered_at: now, joined };
+                self.event(Event::Answered { call, dialog: *dialog });
+                if refused {
+                    return self.hang_up(call, "ports", now);
+                }
+                self.start_stream(stream, remote);
+            }
+            Notice::Changed(changed) => {
+                if let Some(Call { stage: Stage::Up { stream, remote, .. }, .. }) = self.calls.get_mut(&call)
+                {
+                    *remote = changed;
+                    let stream = *stream;
+                    self.media_command(MediaCommand::SetRemote { stream, remote: changed });
+                }
+            }
+            Notice::Failed { failure, heard } => {
+                let Some(known) = self.calls.get(&call) else { return };
+                let instead = match &known.stage {
+                    Stage::Out { failure, .. } => *failure,
+                    Stage::Reserved { .. } | Stage::Queued { .. } | Stage::Up { .. } | Stage::Ending => None,
+                };
+                let index = known.trunk;
+                if !heard {
+                    let state = self.trunks.get_mut(index).and_then(|trunk| trunk.unanswered(now));
+                    self.tell_trunk(index, state);
+                }
+                self.forget_sent(call, now);
+                self.event(Event::Failed { call, failure: instead.unwrap_or(failure) });
+            }
+            Notice::Ended { by, reason } => {
+                if let Some(Call { stage: Stage::Up { .. }, .. }) = self.calls.get(&call) {
+                    self.leave_up(call, now);
+                }
+                self.forget_sent(call, now);
+                self.event(Event::Ended { call, by, reason });
+            }
+        }
+    }
+
+    /// Parts an answered call from its agent and closes its stream; its leg is still to be ended.
+    fn leave_up(&mut self, call: CallId, now: Duration) {
+        self.part(call, now);
+        self.timers.set(Timer::Call(call), None);
+        let Some(known) = self.calls.get_mut(&call) else { return };
+        if let Stage::Up { stream, .. } = &known.stage {
+            let stream = *stream;
+            known.stage = Stage::Ending;
+            self.close_stream(stream, now);
+        }
+    }
+
+    fn customer_stream(&self, call: CallId) -> Option<StreamId> {
+        match &self.calls.get(&call)?.stage {
+            Stage::Out { stream, .. } | Stage::Up { stream, .. } | Stage::Queued { stream } => Some(*stream),
+            Stage::Reserved { .. } | Stage::Ending => None,
+        }
+    }
+
+    fn choose(
+        &mut self,
+        call: CallId,
+        number: &str,
+        trunks: &[String],
+        now: Duration,
+    ) -> Result<Call, BusyReason> {
+        if self.draining || self.calls.contains_key(&call) {
+            return Err(BusyReason::NoTrunk);
+        }
+        if self.ports.free(now) == 0 {
+            return Err(BusyReason::Ports);
+        }
+        let mut busy = BusyReason::NoTrunk;
+        for index in candidates(&self.trunks.iter().map(|trunk| &trunk.options).collect::<Vec<_>>(), trunks) {
+            let Some(trunk) = self.trunks.get_mut(index) else { continue };
+            let target = target(&trunk.options.uri, number);
+            if Uri::parse(&target).is_err() {
+                continue;
+            }
+            match trunk.reserve(now) {
+                Ok(caller_id) => {
+                    let Some(port) = self.ports.take(now) else {
+                        trunk.release(&caller_id);
+                        return Err(BusyReason::Ports);
+                    };
+                    let route = self.trunk_route(index, caller_id, target);
+                    return Ok(Call { trunk: index, route, stage: Stage::Reserved { port } });
+                }
+                // The limit that is nearest to letting the call through is the one to tell.
+                Err(BusyReason::CallsPerSecond) => busy = BusyReason::CallsPerSecond,
+                Err(reason) if busy == BusyReason::NoTrunk => busy = reason,
+                Err(_) => {}
+            }
+        }
+        Err(busy)
+    }
+
+    fn trunk_route(&mut self, index: usize, caller_id: String, target: String) -> Route {
+        let local = self.local();
+        let (name, next_hop) = match self.trunks.get(index) {
+            Some(trunk) => (trunk.options.name.clone(), trunk.options.address),
+            None => (String::new(), local),
+        };
+        let user = if caller_id.is_empty() { OWN_USER } else { &caller_id };
+        let names = &mut self.wire.names;
+        Route {
+            trunk: name,
+            call_id: names.call_id(),
+            branch: names.branch(),
+            from_tag: names.tag(),
+            cseq: names.cseq(),
+            from_uri: format!("sip:{user}@{local}"),
+            to_uri: target.clone(),
+            request_uri: target,
+            caller_id,
+            next_hop,
+            local,
+        }
+    }
+
+    /// The INVITE of a queued call leaves; its slot is taken already.
+    fn send(&mut self, call: CallId, now: Duration) {
+        let Some(known) = self.calls.get(&call) else { return };
+        let Stage::Queued { stream } = &known.stage else { return };
+        let (stream, route) = (*stream, known.route.clone());
+        let Some(trunk) = self.trunks.get(known.trunk) else { return };
+        let credentials = credentials(&trunk.options);
+        let codecs = trunk.options.codecs.clone();
+        let Some(port) = self.stream_port(stream) else { return };
+        self.timers.set(Timer::Call(call), None);
+        let options = LegOptions {
+            route,
+            side: Side::Trunk,
+            credentials,
+            own: self.own_media(),
+            port,
+            codecs,
+            ring_max: RING_MAX,
+            up_max: Some(TALK_MAX),
+        };
+        match self.start_leg(options, LegOwner::Call(call), now) {
+            Ok(leg) => {
+                self.wire.counters.invites_sent += 1;
+                if let Some(known) = self.calls.get_mut(&call) {
+                    known.stage = Stage::Out { leg, stream, failure: None };
+                }
+                self.event(Event::Placed { call });
+            }
+            Err(failure) => {
+                self.close_stream(stream, now);
+                self.forget_sent(call, now);
+                self.event(Event::Failed { call, failure });
+            }
+        }
+    }
+
+    fn fail_unsent(&mut self, call: CallId, failure: Failure, now: Duration) {
+        self.forget_unsent(call, now);
+        self.event(Event::Failed { call, failure });
+    }
+
+    /// Gives back all that a call holds whose INVITE was never sent.
+    fn forget_unsent(&mut self, call: CallId, now: Duration) {
+        let Some(Call { trunk, route, stage }) = self.calls.remove(&call) else { return };
+        self.timers.set(Timer::Call(call), None);
+        if let Some(trunk) = self.trunks.get_mut(trunk) {
+            trunk.release(&route.caller_id);
+        }
+        match stage {
+            Stage::Reserved { port } => self.ports.unused(port),
+            Stage::Queued { stream } | Stage::Out { stream, .. } | Stage::Up { stream, .. } => {
+                self.close_stream(stream, now);
+            }
+            Stage::Ending => {}
+        }
+        self.send_queued(trunk, now);
+    }
+
+    /// Gives back all that a call holds whose INVITE was sent.
+    fn forget_sent(&mut self, call: CallId, now: Duration) {
+        let Some(Call { trunk, stage, .. }) = self.calls.remove(&call) else { return };
+        self.timers.set(Timer::Call(call), None);
+        if let Some(trunk) = self.trunks.get_mut(trunk) {
+            trunk.ended();
+        }
+        match stage {
+            Stage::Queued { stream } | Stage::Out { stream, .. } | Stage::Up { stream, .. } => {
+                self.close_stream(stream, now);
+            }
+            Stage::Reserved { .. } | Stage::Ending => {}
+        }
+    }
+}
+
+/// Indices of the trunks that may be used, in the order asked for; all when none is named.
+fn candidates(trunks: &[&TrunkOptions], names: &[String]) -> Vec<usize> {
+    if names.is_empty() {
+        return (0..trunks.len()).collect();
+    }
+    names.iter().filter_map(|name| trunks.iter().position(|trunk| trunk.name == *name)).collect()
+}
+
+/// The Request-URI for a number at a trunk: its URI with the number as user part.
+fn target(trunk_uri: &str, number: &str) -> String {
+    let host = trunk_uri.strip_prefix("sip:").unwrap_or(trunk_uri);
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    format!("sip:{number}@{host}")
+}
+
+fn credentials(options: &TrunkOptions) -> Option<Credentials> {
+    (!options.username.is_empty())
+        .then(|| Credentials { username: options.username.clone(), password: options.password.clone() })
+}

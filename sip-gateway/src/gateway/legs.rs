@@ -1,0 +1,83 @@
+//! The table of legs: who owns each, and what their notices are turned into.
+
+use std::time::Duration;
+
+use super::Gateway;
+use super::timers::Timer;
+use crate::event::Failure;
+use crate::id::CallId;
+use crate::leg::wire::Wire;
+use crate::leg::{Leg, LegId, LegOptions, Notice};
+
+/// Whose a leg or stream is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum LegOwner {
+    /// A call towards a trunk.
+    Call(CallId),
+    /// An agent's phone.
+    Agent(String),
+    /// Its owner let go of it: it ends by itself.
+    Nobody,
+}
+
+/// A leg with its owner.
+#[derive(Debug)]
+pub(super) struct LegEntry {
+    leg: Leg,
+    owner: LegOwner,
+}
+
+impl Gateway {
+    /// Starts a leg: its INVITE leaves.
+    pub(super) fn start_leg(
+        &mut self,
+        options: LegOptions,
+        owner: LegOwner,
+        now: Duration,
+    ) -> Result<LegId, Failure> {
+        self.legs_started += 1;
+        let id = LegId(self.legs_started);
+        let leg = Leg::start(id, options, &mut self.wire, now)?;
+        self.timers.set(Timer::Leg(id), leg.deadline());
+        self.dialogs.insert(leg.call_id().to_owned(), id);
+        self.legs.insert(id, LegEntry { leg, owner });
+        Ok(id)
+    }
+
+    /// Lets a leg do something, then tells its owner what came of it.
+    pub(super) fn with_leg(
+        &mut self,
+        id: LegId,
+        now: Duration,
+        act: impl FnOnce(&mut Leg, &mut Wire) -> Vec<Notice>,
+    ) {
+        let Some(entry) = self.legs.get_mut(&id) else { return };
+        let notices = act(&mut entry.leg, &mut self.wire);
+        let owner = entry.owner.clone();
+        self.timers.set(Timer::Leg(id), entry.leg.deadline());
+        if entry.leg.is_gone() {
+            self.dialogs.remove(entry.leg.call_id());
+            self.legs.remove(&id);
+        }
+        for notice in notices {
+            match &owner {
+                LegOwner::Call(call) => self.call_notice(*call, notice, now),
+                LegOwner::Agent(user) => self.phone_notice(user, id, notice, now),
+                LegOwner::Nobody => {}
+            }
+        }
+    }
+
+    /// Ends a leg; its owner hears its last notice.
+    pub(super) fn end_leg(&mut self, id: LegId, reason: &'static str, now: Duration) {
+        self.with_leg(id, now, |leg, wire| leg.hang_up(reason, wire, now));
+    }
+
+    /// Ends a leg without wanting to hear of it.
+    pub(super) fn drop_leg(&mut self, id: LegId, now: Duration) {
+        if let Some(entry) = self.legs.get_mut(&id) {
+            entry.owner = LegOwner::Nobody;
+        }
+        self.end_leg(id, "bye", now);
+    }
+}

@@ -1,0 +1,340 @@
+//! A bench for the gateway with peers that write and read SIP as plain text, knowing nothing of our codec.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use super::{Gateway, Output};
+use crate::command::{AgentLegMode, Binding, Command, PlaceCall};
+use crate::event::{Event, Route};
+use crate::id::CallId;
+use crate::media::{Codec, MediaCommand};
+use crate::options::{Options, Secret, Timers, TrunkOptions, UserOptions};
+
+pub(super) const LOCAL: &str = "192.0.2.1:5060";
+pub(super) const CARRIER: &str = "192.0.2.10:5060";
+pub(super) const PHONE: &str = "192.0.2.50:5062";
+pub(super) const STRANGER: &str = "203.0.113.66:5060";
+
+pub(super) fn address(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+pub(super) fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// A message read with plain string operations.
+#[derive(Clone, Debug)]
+pub(super) struct Text(pub String);
+
+impl Text {
+    pub(super) fn start(&self) -> &str {
+        self.0.lines().next().unwrap()
+    }
+
+    pub(super) fn is(&self, start: &str) -> bool {
+        self.0.starts_with(start)
+    }
+
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers(name).first().unwrap_or_else(|| panic!("no {name} in\n{}", self.0))
+    }
+
+    pub(super) fn headers(&self, name: &str) -> Vec<&str> {
+        let head = self.0.split("\r\n\r\n").next().unwrap();
+        let prefix = format!("{name}: ");
+        head.split("\r\n").filter_map(|line| line.strip_prefix(prefix.as_str())).collect()
+    }
+
+    pub(super) fn body(&self) -> &str {
+        self.0.split_once("\r\n\r\n").unwrap().1
+    }
+
+    /// The text between two marks.
+    pub(super) fn between(&self, before: &str, after: &str) -> &str {
+        let rest = self.0.split_once(before).unwrap().1;
+        rest.split_once(after).unwrap().0
+    }
+
+    pub(super) fn branch(&self) -> &str {
+        self.header("Via").split("branch=").nth(1).unwrap().split(';').next().unwrap()
+    }
+
+    pub(super) fn own_tag(&self) -> &str {
+        self.header("From").split(";tag=").nth(1).unwrap()
+    }
+
+    pub(super) fn cseq(&self) -> u32 {
+        self.header("CSeq").split(' ').next().unwrap().parse().unwrap()
+    }
+
+    /// A response to this request, as a peer would write it. `tag` empty: none is added.
+    pub(super) fn reply(&self, status: &str, tag: &str, more: &[&str], body: &str) -> String {
+        let mut lines = vec![format!("SIP/2.0 {status}")];
+        lines.extend(self.headers("Via").iter().map(|via| format!("Via: {via}")));
+        lines.push(format!("From: {}", self.header("From")));
+        let to = self.header("To");
+        let tag = if tag.is_empty() || to.contains(";tag=") { String::new() } else { format!(";tag={tag}") };
+        lines.push(format!("To: {to}{tag}"));
+        lines.push(format!("Call-ID: {}", self.header("Call-ID")));
+        lines.push(format!("CSeq: {}", self.header("CSeq")));
+        finish(lines, more, body)
+    }
+
+    /// A request of the callee within the dialog that this INVITE and `tag` made.
+    pub(super) fn request(&self, method: &str, tag: &str, cseq: u32, more: &[&str], body: &str) -> String {
+        let target = self.between("Contact: <", ">");
+        let lines = vec![
+            format!("{method} {target} SIP/2.0"),
+            format!("Via: SIP/2.0/UDP {CARRIER};branch=z9hG4bKpeer{method}{cseq}{tag}"),
+            "Max-Forwards: 70".to_owned(),
+            format!("From: {};tag={tag}", self.header("To")),
+            format!("To: {}", self.header("From")),
+            format!("Call-ID: {}", self.header("Call-ID")),
+            format!("CSeq: {cseq} {method}"),
+        ];
+        finish(lines, more, body)
+    }
+}
+
+fn finish(mut lines: Vec<String>, more: &[&str], body: &str) -> String {
+    lines.extend(more.iter().map(|line| (*line).to_owned()));
+    if !body.is_empty() {
+        lines.push("Content-Type: application/sdp".to_owned());
+    }
+    lines.push(format!("Content-Length: {}", body.len()));
+    format!("{}\r\n\r\n{body}", lines.join("\r\n"))
+}
+
+/// A peer's session.
+pub(super) fn sdp(port: u16, formats: &str, direction: &str) -> String {
+    format!(
+        "v=0\r\no=- 1 1 IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 192.0.2.10\r\nt=0 0\r\n\
+         m=audio {port} RTP/AVP {formats}\r\na={direction}\r\n"
+    )
+}
+
+pub(super) const CONTACT: &str = "Contact: <sip:callee@192.0.2.10:5060>";
+
+pub(super) fn trunk(name: &str) -> TrunkOptions {
+    TrunkOptions {
+        name: name.to_owned(),
+        uri: format!("sip:{CARRIER}"),
+        address: address(CARRIER),
+        username: String::new(),
+        password: Secret::default(),
+        register: false,
+        max_calls: 10,
+        calls_per_second: 10.0,
+        caller_ids: vec!["+15550100".to_owned(), "+15550101".to_owned()],
+        codecs: vec![Codec::Pcmu, Codec::Pcma],
+        options_interval: None,
+    }
+}
+
+pub(super) fn options() -> Options {
+    let user = |name: &str, contact: Option<&str>| UserOptions {
+        user: name.to_owned(),
+        password: Secret::new("open sesame"),
+        contact: contact.map(str::to_owned),
+    };
+    Options {
+        listen: vec![address(LOCAL)],
+        media_address: address(LOCAL).ip(),
+        rtp_ports: (20_000, 20_099),
+        realm: "carillon".to_owned(),
+        trunks: vec![trunk("alpha")],
+        users: vec![user("anna", None), user("ben", Some("sip:ben@192.0.2.51:5062"))],
+        register_expires_min: Duration::from_secs(60),
+        register_expires_max: Duration::from_secs(3600),
+        sha256_for_phones: false,
+        timers: Timers::default(),
+    }
+}
+
+/// A gateway, its clock, and what came out of it and was not looked at yet.
+pub(super) struct Bench {
+    pub gateway: Gateway,
+    pub now: Duration,
+    wire: Vec<(SocketAddr, Text)>,
+    events: Vec<Event>,
+    media: Vec<MediaCommand>,
+}
+
+impl Bench {
+    pub(super) fn new(options: Options) -> Self {
+        let rng = ChaCha20Rng::seed_from_u64(7);
+        let gateway = Gateway::new(options, rng, Duration::ZERO);
+        let mut bench =
+            Self { gateway, now: Duration::ZERO, wire: Vec::new(), events: Vec::new(), media: Vec::new() };
+        bench.drain();
+        bench.events();
+        bench
+    }
+
+    pub(super) fn command(&mut self, command: Command) {
+        self.gateway.command(command, self.now);
+        self.drain();
+    }
+
+    pub(super) fn feed(&mut self, from: &str, text: String) {
+        self.gateway.datagram(Bytes::from(text), address(from), address(LOCAL), self.now);
+        self.drain();
+    }
+
+    pub(super) fn media_event(&mut self, event: crate::media::MediaEvent) {
+        self.gateway.media(event, self.now);
+        self.drain();
+    }
+
+    /// Lets time pass, waking the gateway whenever it asked for it.
+    pub(super) fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(at) = self.gateway.poll_timeout().filter(|at| *at <= end) {
+            assert!(at >= self.now || at == Duration::ZERO, "a deadline was missed");
+            self.now = self.now.max(at);
+            self.gateway.handle_timeout(self.now);
+            self.drain();
+        }
+        self.now = end;
+    }
+
+    /// Messages to a peer since the last look.
+    pub(super) fn sent(&mut self, to: &str) -> Vec<Text> {
+        let to = address(to);
+        let (taken, left) = std::mem::take(&mut self.wire).into_iter().partition(|(at, _)| *at == to);
+        self.wire = left;
+        let taken: Vec<(SocketAddr, Text)> = taken;
+        taken.into_iter().map(|(_, text)| text).collect()
+    }
+
+    /// The one message to a peer since the last look.
+    pub(super) fn one(&mut self, to: &str) -> Text {
+        let sent = self.sent(to);
+        let [one] = sent.as_slice() else {
+            panic!("{} messages: {:?}", sent.len(), sent.iter().map(Text::start).collect::<Vec<_>>())
+        };
+        one.clone()
+    }
+
+    pub(super) fn starts(&mut self, to: &str) -> Vec<String> {
+        let word = |text: &Text| text.start().split(' ').take(2).collect::<Vec<_>>().join(" ");
+        let sent = self.sent(to);
+        sent.iter()
+            .map(|text| match text.start().strip_prefix("SIP/2.0 ") {
+                Some(status) => status.to_owned(),
+                None => word(text).split(' ').next().unwrap().to_owned(),
+            })
+            .collect()
+    }
+
+    pub(super) fn events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+
+    pub(super) fn media(&mut self) -> Vec<MediaCommand> {
+        std::mem::take(&mut self.media)
+    }
+
+    /// Reserves a call; its route.
+    pub(super) fn reserve(&mut self, call: u64) -> Route {
+        let number = "+15550199".to_owned();
+        self.command(Command::Reserve { call: CallId(call), number, trunks: Vec::new() });
+        match self.events().as_slice() {
+            [Event::Reserved { route, .. }] => route.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Reserves and places a call; its INVITE.
+    pub(super) fn place(&mut self, call: u64) -> Text {
+        let route = self.reserve(call);
+        let not_after = self.now + Duration::from_secs(2);
+        self.command(Command::Place(PlaceCall { call: CallId(call), route, not_after }));
+        let invite = self.one(CARRIER);
+        assert!(invite.is("INVITE "));
+        self.events();
+        self.media();
+        invite
+    }
+
+    /// An answered call; its INVITE.
+    pub(super) fn answered(&mut self, call: u64) -> Text {
+        let invite = self.place(call);
+        self.feed(CARRIER, invite.reply("200 OK", "callee", &[CONTACT], &sdp(4000, "0 101", "sendrecv")));
+        assert_eq!(self.starts(CARRIER), ["ACK"]);
+        assert!(matches!(self.events().as_slice(), [Event::Answered { .. }]));
+        self.media();
+        invite
+    }
+
+    /// Registers anna's phone as if it had been stored.
+    pub(super) fn bind_anna(&mut self) {
+        self.command(Command::RestoreBinding(Binding {
+            user: "anna".into(),
+            contact: "sip:anna@10.0.0.5:5062".into(),
+            address: address(PHONE),
+            expires_in: Duration::from_secs(3600),
+            call_id: "stored".into(),
+            cseq: 1,
+        }));
+    }
+
+    /// Signs anna on with a persistent leg that is up; its INVITE.
+    pub(super) fn anna_up(&mut self) -> Text {
+        self.bind_anna();
+        self.command(Command::SignOn { user: "anna".into(), leg: AgentLegMode::Persistent });
+        let invite = self.one(PHONE);
+        self.feed(PHONE, invite.reply("200 OK", "anna", &[PHONE_CONTACT], &sdp(5000, "8 0 101", "sendrecv")));
+        assert_eq!(self.starts(PHONE), ["ACK"]);
+        assert!(matches!(
+            self.events().as_slice(),
+            [Event::AgentLegCalling { .. }, Event::AgentReachable { leg: Some(_), .. }]
+        ));
+        self.media();
+        invite
+    }
+
+    pub(super) fn connect(&mut self, call: u64, user: &str) {
+        let record = Some(PathBuf::from("call.wav"));
+        self.command(Command::Connect { call: CallId(call), user: user.into(), record });
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.gateway.poll_output() {
+            match output {
+                Output::Transmit { to, local, bytes } => {
+                    assert_eq!(local, address(LOCAL));
+                    self.wire.push((to, Text(String::from_utf8(bytes.to_vec()).unwrap())));
+                }
+                Output::Event(event) => self.events.push(event),
+                Output::Media(command) => self.media.push(command),
+            }
+        }
+    }
+}
+
+pub(super) const PHONE_CONTACT: &str = "Contact: <sip:anna@10.0.0.5:5062>";
+
+/// Media commands as short words.
+pub(super) fn words(media: &[MediaCommand]) -> Vec<String> {
+    let word = |command: &MediaCommand| match command {
+        MediaCommand::Open { stream, .. } => format!("open {stream}"),
+        MediaCommand::SetRemote { stream, remote } => {
+            format!("remote {stream} {} {:?}", remote.address, remote.codec)
+        }
+        MediaCommand::Silence { stream, on } => format!("silence {stream} {on}"),
+        MediaCommand::Splice { customer, agent, record, .. } => {
+            format!("splice {customer} {agent}{}", if record.is_some() { " recorded" } else { "" })
+        }
+        MediaCommand::Unsplice { customer, agent, .. } => format!("unsplice {customer} {agent}"),
+        MediaCommand::Play { stream, .. } => format!("play {stream}"),
+        MediaCommand::Close { stream } => format!("close {stream}"),
+    };
+    media.iter().map(word).collect()
+}

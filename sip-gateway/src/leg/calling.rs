@@ -1,0 +1,227 @@
+//! From the INVITE to its answer or failure (RFC 3261 §9.1, §13.2, §22.2).
+
+use std::time::Duration;
+
+use super::requests::{self, Side};
+use super::wire::{Owner, Wire};
+use super::{CHALLENGES_MAX, FORKS_MAX, Leg, LegId, LegOptions, Notice, State};
+use crate::auth;
+use crate::dialog::{Dialog, Reach};
+use crate::event::Failure;
+use crate::media::Remote;
+use crate::message::{HeaderName, Method, Request, Response};
+use crate::sdp;
+use crate::transaction::TransactionKey;
+
+impl Leg {
+    /// Sends the INVITE. Fails when the route can't be written as a request, or there is no room for a transaction.
+    pub fn start(id: LegId, options: LegOptions, wire: &mut Wire, now: Duration) -> Result<Self, Failure> {
+        let session = (wire.names.session(), 1);
+        let route = &options.route;
+        let request = invite(&options, session, &route.branch, route.cseq, None).ok_or(Failure::Transport)?;
+        let invite = wire
+            .send(Owner::Leg(id), request.clone(), route.next_hop, route.local, now)
+            .map_err(|_| Failure::Transport)?;
+        let deadline = now.saturating_add(options.ring_max);
+        Ok(Self {
+            id,
+            options,
+            state: State::Inviting { invite, challenges: 0, provisional: false, early: None },
+            invite: request,
+            heard: false,
+            session,
+            dialogs: Vec::new(),
+            linger: wire.timers.t1 * 64,
+            deadline: Some(deadline),
+        })
+    }
+
+    /// A response to the INVITE while it is out.
+    pub(super) fn inviting(&mut self, response: &Response, wire: &mut Wire, now: Duration) -> Vec<Notice> {
+        match response.status {
+            100..=199 => self.progress(response),
+            200..=299 => self.answered(response, wire, now),
+            401 | 407 => self.challenged(response, wire, now),
+            status => self.fail(Failure::Status(status), now),
+        }
+    }
+
+    /// A response to the INVITE after we wanted out.
+    pub(super) fn leaving(&mut self, response: &Response, wire: &mut Wire, now: Duration) -> Vec<Notice> {
+        let State::Leaving { invite, cancelled } = &self.state else { return Vec::new() };
+        let (invite, cancelled) = (*invite, *cancelled);
+        match response.status {
+            100..=199 if cancelled => Vec::new(),
+            100..=199 => {
+                self.leave(invite, true, wire, now);
+                Vec::new()
+            }
+            // The answer crossed our CANCEL: it is a call now, and ended as one (§9.1, §15).
+            200..=299 => {
+                let heard = self.heard;
+                let then = Notice::Failed { failure: Failure::Cancelled, heard };
+                if self.confirm(response, wire) {
+                    self.close(then, wire, now)
+                } else {
+                    self.finish(then, now)
+                }
+            }
+            // Before the CANCEL left, the callee's own word counts; a challenge is no word of the callee.
+            status if !cancelled && status != 401 && status != 407 => self.fail(Failure::Status(status), now),
+            _ => self.fail(Failure::Cancelled, now),
+        }
+    }
+
+    /// Ends an INVITE that is out. RFC 3261 §9.1: CANCEL must wait for a provisional response.
+    pub(super) fn leave(
+        &mut self,
+        invite: TransactionKey,
+        provisional: bool,
+        wire: &mut Wire,
+        now: Duration,
+    ) {
+        let cancelled = provisional && wire.layer.cancel(invite, now).is_ok();
+        self.state = State::Leaving { invite, cancelled };
+        // Timer B, or the limit after CANCEL, ends it; this deadline stands behind both.
+        self.deadline = Some(now.saturating_add(self.limit()));
+    }
+
+    /// A 2xx that is not the first: a retransmission gets its ACK again, another fork gets ACK and BYE.
+    pub(super) fn another_success(&mut self, response: &Response, wire: &mut Wire, now: Duration) {
+        let is_invite = response.headers.cseq().is_ok_and(|cseq| cseq.method == Method::Invite);
+        if !is_invite || !(200..300).contains(&response.status) {
+            return;
+        }
+        if let Some(known) = self.dialogs.iter_mut().find(|dialog| dialog.matches_response(response)) {
+            acknowledge(known, wire);
+        } else if self.dialogs.len() < FORKS_MAX && self.confirm(response, wire) {
+            wire.counters.forks_ended += 1;
+            // Whatever comes of this BYE: nobody hears this dialog.
+            let last = self.dialogs.len() - 1;
+            let _ = self.send_bye(last, None, Owner::Nobody, wire, now);
+        }
+    }
+
+    fn progress(&mut self, response: &Response) -> Vec<Notice> {
+        let session = self.session_of(response);
+        let State::Inviting { provisional, early, .. } = &mut self.state else { return Vec::new() };
+        *provisional = true;
+        if response.status == 100 {
+            return Vec::new();
+        }
+        if session.is_some() {
+            *early = session;
+        }
+        vec![Notice::Ringing { status: response.status, early: session }]
+    }
+
+    fn answered(&mut self, response: &Response, wire: &mut Wire, now: Duration) -> Vec<Notice> {
+        let State::Inviting { early, .. } = &self.state else { return Vec::new() };
+        // Some carriers put the session into 183 only; then it holds for the 200 without one.
+        let remote = if response.body.is_empty() { *early } else { self.session_of(response) };
+        if !self.confirm(response, wire) {
+            return self.fail(Failure::Media, now);
+        }
+        match (remote, self.dialogs.first().map(Dialog::durable)) {
+            (Some(remote), Some(dialog)) => {
+                self.deadline = self.options.up_max.map(|up_max| now.saturating_add(up_max));
+                self.state = State::Up { reinvite: None };
+                vec![Notice::Answered { dialog: Box::new(dialog), remote }]
+            }
+            (_, _) => {
+                let heard = self.heard;
+                self.close(Notice::Failed { failure: Failure::Media, heard }, wire, now)
+            }
+        }
+    }
+
+    /// RFC 3261 §22.2: the same INVITE with an answer to the challenge, one CSeq higher, in a new transaction.
+    fn challenged(&mut self, response: &Response, wire: &mut Wire, now: Duration) -> Vec<Notice> {
+        let State::Inviting { challenges, .. } = &self.state else { return Vec::new() };
+        let tries = *challenges + 1;
+        let failed = Failure::Status(response.status);
+        let uri = self.options.route.request_uri.clone();
+        if tries > CHALLENGES_MAX {
+            return self.fail(failed, now);
+        }
+        let Some(authorization) = self.authorize(response, "INVITE", &uri, tries > 1, wire) else {
+            return self.fail(failed, now);
+        };
+        let route = &self.options.route;
+        let cseq = route.cseq.saturating_add(u32::from(tries));
+        let branch = format!("{}.{}", route.branch, tries + 1);
+        let request = invite(&self.options, self.session, &branch, cseq, Some(authorization));
+        let sent = request.and_then(|request| {
+            let key =
+                wire.send(Owner::Leg(self.id), request.clone(), route.next_hop, route.local, now).ok()?;
+            Some((request, key))
+        });
+        let Some((request, invite)) = sent else { return self.fail(failed, now) };
+        self.invite = request;
+        self.state = State::Inviting { invite, challenges: tries, provisional: false, early: None };
+        Vec::new()
+    }
+
+    /// The answer to a digest challenge; `None` when there is none to give. `only_stale`: we already answered, so
+    /// another challenge is only worth an answer when it says that just the nonce had grown old.
+    pub(super) fn authorize(
+        &self,
+        response: &Response,
+        method: &str,
+        uri: &str,
+        only_stale: bool,
+        wire: &mut Wire,
+    ) -> Option<(HeaderName, String)> {
+        let credentials = self.options.credentials.as_ref()?;
+        auth::answer(response, &credentials.username, &credentials.password, method, uri, only_stale, || {
+            wire.names.cnonce()
+        })
+    }
+
+    /// Makes the dialog of a 2xx and acknowledges it. False when it can't be made of what the peer wrote.
+    fn confirm(&mut self, response: &Response, wire: &mut Wire) -> bool {
+        let reach = match self.options.side {
+            Side::Trunk => Reach::Follow,
+            Side::Phone => Reach::Pinned,
+        };
+        let route = &self.options.route;
+        match Dialog::from_answer(&self.invite, response, reach, route.next_hop, route.local) {
+            Ok(mut dialog) => {
+                acknowledge(&mut dialog, wire);
+                self.dialogs.push(dialog);
+                true
+            }
+            Err(error) => {
+                tracing::debug!(%error, "answer can't be used");
+                false
+            }
+        }
+    }
+
+    /// The usable session of a response, if it carries one.
+    fn session_of(&self, response: &Response) -> Option<Remote> {
+        if response.body.is_empty() {
+            return None;
+        }
+        sdp::read_answer(&response.body, &self.options.codecs, self.options.own).ok()
+    }
+}
+
+/// The INVITE with our offer. The offer is the same for every INVITE of a leg, as its version says.
+fn invite(
+    options: &LegOptions,
+    (session, version): (u64, u64),
+    branch: &str,
+    cseq: u32,
+    authorization: Option<(HeaderName, String)>,
+) -> Option<Request> {
+    let mut request = requests::invite(&options.route, options.side, branch, cseq, authorization).ok()?;
+    request.body = sdp::offer(options.own.address, options.port, &options.codecs, session, version).into();
+    Some(request)
+}
+
+/// §13.2.2.4: the ACK goes out each time the 2xx comes.
+fn acknowledge(dialog: &mut Dialog, wire: &mut Wire) {
+    let ack = dialog.ack(&wire.names.branch());
+    wire.send_ack(&ack, dialog.destination(), dialog.local());
+}

@@ -1,0 +1,319 @@
+//! A leg: one call we make, to a carrier or to an agent's phone (RFC 3261 §13.2, §14.2, §15).
+//!
+//! ```text
+//! Inviting ──2xx──▶ Up ──hang up──▶ Closing ──final, timer F──▶ Over
+//!   │  │             └──BYE of the peer──────────────────────────▲ ▲
+//!   │  └─3xx..6xx, timer B, transport error──────────────────────┘ │
+//!   └─hang up─▶ Leaving ──3xx..6xx, limit──────────────────────────┤
+//!                  └──2xx──▶ Closing (ACK, BYE) ───────────────────┘
+//! ```
+//!
+//! A leg tells its owner each thing once ([`Notice`]); exactly one of [`Notice::Failed`] and [`Notice::Ended`] is the
+//! last. Over, it stays for a while to end late 2xx responses and to answer late requests.
+
+mod calling;
+mod established;
+pub mod requests;
+pub mod wire;
+
+use std::time::Duration;
+
+use crate::dialog::{AnswerRepeater, Dialog};
+use crate::event::{self, EndedBy, Failure, Route};
+use crate::media::{Codec, Remote};
+use crate::message::{Request, Response};
+use crate::options::Secret;
+use crate::sdp::OwnMedia;
+use crate::transaction::TransactionKey;
+use requests::Side;
+use wire::Wire;
+
+/// A leg's name inside the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LegId(pub u64);
+
+/// No INVITE rings longer than this, whatever its owner wants. A little below timer C of a proxy (3 minutes).
+pub const RING_MAX: Duration = Duration::from_secs(175);
+
+/// Added to 64*T1 it stands behind the limits that transactions set themselves (timers B and F, the wait after CANCEL),
+/// so that no state is without one.
+const LIMIT_MARGIN: Duration = Duration::from_secs(8);
+
+/// Most 2xx responses of one INVITE that are told apart (RFC 3261 §13.2.2.4: one a fork).
+pub const FORKS_MAX: usize = 16;
+
+/// Digest answers to one INVITE: one, and one more when the nonce was merely stale.
+const CHALLENGES_MAX: u8 = 2;
+
+/// What a trunk knows us by.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// Digest user.
+    pub username: String,
+    /// Digest password.
+    pub password: Secret,
+}
+
+/// What a leg is made of.
+#[derive(Clone, Debug)]
+pub struct LegOptions {
+    /// Identifiers and addresses of the INVITE.
+    pub route: Route,
+    /// Where it leads.
+    pub side: Side,
+    /// Answer to digest challenges.
+    pub credentials: Option<Credentials>,
+    /// Our media address and all our RTP ports.
+    pub own: OwnMedia,
+    /// Our RTP port of this leg.
+    pub port: u16,
+    /// Codecs offered, in order.
+    pub codecs: Vec<Codec>,
+    /// Longest time it may ring.
+    pub ring_max: Duration,
+    /// Longest time it may be up.
+    pub up_max: Option<Duration>,
+}
+
+/// What a leg tells its owner.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Notice {
+    /// Some response came, the first one.
+    Heard,
+    /// A provisional response above 100 came.
+    Ringing {
+        /// 101..199.
+        status: u16,
+        /// Early media, when it carried a usable session.
+        early: Option<Remote>,
+    },
+    /// The peer answered and was acknowledged.
+    Answered {
+        /// For the durable record.
+        dialog: Box<event::Dialog>,
+        /// What was negotiated.
+        remote: Remote,
+    },
+    /// The peer changed the session (hold, another address).
+    Changed(Remote),
+    /// Ended without an answer. Last.
+    Failed {
+        /// Why.
+        failure: Failure,
+        /// Whether any response had come.
+        heard: bool,
+    },
+    /// An answered leg ended. Last.
+    Ended {
+        /// Who ended it.
+        by: EndedBy,
+        /// Short stable word.
+        reason: &'static str,
+    },
+}
+
+/// One call we make.
+#[derive(Debug)]
+pub struct Leg {
+    id: LegId,
+    options: LegOptions,
+    state: State,
+    /// The INVITE that is out; each answer to a challenge makes a new one.
+    invite: Request,
+    heard: bool,
+    /// SDP origin: session identifier and version.
+    session: (u64, u64),
+    /// What a 2xx made: first the dialog that was kept, then those of other forks, which were ended.
+    dialogs: Vec<Dialog>,
+    /// 64*T1.
+    linger: Duration,
+    deadline: Option<Duration>,
+}
+
+/// Where a leg stands.
+#[derive(Debug)]
+enum State {
+    /// The INVITE is out.
+    Inviting { invite: TransactionKey, challenges: u8, provisional: bool, early: Option<Remote> },
+    /// It is to be ended before a final response; CANCEL waits for a provisional one (§9.1).
+    Leaving { invite: TransactionKey, cancelled: bool },
+    /// Answered. A re-INVITE of the peer may be waiting for its ACK.
+    Up { reinvite: Option<Reinvite> },
+    /// Our BYE is out; `then` is told when it is answered or given up.
+    Closing { bye: TransactionKey, challenged: bool, then: Notice },
+    /// Ended.
+    Over,
+}
+
+/// Our 2xx to a re-INVITE, until its ACK comes.
+#[derive(Debug)]
+struct Reinvite {
+    transaction: TransactionKey,
+    repeater: AnswerRepeater,
+    /// We offered, so the ACK carries the answer.
+    offered: bool,
+}
+
+impl Leg {
+    /// Its name.
+    pub fn id(&self) -> LegId {
+        self.id
+    }
+
+    /// Call-ID of its dialog.
+    pub fn call_id(&self) -> &str {
+        &self.options.route.call_id
+    }
+
+    /// Whether it is answered and nobody has ended it.
+    pub fn is_up(&self) -> bool {
+        matches!(self.state, State::Up { .. })
+    }
+
+    /// Whether it has told its last notice.
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, State::Over)
+    }
+
+    /// Whether it can be forgotten.
+    pub fn is_gone(&self) -> bool {
+        self.is_over() && self.deadline.is_none()
+    }
+
+    /// When [`Leg::handle_timeout`] must be called.
+    pub fn deadline(&self) -> Option<Duration> {
+        let repeat = match &self.state {
+            State::Up { reinvite: Some(reinvite) } => Some(reinvite.repeater.poll_timeout()),
+            State::Up { reinvite: None }
+            | State::Inviting { .. }
+            | State::Leaving { .. }
+            | State::Closing { .. }
+            | State::Over => None,
+        };
+        [repeat, self.deadline].into_iter().flatten().min()
+    }
+
+    /// Ends it in whatever way its state needs. `reason` is told when an answered leg ends.
+    pub fn hang_up(&mut self, reason: &'static str, wire: &mut Wire, now: Duration) -> Vec<Notice> {
+        match &self.state {
+            State::Inviting { invite, provisional, .. } => {
+                let (invite, provisional) = (*invite, *provisional);
+                self.leave(invite, provisional, wire, now);
+                Vec::new()
+            }
+            State::Up { .. } => self.close(Notice::Ended { by: EndedBy::Us, reason }, wire, now),
+            State::Leaving { .. } | State::Closing { .. } | State::Over => Vec::new(),
+        }
+    }
+
+    /// Ends an answered leg whose peer seems gone: BYE, told as the network's doing.
+    pub fn lost(&mut self, reason: &'static str, wire: &mut Wire, now: Duration) -> Vec<Notice> {
+        match &self.state {
+            State::Up { .. } => self.close(Notice::Ended { by: EndedBy::Network, reason }, wire, now),
+            State::Inviting { .. } | State::Leaving { .. } | State::Closing { .. } | State::Over => {
+                self.hang_up(reason, wire, now)
+            }
+        }
+    }
+
+    /// A response to one of its requests, or one to its INVITE that belongs to no transaction any more.
+    pub fn response(
+        &mut self,
+        key: Option<TransactionKey>,
+        response: &Response,
+        wire: &mut Wire,
+        now: Duration,
+    ) -> Vec<Notice> {
+        let mut notices = Vec::new();
+        if !self.heard {
+            self.heard = true;
+            notices.push(Notice::Heard);
+        }
+        let more = match &self.state {
+            State::Inviting { invite, .. } if key == Some(*invite) => self.inviting(response, wire, now),
+            State::Leaving { invite, .. } if key == Some(*invite) => self.leaving(response, wire, now),
+            State::Closing { bye, .. } if key == Some(*bye) => self.closing(response, wire, now),
+            State::Inviting { .. }
+            | State::Leaving { .. }
+            | State::Up { .. }
+            | State::Closing { .. }
+            | State::Over => {
+                self.another_success(response, wire, now);
+                Vec::new()
+            }
+        };
+        notices.extend(more);
+        notices
+    }
+
+    /// One of its requests got no final response (timers B, F and the limit after CANCEL).
+    pub fn timeout(&mut self, key: TransactionKey, wire: &mut Wire, now: Duration) -> Vec<Notice> {
+        let _ = wire;
+        match &self.state {
+            State::Inviting { invite, .. } if key == *invite => self.fail(Failure::Timeout, now),
+            State::Leaving { invite, .. } if key == *invite => self.fail(Failure::Cancelled, now),
+            State::Closing { bye, then, .. } if key == *bye => {
+                let then = then.clone();
+                self.finish(then, now)
+            }
+            State::Inviting { .. }
+            | State::Leaving { .. }
+            | State::Up { .. }
+            | State::Closing { .. }
+            | State::Over => Vec::new(),
+        }
+    }
+
+    /// One of its requests could not be sent.
+    pub fn transport_error(&mut self, key: TransactionKey, wire: &mut Wire, now: Duration) -> Vec<Notice> {
+        match &self.state {
+            State::Inviting { invite, .. } if key == *invite => self.fail(Failure::Transport, now),
+            State::Inviting { .. }
+            | State::Leaving { .. }
+            | State::Up { .. }
+            | State::Closing { .. }
+            | State::Over => self.timeout(key, wire, now),
+        }
+    }
+
+    /// Lets happen what is due.
+    pub fn handle_timeout(&mut self, wire: &mut Wire, now: Duration) -> Vec<Notice> {
+        let notices = self.repeat_reinvite(wire, now);
+        if !notices.is_empty() {
+            return notices;
+        }
+        if self.deadline.is_none_or(|deadline| deadline > now) {
+            return Vec::new();
+        }
+        self.deadline = None;
+        match &self.state {
+            State::Inviting { .. } => self.hang_up("ring_limit", wire, now),
+            State::Leaving { .. } => self.fail(Failure::Cancelled, now),
+            State::Up { .. } => self.hang_up("talk_limit", wire, now),
+            State::Closing { then, .. } => {
+                let then = then.clone();
+                self.finish(then, now)
+            }
+            State::Over => Vec::new(),
+        }
+    }
+
+    /// Without an answer.
+    fn fail(&mut self, failure: Failure, now: Duration) -> Vec<Notice> {
+        let heard = self.heard;
+        self.finish(Notice::Failed { failure, heard }, now)
+    }
+
+    /// The one place where a leg ends.
+    fn finish(&mut self, last: Notice, now: Duration) -> Vec<Notice> {
+        tracing::debug!(call_id = self.call_id(), ?last, "leg over");
+        self.state = State::Over;
+        // A 2xx may be retransmitted, or come late from a fork, for 64*T1 (§13.2.2.4, §13.3.1.4).
+        self.deadline = Some(now.saturating_add(self.linger));
+        vec![last]
+    }
+
+    fn limit(&self) -> Duration {
+        self.linger.saturating_add(LIMIT_MARGIN)
+    }
+}

@@ -1,0 +1,71 @@
+//! The INVITE as a leg writes it (RFC 3261 §8.1.1, §13.2.1).
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use crate::dialog::capability::ALLOW;
+use crate::event::Route;
+use crate::message::{CSeq, FieldError, HeaderName, Method, NameAddr, Request, Uri, Via};
+use crate::transaction::hop::MAX_FORWARDS;
+
+/// How we name ourselves.
+pub const USER_AGENT: &str = concat!("Carillon/", env!("CARGO_PKG_VERSION"));
+
+/// User part of our Contact when there is no number to show.
+pub const OWN_USER: &str = "carillon";
+
+/// Where a leg leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// To a carrier.
+    Trunk,
+    /// To an agent's phone, which is asked to answer by itself.
+    Phone,
+}
+
+/// An INVITE outside a dialog. The body is still to be set.
+pub fn invite(
+    route: &Route,
+    side: Side,
+    branch: &str,
+    cseq: u32,
+    authorization: Option<(HeaderName, String)>,
+) -> Result<Request, FieldError> {
+    let mut request = Request::new(Method::Invite, Uri::parse(&route.request_uri)?);
+    let mut from = NameAddr::new(Uri::parse(&route.from_uri)?);
+    if side == Side::Phone {
+        from = from.with_display("Carillon");
+    }
+    let headers = &mut request.headers;
+    headers.append(HeaderName::Via, Via::udp(route.local, branch));
+    headers.append(HeaderName::MaxForwards, MAX_FORWARDS);
+    headers.append(HeaderName::From, from.with_param("tag", &route.from_tag));
+    headers.append(HeaderName::To, NameAddr::new(Uri::parse(&route.to_uri)?));
+    headers.append(HeaderName::CallId, route.call_id.clone());
+    headers.append(HeaderName::CSeq, CSeq::new(cseq, Method::Invite));
+    headers.append(HeaderName::Contact, contact(&route.caller_id, route.local)?);
+    headers.append(HeaderName::Allow, ALLOW);
+    // No extension is supported; an empty list says so (§20.37).
+    headers.append(HeaderName::Supported, "");
+    match side {
+        Side::Trunk => {}
+        Side::Phone => {
+            // RFC 5373, and the two headers that phones look at which don't know it.
+            headers.append(HeaderName::AnswerMode, "Auto");
+            headers.append(HeaderName::AlertInfo, "<http://localhost>;info=alert-autoanswer;answer-after=0");
+            headers.append(HeaderName::CallInfo, "<sip:localhost>;answer-after=0");
+        }
+    }
+    if let Some((name, value)) = authorization {
+        headers.append(name, value);
+    }
+    headers.append(HeaderName::UserAgent, USER_AGENT);
+    headers.append(HeaderName::ContentType, "application/sdp");
+    Ok(request)
+}
+
+fn contact(user: &str, local: SocketAddr) -> Result<Bytes, FieldError> {
+    let user = if user.is_empty() { OWN_USER } else { user };
+    Ok(NameAddr::new(Uri::parse(&format!("sip:{user}@{local}"))?).to_bytes())
+}
