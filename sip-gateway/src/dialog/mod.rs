@@ -10,6 +10,8 @@ pub mod receive;
 pub mod repeat;
 mod request;
 mod route;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 

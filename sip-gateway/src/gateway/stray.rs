@@ -118,3 +118,7 @@ fn is_in_dialog(request: &Request) -> bool {
 fn names_a_user(register: &Request) -> bool {
     register.headers.to().is_ok_and(|to| matches!(to.uri.scheme(), Scheme::Sip | Scheme::Sips))
 }
+
+#[cfg(test)]
+#[path = "stray_tests.rs"]
+mod tests;
