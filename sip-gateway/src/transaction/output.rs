@@ -48,7 +48,7 @@ pub enum Output {
         /// The datagram.
         bytes: Bytes,
     },
-    /// A new request came. Answer it with [`Layer::respond`]. Never an ACK or CANCEL.
+    /// A new request came. Answer it with [`super::Layer::respond`]. Never an ACK or CANCEL.
     Request {
         /// Its server transaction.
         key: TransactionKey,
@@ -114,7 +114,7 @@ pub enum SendError {
     /// As many client transactions as there may be.
     #[error("too many client transactions")]
     Full,
-    /// An ACK makes no transaction: use [`Layer::send_ack`].
+    /// An ACK makes no transaction: use [`super::Layer::send_ack`].
     #[error("an ACK makes no transaction")]
     Ack,
     /// A header the transaction is known by is missing or broken; for Via also when it has no branch.
