@@ -1,1 +1,21 @@
-//! (skeleton)
+//! One file and the environment, parsed once into the options of each crate.
+//!
+//! [`CampaignFile`] is what `carillon run` takes, [`ServiceConfig`] what `carillon serve` takes. Reading a file
+//! reports everything that is wrong with it, each with line and key, and starts nothing.
+//!
+//! This crate opens no socket and keeps no state; beside the files it is pointed at it only resolves host names.
+//!
+//! Rooms: `reader` (TOML with places), `campaign`, `spec`, `sip`, `agents`, `service`, `error`.
+
+mod agents;
+mod campaign;
+mod error;
+mod files;
+mod reader;
+mod service;
+mod sip;
+mod spec;
+
+pub use campaign::{AgentsOptions, CampaignFile, ListOptions};
+pub use error::{ConfigError, PROBLEMS_MAX, Problem};
+pub use service::ServiceConfig;

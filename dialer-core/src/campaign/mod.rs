@@ -1,5 +1,6 @@
 //! Campaigns (专案): what they are ([`spec`]) and how one runs.
 
+pub mod check;
 pub mod duration_text;
 pub mod spec;
 

@@ -61,6 +61,31 @@ pub struct CampaignSpec {
     pub closure: ClosureSpec,
 }
 
+impl CampaignSpec {
+    /// A campaign with every default.
+    pub fn new(name: String, mode: Mode, jurisdiction: Jurisdiction) -> Self {
+        Self {
+            name,
+            mode,
+            ratio: default_ratio(),
+            jurisdiction,
+            abandon_limit: default_abandon_limit(),
+            abandon_after: default_abandon_after(),
+            safe_harbour: None,
+            ring_timeout: default_ring_timeout(),
+            record: false,
+            time_limit: None,
+            trunks: Vec::new(),
+            wrap_up: WrapUp::default(),
+            talk_limit: Duration::ZERO,
+            region: None,
+            timezone: None,
+            windows: Vec::new(),
+            closure: ClosureSpec::default(),
+        }
+    }
+}
+
 /// Pacing policies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,0 +1,228 @@
+//! The one way from the API to the dialer. The binary implements [`Port`] over channels; tests implement it in
+//! memory.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use carillon_core::agent::AgentCommand;
+use carillon_core::attempt::outcome::{Attribution, Outcome};
+use carillon_core::campaign::CampaignState;
+use carillon_core::campaign::spec::CampaignSpec;
+use carillon_core::id::{AttemptId, CampaignId, ContactId, TaskId};
+use carillon_core::live::LiveView;
+use carillon_core::output::Refused;
+use carillon_core::time::Utc;
+use futures::future::BoxFuture;
+use tokio::sync::watch;
+
+/// Answer of the port, later.
+pub type Reply<'a, T> = BoxFuture<'a, Result<T, PortError>>;
+
+/// Everything the API can ask of the dialer and its store.
+///
+/// A method that changes something answers when the change is durable. Every method answers in bounded time: a
+/// dialer that doesn't answer within a few seconds is [`PortError::Unavailable`].
+pub trait Port: Send + Sync + 'static {
+    /// Makes a campaign in state `draft`.
+    fn create_campaign(&self, spec: CampaignSpec) -> Reply<'_, CampaignId>;
+
+    /// All campaigns, by id.
+    fn campaigns(&self) -> Reply<'_, Vec<Campaign>>;
+
+    /// One campaign; [`PortError::Unknown`] when there is none.
+    fn campaign(&self, id: CampaignId) -> Reply<'_, Campaign>;
+
+    /// Starts, pauses or stops a campaign.
+    fn command_campaign(&self, id: CampaignId, action: CampaignAction) -> Reply<'_, ()>;
+
+    /// Adds the good rows of a CSV to the campaign's list and tells about the bad ones.
+    fn import_contacts(&self, id: CampaignId, csv: Bytes) -> Reply<'_, ImportReport>;
+
+    /// Carries out what an agent asks for.
+    fn command_agent(&self, command: AgentCommand) -> Reply<'_, ()>;
+
+    /// Attempts by id, newest first, at most `query.limit`.
+    fn attempts(&self, query: AttemptQuery) -> Reply<'_, Vec<Attempt>>;
+
+    /// One attempt; [`PortError::Unknown`] when there is none.
+    fn attempt(&self, id: AttemptId) -> Reply<'_, Attempt>;
+
+    /// How the parts of the process are.
+    fn health(&self) -> BoxFuture<'_, Health>;
+
+    /// The newest live view; agents are read from it too.
+    fn live(&self) -> watch::Receiver<Arc<LiveView>>;
+
+    /// Metrics in Prometheus text format.
+    fn metrics(&self) -> String;
+}
+
+/// What can be asked of a campaign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CampaignAction {
+    /// Start or resume placing.
+    Start,
+    /// Place nothing for now.
+    Pause,
+    /// Place nothing any more; live calls end by themselves.
+    Stop,
+}
+
+/// A campaign and where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Campaign {
+    /// Its id.
+    pub id: CampaignId,
+    /// Its state.
+    pub state: CampaignState,
+    /// What it is.
+    pub spec: CampaignSpec,
+}
+
+/// What became of an uploaded list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImportReport {
+    /// New contacts.
+    pub imported: u64,
+    /// Rows of contacts already in the list; nothing changed.
+    pub duplicates: u64,
+    /// Bad rows; nothing of them was kept.
+    pub rejected: u64,
+    /// The first bad rows; at most [`REJECTED_ROWS_MAX`].
+    pub rejected_rows: Vec<RejectedRow>,
+}
+
+/// Most bad rows told about in one report.
+pub const REJECTED_ROWS_MAX: usize = 1_000;
+
+/// A bad row of an uploaded list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RejectedRow {
+    /// Line in the uploaded text, from 1.
+    pub line: u64,
+    /// Column, where one is to blame.
+    pub column: Option<String>,
+    /// Why.
+    pub reason: String,
+}
+
+/// Which attempts are wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AttemptQuery {
+    /// Of this campaign only.
+    pub campaign: Option<CampaignId>,
+    /// Older than this one.
+    pub before: Option<AttemptId>,
+    /// Most attempts wanted, 1..=[`ATTEMPTS_PAGE_MAX`].
+    pub limit: u32,
+}
+
+/// Most attempts in one page.
+pub const ATTEMPTS_PAGE_MAX: u32 = 500;
+
+/// One attempt as the report shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attempt {
+    /// The attempt.
+    pub id: AttemptId,
+    /// Its campaign.
+    pub campaign: CampaignId,
+    /// The task it served.
+    pub task: TaskId,
+    /// The person.
+    pub contact: ContactId,
+    /// E.164 with `+`; the API masks it where the right to see it is missing.
+    pub number: String,
+    /// Trunk it went through.
+    pub trunk: String,
+    /// Number shown.
+    pub caller_id: String,
+    /// When the INVITE left.
+    pub placed_at: Option<Utc>,
+    /// When it rang.
+    pub ringing_at: Option<Utc>,
+    /// When it was answered.
+    pub answered_at: Option<Utc>,
+    /// When callee and agent were joined.
+    pub bridged_at: Option<Utc>,
+    /// When it ended.
+    pub ended_at: Option<Utc>,
+    /// What became of it, once it has ended.
+    pub outcome: Option<Outcome>,
+    /// Final SIP status.
+    pub sip_status: Option<u16>,
+    /// Whose doing it was, once it has ended.
+    pub attribution: Option<Attribution>,
+    /// Short stable word; empty while it is up.
+    pub reason: String,
+    /// The agent's user, if bridged.
+    pub agent: Option<String>,
+    /// Real milliseconds from answer to first agent audio.
+    pub answer_to_agent_ms: Option<u64>,
+    /// Talk time in campaign milliseconds.
+    pub talk_ms: u64,
+    /// What the agent recorded.
+    pub disposition: Option<String>,
+    /// File of the recording.
+    pub recording: Option<String>,
+}
+
+/// How the parts of the process are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// The store takes writes.
+    pub store: Part,
+    /// The gateway listens.
+    pub sip: Part,
+    /// The dialer answers.
+    pub dialer: Part,
+}
+
+/// How one part is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Does its work.
+    Up,
+    /// Doesn't; one short sentence without numbers or secrets.
+    Down(String),
+}
+
+impl Health {
+    /// Whether every part does its work.
+    pub fn is_ready(&self) -> bool {
+        [&self.store, &self.sip, &self.dialer].into_iter().all(|part| *part == Part::Up)
+    }
+}
+
+/// Why the dialer did not do it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PortError {
+    /// No such thing; names it.
+    #[error("{0}")]
+    Unknown(String),
+    /// Its state does not allow it.
+    #[error("{0}")]
+    State(String),
+    /// The request is wrong; says where.
+    #[error("{0}")]
+    Invalid(String),
+    /// A limit is reached; the same may work later.
+    #[error("{0}")]
+    Full(String),
+    /// Dialer or store did not answer or could not make it durable.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl From<Refused> for PortError {
+    fn from(refused: Refused) -> Self {
+        let text = refused.to_string();
+        match refused {
+            Refused::Unknown(_) => Self::Unknown(text),
+            Refused::State(_) => Self::State(text),
+            Refused::Invalid(_) => Self::Invalid(text),
+            Refused::Full(_) => Self::Full(text),
+            Refused::Store => Self::Unavailable(text),
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! `[sip]` and `[[trunk]]` as the gateway's options.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::time::Duration;
+
+use carillon_sip::media::Codec;
+use carillon_sip::options::{Options, Secret, Timers, TrunkOptions};
+
+use crate::reader::{At, Document, Section, named};
+use crate::spec::check_name;
+
+/// Most trunks of one file.
+pub(crate) const TRUNKS_MAX: usize = 100;
+/// Most addresses to listen on.
+pub(crate) const LISTEN_MAX: usize = 16;
+/// Most caller IDs of one trunk.
+pub(crate) const CALLER_IDS_MAX: usize = 10_000;
+
+const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5060);
+const SIP_PORT: u16 = 5060;
+
+/// Reads `[sip]`; trunks and users are added by the caller.
+pub(crate) fn sip(document: &Document<'_>, mut section: Section<'_>) -> Options {
+    let listen = listen(document, &mut section);
+    let media = section.text_or_variable("media_address", "CARILLON_SIP_MEDIA_ADDRESS");
+    let media_address = media_address(document, media, &section, &listen);
+    let ports = section
+        .text("rtp_ports")
+        .unwrap_or_else(|| At { value: "20000-29999".into(), place: section.place("rtp_ports") });
+    let rtp_ports = port_range(&ports.value).unwrap_or_else(|message| {
+        document.problem(&ports.place, message);
+        (0, 0)
+    });
+    let realm = section.text("realm");
+    if let Some(realm) = &realm
+        && (realm.value.is_empty()
+            || realm.value.len() > 100
+            || !realm.value.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\'))
+    {
+        document.problem(&realm.place, "must have 1 to 100 visible ASCII characters without quotes");
+    }
+    let bounds = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
+    let shortest = section.duration_within("register_expires_min", bounds.clone());
+    let longest = section.duration_within("register_expires_max", bounds);
+    let register_expires_min = shortest.map_or(Duration::from_secs(30), |at| at.value);
+    let longest_place = longest.as_ref().map(|at| at.place.clone());
+    let register_expires_max = longest.map_or(Duration::from_secs(3600), |at| at.value);
+    if register_expires_max < register_expires_min {
+        let place = longest_place.unwrap_or_else(|| section.place("register_expires_max"));
+        document.problem(&place, "must not be below register_expires_min");
+    }
+    let sha256_for_phones = section.flag("sha256_for_phones", false);
+    section.finish();
+    Options {
+        listen,
+        media_address,
+        rtp_ports,
+        realm: realm.map_or_else(|| "carillon".into(), |at| at.value),
+        trunks: Vec::new(),
+        users: Vec::new(),
+        register_expires_min,
+        register_expires_max,
+        sha256_for_phones,
+        timers: Timers::default(),
+    }
+}
+
+fn listen(document: &Document<'_>, section: &mut Section<'_>) -> Vec<SocketAddr> {
+    const VARIABLE: &str = "CARILLON_SIP_LISTEN";
+    let written = section.texts("listen", true);
+    let written = match section.variable(VARIABLE) {
+        Some(at) => Some(At {
+            value: at
+                .value
+                .split(',')
+                .map(|text| At { value: text.trim().into(), place: at.place.clone() })
+                .collect(),
+            place: at.place,
+        }),
+        None => written,
+    };
+    let Some(written) = written else { return vec![LISTEN_DEFAULT] };
+    if written.value.is_empty() || written.value.len() > LISTEN_MAX {
+        document.problem(&written.place, format!("must name 1 to {LISTEN_MAX} addresses"));
+    }
+    let mut addresses = Vec::new();
+    for text in written.value.iter().take(LISTEN_MAX) {
+        match listen_address(&text.value) {
+            Ok(address) if addresses.contains(&address) => {
+                document.problem(&text.place, format!("{address} is there twice"));
+            }
+            Ok(address) => addresses.push(address),
+            Err(message) => document.problem(&text.place, message),
+        }
+    }
+    addresses
+}
+
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    for prefix in ["tcp:", "tls:", "ws:", "wss:"] {
+        if text.starts_with(prefix) {
+            return Err(format!("{prefix} is not in this version; only udp:"));
+        }
+    }
+    let address = text.strip_prefix("udp:").unwrap_or(text);
+    let address: SocketAddr =
+        address.parse().map_err(|_| "must be an IP address with port, like \"127.0.0.1:5060\"".to_owned())?;
+    if address.port() == 0 { Err("port must not be 0".into()) } else { Ok(address) }
+}
+
+fn media_address(
+    document: &Document<'_>,
+    written: Option<At<String>>,
+    section: &Section<'_>,
+    listen: &[SocketAddr],
+) -> IpAddr {
+    let place = written.as_ref().map_or_else(|| section.place("media_address"), |at| at.place.clone());
+    let address = match written {
+        Some(at) => at.value.parse().map_err(|_| "must be an IP address"),
+        None => Ok(listen.first().unwrap_or(&LISTEN_DEFAULT).ip()),
+    };
+    match address {
+        Ok(address) if address.is_unspecified() || address.is_multicast() => {
+            document.problem(&place, "must be one address that phones and carriers can reach");
+            address
+        }
+        Ok(address) => address,
+        Err(message) => {
+            document.problem(&place, message);
+            IpAddr::V4(Ipv4Addr::LOCALHOST)
+        }
+    }
+}
+
+/// RFC 3550 §11: RTP on the even port, RTCP on the next one; so the range starts even and holds more than one pair.
+fn port_range(text: &str) -> Result<(u16, u16), String> {
+    let form = || "must be two ports like \"20000-29999\"".to_owned();
+    let (first, last) = text.split_once('-').ok_or_else(form)?;
+    let port = |text: &str| text.trim().parse::<u16>().map_err(|_| form());
+    let (first, last) = (port(first)?, port(last)?);
+    if first < 1024 {
+        return Err("must start at 1024 or above".into());
+    }
+    if first % 2 != 0 {
+        return Err("must start at an even port".into());
+    }
+    if last.checked_sub(first).is_none_or(|more| more < 2) {
+        return Err("must hold more than two ports, lowest first".into());
+    }
+    Ok((first, last))
+}
+
+/// Reads every `[[trunk]]`; at least one has to be there.
+pub(crate) fn trunks(
+    document: &Document<'_>,
+    root: &mut Section<'_>,
+    listen: &[SocketAddr],
+) -> Vec<TrunkOptions> {
+    let sections = root.sections("trunk", "[[trunk]]");
+    if sections.is_empty() {
+        document.problem(&root.place("[[trunk]]"), "needs at least one trunk with name, uri and caller_ids");
+    }
+    if sections.len() > TRUNKS_MAX {
+        document.problem(&root.place("[[trunk]]"), format!("at most {TRUNKS_MAX} trunks"));
+    }
+    let mut names = BTreeSet::new();
+    sections
+        .into_iter()
+        .take(TRUNKS_MAX)
+        .map(|section| trunk(document, section, &mut names, listen))
+        .collect()
+}
+
+fn trunk(
+    document: &Document<'_>,
+    mut section: Section<'_>,
+    names: &mut BTreeSet<String>,
+    listen: &[SocketAddr],
+) -> TrunkOptions {
+    let name = section.text_required("name");
+    let uri = section.text_required("uri");
+    let username = section.text("username").map_or_else(String::new, |at| at.value);
+    let password = section.text("password").map_or_else(String::new, |at| at.value);
+    let register = section.flag("register", false);
+    let max_calls = section.integer("max_calls", 1..=100_000);
+    let calls_per_second = section.number("calls_per_second");
+    let caller_ids = section.texts("caller_ids", false);
+    section.need("caller_ids");
+    let codecs = section.texts("codecs", false);
+    let options_interval = section
+        .duration_within("options_interval", Duration::from_secs(1)..=Duration::from_secs(24 * 3600))
+        .map(|at| at.value);
+    if !name.value.is_empty() && !names.insert(name.value.clone()) {
+        document.problem(&name.place, format!("trunk {} is there already", name.value));
+    }
+    if section.has("name") {
+        check_name(document, &name);
+    }
+    if register && username.is_empty() {
+        document.problem(&section.place("username"), "missing; register = true needs it");
+    }
+    if let Some(rate) = &calls_per_second
+        && !(rate.value > 0.0 && rate.value <= 10_000.0)
+    {
+        document.problem(&rate.place, "must be above 0 and at most 10000");
+    }
+    let address = match section.has("uri").then(|| trunk_address(&uri.value, listen)) {
+        Some(Ok(address)) => address,
+        Some(Err(message)) => {
+            document.problem(&uri.place, message);
+            LISTEN_DEFAULT
+        }
+        None => LISTEN_DEFAULT,
+    };
+    section.finish();
+    TrunkOptions {
+        name: name.value,
+        uri: uri.value,
+        address,
+        username,
+        password: Secret::new(password),
+        register,
+        max_calls: max_calls.and_then(|at| u32::try_from(at.value).ok()).unwrap_or(200),
+        calls_per_second: calls_per_second.map_or(50.0, |at| at.value),
+        caller_ids: caller_ids.map(|at| check_caller_ids(document, at)).unwrap_or_default(),
+        codecs: codecs.map_or_else(|| vec![Codec::Pcmu, Codec::Pcma], |at| check_codecs(document, at)),
+        options_interval,
+    }
+}
+
+fn check_caller_ids(document: &Document<'_>, written: At<Vec<At<String>>>) -> Vec<String> {
+    if written.value.is_empty() || written.value.len() > CALLER_IDS_MAX {
+        document.problem(&written.place, format!("must name 1 to {CALLER_IDS_MAX} numbers"));
+    }
+    let mut numbers = Vec::new();
+    for number in written.value {
+        let digits = number.value.strip_prefix('+').unwrap_or(&number.value);
+        if !(3..=15).contains(&digits.len()) || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            document.problem(&number.place, "must be numbers of 3 to 15 digits like \"+15550000001\"");
+        } else if numbers.contains(&number.value) {
+            document.problem(&number.place, format!("{} is there twice", number.value));
+        }
+        numbers.push(number.value);
+    }
+    numbers
+}
+
+fn check_codecs(document: &Document<'_>, written: At<Vec<At<String>>>) -> Vec<Codec> {
+    if written.value.is_empty() {
+        document.problem(&written.place, "must name at least one of PCMU, PCMA");
+    }
+    let mut codecs = Vec::new();
+    for name in written.value {
+        match named::<Codec>(&name.value) {
+            Ok(codec) if codecs.contains(&codec) => {
+                document.problem(&name.place, format!("{} is there twice", name.value));
+            }
+            Ok(codec) => codecs.push(codec),
+            Err(message) => document.problem(&name.place, message),
+        }
+    }
+    codecs
+}
+
+/// Where a trunk's `uri` leads: the first of its addresses in a family that we listen on.
+fn trunk_address(uri: &str, listen: &[SocketAddr]) -> Result<SocketAddr, String> {
+    let (host, port) = split_sip_uri(uri, NeighbourUri::Trunk)?;
+    let found: Vec<SocketAddr> = (host, port)
+        .to_socket_addrs()
+        .map_err(|error| format!("host {host} can't be resolved: {error}"))?
+        .collect();
+    let fits = |address: &&SocketAddr| listen.iter().any(|own| own.is_ipv4() == address.is_ipv4());
+    match found.iter().find(fits) {
+        Some(address) => Ok(*address),
+        None if found.is_empty() => Err(format!("host {host} has no address")),
+        None => Err(format!("host {host} has no address of a family that [sip] listen has")),
+    }
+}
+
+/// What a SIP URI in the file is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NeighbourUri {
+    /// A carrier: host and port only.
+    Trunk,
+    /// A phone: may have a user; host has to be an address.
+    Contact,
+}
+
+/// Host and port of `sip:[user@]host[:port]` (RFC 3261 §19.1.1), the host without brackets.
+pub(crate) fn split_sip_uri(uri: &str, what: NeighbourUri) -> Result<(&str, u16), String> {
+    let form = || match what {
+        NeighbourUri::Trunk => "must be like \"sip:carrier.example:5060\"".to_owned(),
+        NeighbourUri::Contact => "must be like \"sip:agent1@192.0.2.7:5060\"".to_owned(),
+    };
+    if uri.starts_with("sips:") {
+        return Err("sips: is not in this version; only sip: over UDP".into());
+    }
+    let rest = uri.strip_prefix("sip:").ok_or_else(form)?;
+    let rest = rest.strip_suffix(";transport=udp").unwrap_or(rest);
+    let host_port = match (rest.split_once('@'), what) {
+        (Some((user, host_port)), NeighbourUri::Contact) if !user.is_empty() => host_port,
+        (None, NeighbourUri::Trunk | NeighbourUri::Contact) => rest,
+        (Some(_), NeighbourUri::Trunk | NeighbourUri::Contact) => return Err(form()),
+    };
+    let (host, port) = match host_port.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, "")) => (host, SIP_PORT),
+        Some((host, rest)) => {
+            (host, rest.strip_prefix(':').and_then(|port| port.parse().ok()).ok_or_else(form)?)
+        }
+        None => match host_port.split_once(':') {
+            Some((host, port)) => (host, port.parse().map_err(|_| form())?),
+            None => (host_port, SIP_PORT),
+        },
+    };
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
+    let known = host.parse::<IpAddr>().is_ok()
+        || (what == NeighbourUri::Trunk && (1..=253).contains(&host.len()) && host.bytes().all(is_name));
+    if known && port != 0 { Ok((host, port)) } else { Err(form()) }
+}

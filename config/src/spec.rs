@@ -1,0 +1,132 @@
+//! `[campaign]`, `[[window]]` and `[closure]` as a [`CampaignSpec`].
+
+use std::collections::BTreeMap;
+
+use carillon_core::attempt::outcome::Outcome;
+use carillon_core::campaign::check::{NAME_CHARACTERS_MAX, check};
+use carillon_core::campaign::spec::{CampaignSpec, ClosureSpec, Day, Jurisdiction, Mode, Window, WrapUp};
+
+use crate::reader::{At, Document, Place, Section, named};
+
+/// A spec that is being read, and where its fields stand.
+pub(crate) struct SpecReader<'d> {
+    document: &'d Document<'d>,
+    places: BTreeMap<String, Place>,
+}
+
+impl<'d> SpecReader<'d> {
+    /// Nothing read yet.
+    pub(crate) fn new(document: &'d Document<'d>) -> Self {
+        Self { document, places: BTreeMap::new() }
+    }
+
+    /// Remembers where the field `key` of the spec stands, and takes its value.
+    pub(crate) fn keep<T>(&mut self, key: impl Into<String>, at: Option<At<T>>) -> Option<T> {
+        let at = at?;
+        self.places.insert(key.into(), at.place);
+        Some(at.value)
+    }
+
+    /// Reads `[campaign]`. Wrap-up, talk limit, region, zone, windows and closure are added by the caller.
+    pub(crate) fn campaign(&mut self, section: &mut Section<'_>) -> Option<CampaignSpec> {
+        let name = section.text("name");
+        section.need("name");
+        let mode = section.name::<Mode>("mode");
+        section.need("mode");
+        let jurisdiction = section.name::<Jurisdiction>("jurisdiction");
+        section.need("jurisdiction");
+        let ratio = section.number("ratio");
+        let abandon_limit = section.number("abandon_limit");
+        let abandon_after = section.duration("abandon_after");
+        let ring_timeout = section.duration("ring_timeout");
+        let time_limit = section.duration("time_limit");
+        let record = section.flag("record", false);
+        let mut spec =
+            CampaignSpec::new(self.keep("name", name)?, self.keep("mode", mode)?, jurisdiction?.value);
+        spec.record = record;
+        spec.ratio = self.keep("ratio", ratio).unwrap_or(spec.ratio);
+        spec.abandon_limit = self.keep("abandon_limit", abandon_limit).unwrap_or(spec.abandon_limit);
+        spec.abandon_after = self.keep("abandon_after", abandon_after).unwrap_or(spec.abandon_after);
+        spec.ring_timeout = self.keep("ring_timeout", ring_timeout).unwrap_or(spec.ring_timeout);
+        spec.time_limit = self.keep("time_limit", time_limit);
+        Some(spec)
+    }
+
+    /// Reads every `[[window]]`.
+    pub(crate) fn windows(&mut self, sections: Vec<Section<'_>>) -> Vec<Window> {
+        let mut windows = Vec::new();
+        for (index, mut section) in sections.into_iter().enumerate() {
+            let key = |field: &str| format!("windows[{index}].{field}");
+            let days = section.texts("days", false);
+            section.need("days");
+            let from = section.text_required("from");
+            let to = section.text_required("to");
+            section.finish();
+            let mut known = Vec::new();
+            for day in days.as_ref().map_or(&[][..], |at| &at.value) {
+                match named::<Day>(&day.value) {
+                    Ok(day) => known.push(day),
+                    Err(message) => self.document.problem(&day.place, message),
+                }
+            }
+            self.keep(key("days"), days);
+            let from = self.keep(key("from"), Some(from)).unwrap_or_default();
+            let to = self.keep(key("to"), Some(to)).unwrap_or_default();
+            windows.push(Window { days: known, from, to });
+        }
+        windows
+    }
+
+    /// Reads `[closure]` and `[closure.retry]`.
+    pub(crate) fn closure(&mut self, mut section: Section<'_>) -> ClosureSpec {
+        let attempts_max = section.integer("attempts_max", 1..=100);
+        let within = section.duration("within");
+        let success = section.texts("success", false);
+        let retry = section.section("retry", "[closure.retry]");
+        section.finish();
+        let mut closure = ClosureSpec::default();
+        if let Some(most) = attempts_max.and_then(|at| u32::try_from(at.value).ok()) {
+            closure.attempts_max = most;
+        }
+        closure.within = self.keep("closure.within", within).unwrap_or(closure.within);
+        if let Some(success) = self.keep("closure.success", success) {
+            closure.success = success.into_iter().map(|at| at.value).collect();
+        }
+        for (name, delay) in retry.durations() {
+            match named::<Outcome>(&name) {
+                Ok(outcome) => {
+                    let delay = self.keep(format!("closure.retry.{name}"), Some(delay)).unwrap_or_default();
+                    closure.retry.insert(outcome, delay);
+                }
+                Err(message) => self.document.problem(&delay.place, message),
+            }
+        }
+        closure
+    }
+
+    /// What the script does after a bridged call, from `[agents]`.
+    pub(crate) fn script(&mut self, section: &mut Section<'_>) -> WrapUp {
+        let after = section.duration("wrap_up");
+        let disposition = section.text("disposition");
+        WrapUp::Script {
+            after: self.keep("wrap_up", after).unwrap_or(std::time::Duration::from_secs(5)),
+            disposition: self.keep("disposition", disposition).unwrap_or_else(|| "success".into()),
+        }
+    }
+
+    /// Checks the whole spec and notes what is wrong at the places where it was read.
+    pub(crate) fn check(&self, spec: &CampaignSpec, fallback: &Place) {
+        for problem in check(spec) {
+            self.document.problem(self.places.get(&problem.key).unwrap_or(fallback), problem.message);
+        }
+    }
+}
+
+/// Notes a name that can't stand in reports, metrics and logs.
+pub(crate) fn check_name(document: &Document<'_>, name: &At<String>) {
+    let length = name.value.chars().count();
+    if !(1..=NAME_CHARACTERS_MAX).contains(&length) || name.value.chars().any(char::is_control) {
+        let bounds = format!("must have 1 to {NAME_CHARACTERS_MAX} characters and no control characters");
+        document.problem(&name.place, bounds);
+    }
+}

@@ -1,0 +1,100 @@
+//! The campaign file: what is read from it, and what its defaults are.
+
+use std::time::Duration;
+
+use crate::folder::{EXAMPLE, Folder, MINIMAL};
+use carillon_config::CampaignFile;
+use carillon_core::attempt::outcome::Outcome;
+use carillon_core::campaign::spec::{CampaignSpec, ClosureSpec, Day, Jurisdiction, Mode, WrapUp};
+use carillon_sip::command::AgentLegMode;
+use carillon_sip::media::Codec;
+
+#[test]
+fn the_example_holds_what_it_says() {
+    let folder = Folder::new();
+    let file = CampaignFile::load(&folder.write(EXAMPLE)).unwrap();
+    let spec = &file.spec;
+    assert_eq!((spec.name.as_str(), spec.mode, spec.ratio), ("renewals", Mode::Ratio, 2.0));
+    assert_eq!((spec.jurisdiction, spec.abandon_limit), (Jurisdiction::Us, 0.03));
+    assert_eq!(spec.abandon_after, Duration::from_secs(2));
+    assert_eq!(spec.ring_timeout, Duration::from_secs(25));
+    assert_eq!(spec.time_limit, Some(Duration::from_secs(600)));
+    assert_eq!(file.seed, Some(42));
+    let harbour = file.safe_harbour.as_ref().unwrap();
+    assert!(harbour.is_absolute() && harbour.ends_with("sorry.wav"));
+    assert_eq!(spec.safe_harbour.as_deref(), harbour.to_str());
+
+    assert_eq!(file.sip.listen, ["127.0.0.1:5060".parse().unwrap()]);
+    assert_eq!(file.sip.rtp_ports, (20_000, 29_999));
+    let trunk = &file.sip.trunks[0];
+    assert_eq!((trunk.name.as_str(), trunk.address), ("carrier", "127.0.0.1:5090".parse().unwrap()));
+    assert_eq!((trunk.max_calls, trunk.calls_per_second, trunk.register), (200, 50.0, false));
+    assert_eq!(trunk.codecs, [Codec::Pcmu, Codec::Pcma]);
+    assert_eq!(trunk.caller_ids, ["+15550000001"]);
+    assert_eq!(trunk.options_interval, Some(Duration::from_secs(30)));
+
+    assert_eq!(file.agents.leg, AgentLegMode::Persistent);
+    assert_eq!(file.agents.users, ["agent1", "agent2"]);
+    assert_eq!(file.sip.users[0].password.expose(), "s3cret");
+    assert_eq!(file.sip.users[1].contact.as_deref(), Some("sip:agent2@127.0.0.1:5072"));
+    assert_eq!(spec.wrap_up, WrapUp::Script { after: Duration::from_secs(5), disposition: "success".into() });
+
+    assert!(file.list.file.is_absolute() && file.list.file.ends_with("contacts.csv"));
+    assert_eq!((file.list.region.as_deref(), file.list.timezone.as_deref()), (Some("US"), Some("UTC")));
+    assert_eq!((spec.region.as_deref(), spec.timezone.as_deref()), (Some("US"), Some("UTC")));
+    assert_eq!(spec.windows.len(), 1);
+    assert_eq!(spec.windows[0].days.first(), Some(&Day::Mon));
+    assert_eq!((spec.windows[0].from.as_str(), spec.windows[0].to.as_str()), ("08:00", "21:00"));
+    assert_eq!(spec.closure.retry[&Outcome::Abandoned], Duration::from_secs(24 * 3600));
+    assert_eq!(spec.closure.retry.len(), 5);
+}
+
+#[test]
+fn what_is_left_out_has_its_default() {
+    let folder = Folder::new();
+    let file = CampaignFile::load(&folder.write(MINIMAL)).unwrap();
+    let expected = CampaignSpec {
+        wrap_up: WrapUp::Script { after: Duration::from_secs(5), disposition: "success".into() },
+        ..CampaignSpec::new("m".into(), Mode::Progressive, Jurisdiction::None)
+    };
+    assert_eq!(file.spec, expected);
+    assert_eq!(file.spec.closure, ClosureSpec::default());
+    assert_eq!((file.seed, &file.safe_harbour, &file.list.suppression), (None, &None, &None));
+    assert_eq!(file.sip.listen, ["127.0.0.1:5060".parse().unwrap()]);
+    assert_eq!(file.sip.media_address, file.sip.listen[0].ip());
+    assert_eq!((file.sip.rtp_ports, file.sip.realm.as_str()), ((20_000, 29_999), "carillon"));
+    assert_eq!(file.sip.trunks[0].address, "127.0.0.1:5060".parse().unwrap());
+    assert_eq!((file.sip.trunks[0].max_calls, file.sip.trunks[0].calls_per_second), (200, 50.0));
+    assert_eq!(file.agents.wait_for, Duration::from_secs(20));
+}
+
+#[test]
+fn the_api_reads_the_spec_of_the_file() {
+    let folder = Folder::new();
+    let file = CampaignFile::load(&folder.write(EXAMPLE)).unwrap();
+    let json = serde_json::to_string(&file.spec).unwrap();
+    assert_eq!(serde_json::from_str::<CampaignSpec>(&json).unwrap(), file.spec);
+}
+
+#[test]
+fn secrets_do_not_show() {
+    let folder = Folder::new();
+    let file = CampaignFile::load(&folder.write(EXAMPLE)).unwrap();
+    assert!(!format!("{file:?}").contains("s3cret"));
+}
+
+#[test]
+fn a_trunk_may_have_a_name() {
+    let folder = Folder::new();
+    let text = MINIMAL.replace("sip:127.0.0.1", "sip:localhost:5091;transport=udp");
+    let file = CampaignFile::load(&folder.write(&text)).unwrap();
+    assert_eq!(file.sip.trunks[0].address, "127.0.0.1:5091".parse().unwrap());
+}
+
+#[test]
+fn several_addresses_may_be_listened_on() {
+    let folder = Folder::new();
+    let text = format!("{MINIMAL}\n[sip]\nlisten = [\"udp:127.0.0.1:5060\", \"[::1]:5062\"]\n");
+    let file = CampaignFile::load(&folder.write(&text)).unwrap();
+    assert_eq!(file.sip.listen, ["127.0.0.1:5060".parse().unwrap(), "[::1]:5062".parse().unwrap()]);
+}

@@ -1,0 +1,4 @@
+//! The files that people write: what is read, what is refused and at which line.
+
+mod campaign_file;
+mod folder;

@@ -1,0 +1,282 @@
+//! Whether a [`CampaignSpec`] can be used: the same bounds for the campaign file and for the API.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use crate::campaign::duration_text;
+use crate::campaign::spec::{CampaignSpec, Jurisdiction, Mode, Window, WrapUp};
+
+/// Most characters of a name or a disposition.
+pub const NAME_CHARACTERS_MAX: usize = 100;
+/// Most entries of each list in a spec.
+pub const ENTRIES_MAX: usize = 100;
+/// Shortest ringing that a jurisdiction other than `none` allows (US safe harbour: 15 seconds or 4 rings, 16 CFR
+/// 310.4(b)(4)(ii)).
+pub const RING_TIMEOUT_MIN: Duration = Duration::from_secs(15);
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// One thing that is wrong with a spec.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpecProblem {
+    /// Field of the spec, `ring_timeout`, `windows[2].from`, `closure.attempts_max`.
+    pub key: String,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+/// Everything that is wrong with `spec`; empty when it can be used. In the order of the fields.
+pub fn check(spec: &CampaignSpec) -> Vec<SpecProblem> {
+    let mut problems = Problems::default();
+    problems.name("name", &spec.name);
+    problems.mode(spec.mode);
+    problems.number("ratio", spec.ratio, 1.0..=10.0);
+    problems.number("abandon_limit", spec.abandon_limit, 0.0..=1.0);
+    problems.duration("abandon_after", spec.abandon_after, Duration::from_millis(100)..=MINUTE);
+    if spec.safe_harbour.as_deref() == Some("") {
+        problems.note("safe_harbour", "is empty; leave it out where there is no message");
+    }
+    problems.ring_timeout(spec);
+    if let Some(limit) = spec.time_limit {
+        problems.duration("time_limit", limit, Duration::from_millis(1)..=365 * DAY);
+    }
+    problems.entries("trunks", spec.trunks.len());
+    match &spec.wrap_up {
+        WrapUp::Script { after, disposition } => {
+            problems.duration("wrap_up", *after, Duration::ZERO..=DAY);
+            problems.name("disposition", disposition);
+        }
+        WrapUp::Agent => {}
+    }
+    problems.duration("talk_limit", spec.talk_limit, Duration::ZERO..=DAY);
+    if let Some(region) = &spec.region
+        && region.parse::<phonenumber::country::Id>().is_err()
+    {
+        problems.note("region", "is not a region; write two capital letters like \"US\" (ISO 3166)");
+    }
+    if let Some(timezone) = &spec.timezone
+        && TimeZone::get(timezone).is_err()
+    {
+        problems
+            .note("timezone", "is not a known zone; write a name like \"Europe/Berlin\" or \"UTC\" (IANA)");
+    }
+    problems.entries("windows", spec.windows.len());
+    for (index, window) in spec.windows.iter().take(ENTRIES_MAX).enumerate() {
+        problems.window(index, window);
+    }
+    problems.closure(spec);
+    problems.found
+}
+
+/// Minutes since midnight of `HH:MM`, 00:00 to 24:00.
+pub fn minutes_of(text: &str) -> Option<u16> {
+    let (hours, minutes) = text.split_once(':')?;
+    let digits = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(hours) || !digits(minutes) {
+        return None;
+    }
+    let (hours, minutes): (u16, u16) = (hours.parse().ok()?, minutes.parse().ok()?);
+    let total = hours * 60 + minutes;
+    (minutes < 60 && total <= 24 * 60).then_some(total)
+}
+
+#[derive(Default)]
+struct Problems {
+    found: Vec<SpecProblem>,
+}
+
+impl Problems {
+    fn note(&mut self, key: impl Into<String>, message: impl Into<String>) {
+        self.found.push(SpecProblem { key: key.into(), message: message.into() });
+    }
+
+    fn name(&mut self, key: &str, text: &str) {
+        let length = text.chars().count();
+        if text.trim().is_empty() || length > NAME_CHARACTERS_MAX || text.chars().any(char::is_control) {
+            self.note(
+                key,
+                format!("must have 1 to {NAME_CHARACTERS_MAX} characters and no control characters"),
+            );
+        }
+    }
+
+    fn mode(&mut self, mode: Mode) {
+        match mode {
+            Mode::Manual | Mode::Progressive | Mode::Ratio => {}
+            Mode::Preview | Mode::Adaptive | Mode::Predictive => {
+                self.note("mode", "is not in this version; use manual, progressive or ratio");
+            }
+        }
+    }
+
+    fn number(&mut self, key: &str, number: f64, range: RangeInclusive<f64>) {
+        // Not a number is in no range.
+        if !range.contains(&number) {
+            self.note(key, format!("must be between {:?} and {:?}", range.start(), range.end()));
+        }
+    }
+
+    fn duration(&mut self, key: &str, duration: Duration, range: RangeInclusive<Duration>) {
+        if !range.contains(&duration) {
+            let [least, most] = [range.start(), range.end()].map(|bound| duration_text::write(*bound));
+            self.note(key, format!("must be between {least} and {most}"));
+        }
+    }
+
+    fn entries(&mut self, key: &str, count: usize) {
+        if count > ENTRIES_MAX {
+            self.note(key, format!("has {count} entries; at most {ENTRIES_MAX}"));
+        }
+    }
+
+    fn ring_timeout(&mut self, spec: &CampaignSpec) {
+        let short = spec.ring_timeout < RING_TIMEOUT_MIN;
+        if short && spec.jurisdiction != Jurisdiction::None {
+            self.note("ring_timeout", "below 15s is allowed only with jurisdiction = \"none\"");
+        } else {
+            self.duration("ring_timeout", spec.ring_timeout, Duration::from_millis(100)..=10 * MINUTE);
+        }
+    }
+
+    fn window(&mut self, index: usize, window: &Window) {
+        let key = |field: &str| format!("windows[{index}].{field}");
+        if window.days.is_empty() {
+            self.note(key("days"), "must name at least one day");
+        }
+        if (1..window.days.len()).any(|at| window.days[..at].contains(&window.days[at])) {
+            self.note(key("days"), "names a day twice");
+        }
+        let mut time = |field: &str, text: &str| {
+            let minutes = minutes_of(text);
+            if minutes.is_none() {
+                self.note(key(field), "must be a time like \"09:30\", from 00:00 to 24:00");
+            }
+            minutes
+        };
+        let (from, to) = (time("from", &window.from), time("to", &window.to));
+        if let (Some(from), Some(to)) = (from, to)
+            && from >= to
+        {
+            self.note(key("to"), "must be later than from; write a window over midnight as two");
+        }
+    }
+
+    fn closure(&mut self, spec: &CampaignSpec) {
+        let closure = &spec.closure;
+        if !(1..=100).contains(&closure.attempts_max) {
+            self.note("closure.attempts_max", "must be between 1 and 100");
+        }
+        self.duration("closure.within", closure.within, Duration::from_millis(1)..=3660 * DAY);
+        self.entries("closure.success", closure.success.len());
+        for disposition in closure.success.iter().take(ENTRIES_MAX) {
+            self.name("closure.success", disposition);
+        }
+        for (outcome, delay) in &closure.retry {
+            let name = serde_json::to_value(outcome).ok();
+            let name = name.as_ref().and_then(serde_json::Value::as_str).unwrap_or("?");
+            self.duration(&format!("closure.retry.{name}"), *delay, Duration::ZERO..=365 * DAY);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::attempt::outcome::Outcome;
+    use crate::campaign::spec::{ClosureSpec, Day};
+
+    fn spec() -> CampaignSpec {
+        serde_json::from_str(r#"{"name": "renewals", "mode": "ratio", "jurisdiction": "us"}"#).unwrap()
+    }
+
+    fn keys(change: impl FnOnce(&mut CampaignSpec)) -> Vec<String> {
+        let mut spec = spec();
+        change(&mut spec);
+        check(&spec).into_iter().map(|problem| problem.key).collect()
+    }
+
+    #[test]
+    fn defaults_are_fine() {
+        assert_eq!(check(&spec()), []);
+    }
+
+    #[test]
+    fn numbers_and_durations_have_bounds() {
+        assert_eq!(keys(|spec| spec.ratio = 0.9), ["ratio"]);
+        assert_eq!(keys(|spec| spec.ratio = f64::NAN), ["ratio"]);
+        assert_eq!(keys(|spec| spec.ratio = 10.0), [""; 0]);
+        assert_eq!(keys(|spec| spec.abandon_limit = 1.01), ["abandon_limit"]);
+        assert_eq!(keys(|spec| spec.abandon_after = Duration::ZERO), ["abandon_after"]);
+        assert_eq!(keys(|spec| spec.time_limit = Some(Duration::ZERO)), ["time_limit"]);
+        assert_eq!(keys(|spec| spec.talk_limit = 2 * DAY), ["talk_limit"]);
+        assert_eq!(keys(|spec| spec.closure.attempts_max = 0), ["closure.attempts_max"]);
+        assert_eq!(keys(|spec| spec.closure.within = Duration::ZERO), ["closure.within"]);
+    }
+
+    #[test]
+    fn ring_may_be_short_in_test_rigs_only() {
+        let short = Duration::from_secs(14);
+        assert_eq!(keys(|spec| spec.ring_timeout = short), ["ring_timeout"]);
+        assert_eq!(keys(|spec| spec.ring_timeout = RING_TIMEOUT_MIN), [""; 0]);
+        let rig = |spec: &mut CampaignSpec| {
+            spec.ring_timeout = short;
+            spec.jurisdiction = Jurisdiction::None;
+        };
+        assert_eq!(keys(rig), [""; 0]);
+    }
+
+    #[test]
+    fn modes_to_come_are_refused() {
+        for mode in [Mode::Preview, Mode::Adaptive, Mode::Predictive] {
+            assert_eq!(keys(|spec| spec.mode = mode), ["mode"]);
+        }
+    }
+
+    #[test]
+    fn names_regions_and_zones_are_known_ones() {
+        assert_eq!(keys(|spec| spec.name = " ".into()), ["name"]);
+        assert_eq!(keys(|spec| spec.name = "a\nb".into()), ["name"]);
+        assert_eq!(keys(|spec| spec.region = Some("us".into())), ["region"]);
+        assert_eq!(keys(|spec| spec.region = Some("CN".into())), [""; 0]);
+        assert_eq!(keys(|spec| spec.timezone = Some("Mars/Olympus".into())), ["timezone"]);
+        assert_eq!(keys(|spec| spec.timezone = Some("Asia/Shanghai".into())), [""; 0]);
+        let wrap_up = WrapUp::Script { after: 2 * DAY, disposition: String::new() };
+        assert_eq!(keys(|spec| spec.wrap_up = wrap_up), ["wrap_up", "disposition"]);
+    }
+
+    #[test]
+    fn windows_run_forward_within_a_day() {
+        let window = |days: &[Day], from: &str, to: &str| Window {
+            days: days.to_vec(),
+            from: from.into(),
+            to: to.into(),
+        };
+        let of = |window: Window| keys(|spec| spec.windows = vec![window]);
+        assert_eq!(of(window(&[Day::Mon], "00:00", "24:00")), [""; 0]);
+        assert_eq!(of(window(&[], "08:00", "08:00")), ["windows[0].days", "windows[0].to"]);
+        assert_eq!(of(window(&[Day::Mon, Day::Mon], "8:00", "24:01")).len(), 3);
+    }
+
+    #[test]
+    fn retry_delays_are_named_by_outcome() {
+        let retry = BTreeMap::from([(Outcome::NoAnswer, 400 * DAY)]);
+        assert_eq!(
+            keys(|spec| spec.closure = ClosureSpec { retry, ..ClosureSpec::default() }),
+            ["closure.retry.no_answer"]
+        );
+    }
+
+    #[test]
+    fn clock_times_are_two_and_two_digits() {
+        assert_eq!(minutes_of("24:00"), Some(1440));
+        assert_eq!(minutes_of("09:30"), Some(570));
+        for text in ["", ":", "9:30", "09:60", "24:01", "+9:30", "09:3０", "99:99"] {
+            assert_eq!(minutes_of(text), None, "{text}");
+        }
+    }
+}
