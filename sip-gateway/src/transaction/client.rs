@@ -77,11 +77,12 @@ impl Layer {
 }
 
 /// Whether the response is to our very request: §17.1.3 asks for branch and method, §18.1.2 for our own sent-by.
-/// Call-ID, From tag and CSeq number are ours as well in every true response; a guessed branch isn't enough.
+/// Call-ID, From tag and CSeq number are ours as well in every true response; a guessed branch isn't enough. §8.1.3.3:
+/// with a second Via it was meant for somebody else.
 fn is_answer(entry: &Entry, response: &Response) -> bool {
     let (ours, theirs) = (&entry.request.headers, &response.headers);
-    let same_via = match (ours.via_top(), theirs.via_top()) {
-        (Ok(ours), Ok(theirs)) => ours.host.eq_ignore_ascii_case(&theirs.host) && ours.port == theirs.port,
+    let same_via = match (ours.via_top(), theirs.vias().as_deref()) {
+        (Ok(ours), Ok([only])) => ours.host.eq_ignore_ascii_case(&only.host) && ours.port == only.port,
         (Ok(_) | Err(_), Ok(_) | Err(_)) => false,
     };
     let same_from = match (ours.from(), theirs.from()) {

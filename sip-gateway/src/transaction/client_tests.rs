@@ -93,13 +93,24 @@ fn responses_that_are_not_ours_are_dropped() {
         ("Call-ID", "call-1", "call-2"),
         ("From tag", "tag=ours", "tag=theirs"),
         ("CSeq number", "1 INVITE", "2 INVITE"),
+        ("a second Via", "From:", "Via: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKb\r\nFrom:"),
     ] {
         let bad = good.replacen(from, to, 1);
         assert_ne!(bad, good, "{what}");
         assert_eq!(receive(&mut layer, &bad, ms(10)), [], "{what}");
     }
-    assert_eq!(layer.tally().responses_unmatched, 7);
+    assert_eq!(layer.tally().responses_unmatched, 8);
     assert_eq!(passed_up(&receive(&mut layer, &good, ms(20))), [180]);
+}
+
+// A 2xx of another fork that comes after the failure was acknowledged.
+#[test]
+fn a_200_after_a_failure_is_a_stray() {
+    let mut layer = layer();
+    send(&mut layer, &invite_text("z9hG4bKa"), Duration::ZERO);
+    receive(&mut layer, &response_text("z9hG4bKa", 486, "b"), ms(10));
+    let late = receive(&mut layer, &response_text("z9hG4bKa", 200, "c"), ms(20));
+    assert!(matches!(late.as_slice(), [Output::StrayResponse { .. }]));
 }
 
 #[test]
@@ -145,6 +156,16 @@ fn the_cancel_of_an_invite() {
     assert_eq!(layer.cancel(key, ms(70)), Err(CancelError::TooLate));
     assert_eq!(run_to(&mut layer, secs(60)), [Output::Terminated { key }]);
     assert_eq!((layer.clients(), layer.poll_timeout()), (0, None));
+}
+
+// A full table stops new calls but not the end of those that ring.
+#[test]
+fn a_cancel_finds_room_in_a_full_table() {
+    let mut layer = small(1, 1);
+    let key = send(&mut layer, &invite_text("z9hG4bKa"), Duration::ZERO);
+    receive(&mut layer, &response_text("z9hG4bKa", 180, "b"), ms(20));
+    layer.cancel(key, ms(30)).expect("cancelled");
+    assert_eq!(sent_request(&drain(&mut layer)).method, Method::Cancel);
 }
 
 // §9.1: the 2xx that crossed the CANCEL is passed up: the user acknowledges and ends it.

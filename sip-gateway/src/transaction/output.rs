@@ -20,7 +20,7 @@ pub const SERVERS_MAX: usize = 16_384;
 pub struct LayerOptions {
     /// T1, T2 and T4.
     pub timers: Timers,
-    /// Most client transactions at once; usually [`CLIENTS_MAX`].
+    /// Most client transactions at once; usually [`CLIENTS_MAX`]. CANCELs come on top, one for each INVITE at most.
     pub clients_max: usize,
     /// Most server transactions at once; usually [`SERVERS_MAX`].
     pub servers_max: usize,

@@ -101,14 +101,16 @@ impl Table {
         self.entries.len() - self.clients
     }
 
-    pub(super) fn has_room(&self, client: bool) -> bool {
+    fn has_room(&self, client: bool) -> bool {
         if client { self.clients() < self.clients_max } else { self.servers() < self.servers_max }
     }
 
     /// Takes a transaction up. The caller has made sure that no other is matched by the same key.
     pub(super) fn insert(&mut self, entry: Entry) -> Result<TransactionKey, Full> {
         let client = entry.machine.is_client();
-        if !self.has_room(client) {
+        // A CANCEL always finds room: there is one for each INVITE at most, and without it a phone rings on.
+        let cancels = client && entry.audience == Audience::Layer;
+        if !cancels && !self.has_room(client) {
             return Err(Full);
         }
         debug_assert!(!self.matched.contains_key(&entry.matched_by), "one transaction a match key");

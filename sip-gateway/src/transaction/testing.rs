@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Action, Layer, LayerOptions, Output, TagMaker, TransactionKey};
+use super::{Action, Layer, LayerOptions, Output, TagMaker, Timer, TransactionKey};
 use crate::message::{HeaderName, Message, Request, Response, decode, reason_phrase};
 use crate::options::Timers;
 
@@ -23,6 +23,26 @@ pub(crate) fn outcome<S: Debug + PartialEq>(before: S, after: S, actions: &[Acti
 fn name<S: Debug>(state: &S) -> String {
     format!("{state:?}").split([' ', '{']).next().unwrap_or_default().to_owned()
 }
+
+/// Every timer there is.
+pub(crate) const TIMERS: [Timer; 16] = [
+    Timer::A,
+    Timer::B,
+    Timer::C,
+    Timer::D,
+    Timer::E,
+    Timer::F,
+    Timer::G,
+    Timer::H,
+    Timer::I,
+    Timer::J,
+    Timer::K,
+    Timer::L,
+    Timer::M,
+    Timer::Trying,
+    Timer::Cancelled,
+    Timer::Unanswered,
+];
 
 /// An INVITE of ours to the carrier, CSeq 1, with a route.
 pub(crate) fn invite_text(branch: &str) -> String {
