@@ -13,7 +13,7 @@ use crate::store::read::{
     AgentTimeRow, AttemptRow, Due, Duplicate, DuplicateKey, Fetched, Imported, OpenAttempt, Recovered,
     RecoveredCampaign, TaskRow, Undisposed,
 };
-use crate::store::tally::Tally;
+use crate::store::tally::{Shape, Tally};
 use crate::store::write::{BindingRow, CallDialog, CallRoute, Ended, Intent, OrphanRow, Refusal, Write};
 use crate::task::TaskState;
 use crate::time::Utc;
@@ -144,9 +144,8 @@ impl Memory {
         let mut tallies: BTreeMap<CampaignId, Tally> = BTreeMap::new();
         for Attempt { row, .. } in self.attempts.values() {
             let tally = tallies.entry(row.campaign).or_default();
-            tally.count(row);
-            let waiting = row.outcome.is_none() && row.answered_at.is_some() && row.bridged_at.is_none();
-            tally.answered += u64::from(waiting);
+            tally.add(row.into(), 1);
+            tally.answered += u64::from(Shape::from(row).waits_for_agent());
         }
         Recovered {
             last_attempt: self.attempts.keys().next_back().map_or(0, |id| id.0),

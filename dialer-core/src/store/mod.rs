@@ -5,5 +5,11 @@
 
 pub mod memory;
 pub mod read;
+#[cfg(feature = "store")]
+pub mod sqlite;
 pub mod tally;
+pub mod words;
 pub mod write;
+
+#[cfg(test)]
+mod tests;

@@ -37,37 +37,70 @@ pub struct Tally {
     pub interrupted: u64,
 }
 
+/// All that a tally looks at in an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Its outcome; `None` while it is open.
+    pub outcome: Option<Outcome>,
+    /// Whether the INVITE left.
+    pub placed: bool,
+    /// Whether the callee picked up.
+    pub answered: bool,
+    /// Whether it was bridged.
+    pub bridged: bool,
+}
+
+impl From<&AttemptRow> for Shape {
+    fn from(row: &AttemptRow) -> Self {
+        Self {
+            outcome: row.outcome,
+            placed: row.placed_at.is_some(),
+            answered: row.answered_at.is_some(),
+            bridged: row.bridged_at.is_some(),
+        }
+    }
+}
+
+impl Shape {
+    /// Open, answered and not bridged yet.
+    pub fn waits_for_agent(self) -> bool {
+        self.outcome.is_none() && self.answered && !self.bridged
+    }
+}
+
 impl Tally {
-    /// Counts one attempt.
-    pub fn count(&mut self, row: &AttemptRow) {
-        self.placed += u64::from(row.placed_at.is_some());
+    /// Counts `count` attempts of one shape.
+    pub fn add(&mut self, shape: Shape, count: u64) {
+        if shape.placed {
+            self.placed += count;
+        }
         // Somebody picked up, as far as the time of the answer tells.
-        let mut live = row.answered_at.is_some();
-        match row.outcome {
+        let mut live = shape.answered;
+        match shape.outcome {
             None => live = false,
             Some(Outcome::Answered | Outcome::Abandoned) => live = true,
             Some(Outcome::Machine) => {
-                self.machine += 1;
+                self.machine += count;
                 live = false;
             }
-            Some(Outcome::Busy) => self.busy += 1,
-            Some(Outcome::NoAnswer) => self.no_answer += 1,
-            Some(Outcome::Rejected) => self.rejected += 1,
-            Some(Outcome::InvalidNumber) => self.invalid_number += 1,
-            Some(Outcome::Congestion) => self.congestion += 1,
-            Some(Outcome::Failed) => self.failed += 1,
-            Some(Outcome::Cancelled) => self.cancelled += 1,
-            Some(Outcome::Interrupted) => self.interrupted += 1,
+            Some(Outcome::Busy) => self.busy += count,
+            Some(Outcome::NoAnswer) => self.no_answer += count,
+            Some(Outcome::Rejected) => self.rejected += count,
+            Some(Outcome::InvalidNumber) => self.invalid_number += count,
+            Some(Outcome::Congestion) => self.congestion += count,
+            Some(Outcome::Failed) => self.failed += count,
+            Some(Outcome::Cancelled) => self.cancelled += count,
+            Some(Outcome::Interrupted) => self.interrupted += count,
         }
-        if row.bridged_at.is_some() {
-            self.answered += 1;
-            self.bridged += 1;
+        if shape.bridged {
+            self.answered += count;
+            self.bridged += count;
         } else if live {
-            self.answered += 1;
-            if row.outcome == Some(Outcome::Answered) {
-                self.callee_left += 1;
+            self.answered += count;
+            if shape.outcome == Some(Outcome::Answered) {
+                self.callee_left += count;
             } else {
-                self.abandoned += 1;
+                self.abandoned += count;
             }
         }
     }

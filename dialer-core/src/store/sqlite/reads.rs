@@ -1,0 +1,244 @@
+//! What the dialer reads: everything once at the start, due tasks all day.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sqlx::Row;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+
+use super::{Store, StoreError, from_int, int};
+use crate::id::{AttemptId, CampaignId, ContactId, TaskId};
+use crate::store::read::{Due, Fetched, OpenAttempt, Recovered, RecoveredCampaign, Undisposed};
+use crate::store::tally::{Shape, Tally};
+use crate::store::words::Word;
+use crate::store::write::{BindingRow, CallDialog, CallRoute, OrphanRow};
+use crate::time::Utc;
+
+impl Store {
+    /// Tasks of a campaign that are due at `now`, at most `limit`. Uses indexes only.
+    pub async fn fetch(&self, campaign: CampaignId, limit: u32, now: Utc) -> Result<Fetched, StoreError> {
+        let mut reader = self.readers().begin().await?;
+        let Some(counts) = sqlx::query("SELECT tasks_open, tasks_total FROM campaigns WHERE campaign = $1")
+            .bind(int(campaign.0))
+            .fetch_optional(&mut *reader)
+            .await?
+        else {
+            return Ok(Fetched::default());
+        };
+        let rows = sqlx::query(DUE)
+            .bind(int(campaign.0))
+            .bind(now.0)
+            .bind(i64::from(limit))
+            .fetch_all(&mut *reader)
+            .await?;
+        let next_due =
+            sqlx::query(NEXT_DUE).bind(int(campaign.0)).bind(now.0).fetch_one(&mut *reader).await?;
+        reader.commit().await?;
+        Ok(Fetched {
+            due: rows.iter().map(due).collect::<Result<_, _>>()?,
+            next_due: next_due.try_get::<Option<i64>, _>(0)?.map(Utc),
+            open: from_int(counts.try_get(0)?)?,
+            total: from_int(counts.try_get(1)?)?,
+        })
+    }
+
+    /// What a process that starts now must know.
+    pub async fn recover(&self) -> Result<Recovered, StoreError> {
+        let mut reader = self.readers().begin().await?;
+        let last = sqlx::query(
+            "SELECT (SELECT coalesce(max(attempt), 0) FROM attempts),
+                    (SELECT coalesce(max(campaign), 0) FROM campaigns)",
+        )
+        .fetch_one(&mut *reader)
+        .await?;
+        let recovered = Recovered {
+            last_attempt: from_int(last.try_get(0)?)?,
+            last_campaign: from_int(last.try_get(1)?)?,
+            campaigns: campaigns(&mut reader).await?,
+            open_attempts: open_attempts(&mut reader).await?,
+            undisposed: undisposed(&mut reader).await?,
+            agent_legs: agent_legs(&mut reader).await?,
+            bindings: bindings(&mut reader).await?,
+            suppressed: sqlx::query_scalar("SELECT number FROM suppressed ORDER BY number")
+                .fetch_all(&mut *reader)
+                .await?,
+        };
+        reader.commit().await?;
+        Ok(recovered)
+    }
+}
+
+/// Longest due first. The index is named so that a change of the plan is an error and not a slow morning.
+pub(super) const DUE: &str = "
+    SELECT tasks.task, tasks.contact, contacts.name, numbers.number,
+        coalesce(contacts.timezone, campaigns.timezone), tasks.attempts, tasks.first_attempt_at
+    FROM tasks INDEXED BY task_due
+    CROSS JOIN campaigns ON campaigns.campaign = tasks.campaign
+    CROSS JOIN contacts ON contacts.contact = tasks.contact
+    CROSS JOIN numbers ON numbers.contact = tasks.contact AND numbers.position = 0
+    WHERE tasks.campaign = $1 AND tasks.closed_reason IS NULL AND tasks.next_at <= $2
+    ORDER BY tasks.next_at, tasks.task LIMIT $3";
+
+pub(super) const NEXT_DUE: &str = "
+    SELECT min(next_at) FROM tasks INDEXED BY task_due
+    WHERE campaign = $1 AND closed_reason IS NULL AND next_at > $2";
+
+fn due(row: &SqliteRow) -> Result<Due, StoreError> {
+    Ok(Due {
+        task: TaskId(from_int(row.try_get(0)?)?),
+        contact: ContactId(from_int(row.try_get(1)?)?),
+        name: row.try_get(2)?,
+        number: row.try_get(3)?,
+        timezone: row.try_get(4)?,
+        attempts: row.try_get(5)?,
+        first_attempt_at: row.try_get::<Option<i64>, _>(6)?.map(Utc),
+    })
+}
+
+async fn campaigns(reader: &mut SqliteConnection) -> Result<Vec<RecoveredCampaign>, StoreError> {
+    let mut tallies = tallies(reader).await?;
+    let rows =
+        sqlx::query("SELECT campaign, spec, state, started_at, elapsed_ms FROM campaigns ORDER BY campaign")
+            .fetch_all(reader)
+            .await?;
+    let campaign = |row: &SqliteRow| {
+        let campaign = CampaignId(from_int(row.try_get(0)?)?);
+        let (tally, waiting) = tallies.remove(&campaign).unwrap_or_default();
+        Ok(RecoveredCampaign {
+            campaign,
+            spec: from_json(row.try_get(1)?)?,
+            state: from_word(row.try_get(2)?)?,
+            started_at: row.try_get::<Option<i64>, _>(3)?.map(Utc),
+            elapsed: Duration::from_millis(from_int(row.try_get(4)?)?),
+            answered: tally.answered + waiting,
+            abandoned: tally.abandoned,
+            placed: tally.placed,
+            bridged: tally.bridged,
+        })
+    };
+    rows.iter().map(campaign).collect()
+}
+
+/// Counts per campaign, and how many open attempts were answered and not bridged.
+pub(super) async fn tallies(
+    reader: &mut SqliteConnection,
+) -> Result<BTreeMap<CampaignId, (Tally, u64)>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT campaign, outcome, placed_at IS NOT NULL, answered_at IS NOT NULL, bridged_at IS NOT NULL, count(*)
+         FROM attempts GROUP BY 1, 2, 3, 4, 5",
+    )
+    .fetch_all(reader)
+    .await?;
+    let mut tallies: BTreeMap<CampaignId, (Tally, u64)> = BTreeMap::new();
+    for row in rows {
+        let shape = Shape {
+            outcome: row.try_get::<Option<&str>, _>(1)?.map(from_word).transpose()?,
+            placed: row.try_get(2)?,
+            answered: row.try_get(3)?,
+            bridged: row.try_get(4)?,
+        };
+        let count = from_int(row.try_get(5)?)?;
+        let (tally, waiting) = tallies.entry(CampaignId(from_int(row.try_get(0)?)?)).or_default();
+        tally.add(shape, count);
+        if shape.waits_for_agent() {
+            *waiting += count;
+        }
+    }
+    Ok(tallies)
+}
+
+async fn open_attempts(reader: &mut SqliteConnection) -> Result<Vec<OpenAttempt>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT attempts.attempt, attempts.campaign, task, attempts.contact, number,
+            coalesce(contacts.timezone, campaigns.timezone), tasks.attempts, tasks.first_attempt_at,
+            placed_at, answered_at, bridged_at, route, dialog
+         FROM attempts INDEXED BY attempt_open_contact
+         JOIN calls USING (attempt) JOIN tasks USING (task)
+         JOIN contacts ON contacts.contact = attempts.contact
+         JOIN campaigns ON campaigns.campaign = attempts.campaign
+         WHERE outcome IS NULL ORDER BY attempts.attempt",
+    )
+    .fetch_all(reader)
+    .await?;
+    let open = |row: &SqliteRow| {
+        let route: CallRoute = from_json(row.try_get(11)?)?;
+        let dialog: Option<CallDialog> = row.try_get::<Option<&str>, _>(12)?.map(from_json).transpose()?;
+        Ok(OpenAttempt {
+            attempt: AttemptId(from_int(row.try_get(0)?)?),
+            campaign: CampaignId(from_int(row.try_get(1)?)?),
+            task: TaskId(from_int(row.try_get(2)?)?),
+            contact: ContactId(from_int(row.try_get(3)?)?),
+            number: row.try_get(4)?,
+            timezone: row.try_get(5)?,
+            attempts: row.try_get(6)?,
+            first_attempt_at: row.try_get::<Option<i64>, _>(7)?.map(Utc),
+            placed_at: row.try_get::<Option<i64>, _>(8)?.map(Utc),
+            answered_at: row.try_get::<Option<i64>, _>(9)?.map(Utc),
+            bridged_at: row.try_get::<Option<i64>, _>(10)?.map(Utc),
+            orphan: OrphanRow { route, dialog },
+        })
+    };
+    rows.iter().map(open).collect()
+}
+
+async fn undisposed(reader: &mut SqliteConnection) -> Result<Vec<Undisposed>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT attempts.attempt, attempts.campaign, tasks.task, attempts.contact, number,
+            coalesce(contacts.timezone, campaigns.timezone), tasks.attempts, first_attempt_at, agent
+         FROM campaigns
+         CROSS JOIN tasks INDEXED BY task_due
+            ON tasks.campaign = campaigns.campaign AND closed_reason IS NULL AND next_at IS NULL
+         CROSS JOIN attempts ON attempts.attempt = last_attempt
+         CROSS JOIN contacts ON contacts.contact = attempts.contact
+         WHERE outcome IS NOT NULL AND bridged_at IS NOT NULL ORDER BY tasks.task",
+    )
+    .fetch_all(reader)
+    .await?;
+    let undisposed = |row: &SqliteRow| {
+        Ok(Undisposed {
+            attempt: AttemptId(from_int(row.try_get(0)?)?),
+            campaign: CampaignId(from_int(row.try_get(1)?)?),
+            task: TaskId(from_int(row.try_get(2)?)?),
+            contact: ContactId(from_int(row.try_get(3)?)?),
+            number: row.try_get(4)?,
+            timezone: row.try_get(5)?,
+            attempts: row.try_get(6)?,
+            first_attempt_at: row.try_get::<Option<i64>, _>(7)?.map(Utc),
+            agent: row.try_get::<Option<String>, _>(8)?.unwrap_or_default(),
+        })
+    };
+    rows.iter().map(undisposed).collect()
+}
+
+async fn agent_legs(reader: &mut SqliteConnection) -> Result<BTreeMap<String, OrphanRow>, StoreError> {
+    let rows = sqlx::query("SELECT agent, leg FROM agent_legs").fetch_all(reader).await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, from_json(row.try_get(1)?)?))).collect()
+}
+
+async fn bindings(reader: &mut SqliteConnection) -> Result<Vec<BindingRow>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT user, contact, address, expires_at, call_id, cseq FROM bindings ORDER BY user, contact",
+    )
+    .fetch_all(reader)
+    .await?;
+    let binding = |row: &SqliteRow| {
+        Ok(BindingRow {
+            user: row.try_get(0)?,
+            contact: row.try_get(1)?,
+            address: row.try_get(2)?,
+            expires_at: Utc(row.try_get(3)?),
+            call_id: row.try_get(4)?,
+            cseq: row.try_get(5)?,
+        })
+    };
+    rows.iter().map(binding).collect()
+}
+
+fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|error| StoreError::Value(error.to_string()))
+}
+
+/// The value of a stored word.
+pub(super) fn from_word<W: Word>(word: &str) -> Result<W, StoreError> {
+    W::from_word(word).ok_or_else(|| StoreError::Value(format!("`{word}` is not a word of ours")))
+}

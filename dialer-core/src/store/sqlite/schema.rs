@@ -1,0 +1,91 @@
+//! Opening the database: settings, lock, schema.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, Row};
+
+use super::StoreError;
+
+/// One script a version, oldest first; the database's `user_version` counts those it has had.
+const SCHEMAS: [&str; 1] = [include_str!("schema_1.sql")];
+
+/// How long a statement waits for another connection's lock.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// WAL pages after which a commit also checkpoints: 16 MiB, so that few commits pay for it.
+const CHECKPOINT_PAGES: &str = "4096";
+
+/// Page cache of the writer in KiB (SQLite counts KiB as negative).
+const WRITER_CACHE: &str = "-32768";
+
+/// Page cache of each reader in KiB.
+const READER_CACHE: &str = "-4096";
+
+/// How the one writing connection is opened.
+pub(super) fn writer_options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+        .pragma("cache_size", WRITER_CACHE)
+        .thread_name(|_| "store-writer".into())
+        .disable_statement_logging()
+}
+
+/// How reading connections are opened.
+pub(super) fn reader_options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .busy_timeout(BUSY_TIMEOUT)
+        .pragma("query_only", "on")
+        .pragma("cache_size", READER_CACHE)
+        .thread_name(|_| "store-reader".into())
+        .disable_statement_logging()
+}
+
+/// Keeps other processes from the database for as long as the value lives.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock, a file beside the database. It dies with the process, however that dies.
+    pub(super) fn take(database: &Path) -> Result<Self, StoreError> {
+        let mut name = database.as_os_str().to_owned();
+        name.push(".lock");
+        let path = PathBuf::from(name);
+        let failed = |source| StoreError::Lock { path: path.clone(), source };
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: database.to_owned() }),
+            Err(TryLockError::Error(source)) => Err(failed(source)),
+        }
+    }
+}
+
+/// Brings the schema up to date, each version in one transaction.
+pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let row = sqlx::query("PRAGMA user_version").fetch_one(&mut *connection).await?;
+    let version = usize::try_from(row.try_get::<i64, _>(0)?).unwrap_or(usize::MAX);
+    if version > SCHEMAS.len() {
+        return Err(StoreError::Newer { found: version, known: SCHEMAS.len() });
+    }
+    for (index, schema) in SCHEMAS.iter().enumerate().skip(version) {
+        let mut transaction = connection.begin().await?;
+        sqlx::raw_sql(*schema).execute(&mut *transaction).await?;
+        let version = format!("PRAGMA user_version = {}", index + 1);
+        sqlx::raw_sql(sqlx::AssertSqlSafe(version)).execute(&mut *transaction).await?;
+        transaction.commit().await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,195 @@
+//! A store as the tests use it.
+
+use std::collections::BTreeMap;
+
+use super::writes::{RENEWALS, campaign, list};
+use crate::contact::ListedContact;
+use crate::id::CampaignId;
+use crate::store::memory::Memory;
+use crate::store::read::{AgentTimeRow, AttemptRow, Fetched, Imported, Recovered, TaskRow};
+use crate::store::write::{Refusal, Write};
+use crate::time::Utc;
+
+/// Both stores, told and asked in the same words.
+pub trait Disk {
+    fn apply(&mut self, writes: Vec<Write>) -> Result<(), Refusal>;
+    fn fetch(&self, campaign: CampaignId, limit: u32, now: Utc) -> Fetched;
+    fn recover(&self) -> Recovered;
+    fn import(&mut self, campaign: CampaignId, rows: Vec<ListedContact>) -> Imported;
+    fn suppress(&mut self, numbers: Vec<String>) -> u64;
+    fn attempts(&self) -> Vec<AttemptRow>;
+    fn tasks(&self) -> Vec<TaskRow>;
+    fn agent_time(&self) -> BTreeMap<String, AgentTimeRow>;
+    /// The process ends and another one opens the same disk.
+    fn reopen(&mut self);
+
+    /// One running campaign with `count` contacts.
+    fn prepare(&mut self, count: u64) {
+        self.apply(vec![campaign(RENEWALS)]).unwrap();
+        assert_eq!(self.import(RENEWALS, list(count)).added, count);
+    }
+
+    fn attempt(&self, id: u64) -> AttemptRow {
+        self.attempts().into_iter().find(|row| row.attempt.0 == id).unwrap()
+    }
+
+    fn task(&self, id: u64) -> TaskRow {
+        self.tasks().into_iter().find(|row| row.task.0 == id).unwrap()
+    }
+
+    /// Ids of the tasks due at `now`, in order.
+    fn due(&self, now: i64) -> Vec<u64> {
+        self.fetch(RENEWALS, 1_000, Utc(now)).due.iter().map(|due| due.task.0).collect()
+    }
+}
+
+impl Disk for Memory {
+    fn apply(&mut self, writes: Vec<Write>) -> Result<(), Refusal> {
+        Memory::apply(self, &writes)
+    }
+
+    fn fetch(&self, campaign: CampaignId, limit: u32, now: Utc) -> Fetched {
+        Memory::fetch(self, campaign, limit, now)
+    }
+
+    fn recover(&self) -> Recovered {
+        Memory::recover(self)
+    }
+
+    fn import(&mut self, campaign: CampaignId, rows: Vec<ListedContact>) -> Imported {
+        Memory::import(self, campaign, rows).unwrap()
+    }
+
+    fn suppress(&mut self, numbers: Vec<String>) -> u64 {
+        Memory::suppress(self, numbers)
+    }
+
+    fn attempts(&self) -> Vec<AttemptRow> {
+        Memory::attempts(self).cloned().collect()
+    }
+
+    fn tasks(&self) -> Vec<TaskRow> {
+        Memory::tasks(self).cloned().collect()
+    }
+
+    fn agent_time(&self) -> BTreeMap<String, AgentTimeRow> {
+        Memory::agent_time(self).clone()
+    }
+
+    fn reopen(&mut self) {
+        *self = self.clone();
+    }
+}
+
+#[cfg(feature = "store")]
+pub use on_disk::OnDisk;
+
+#[cfg(feature = "store")]
+mod on_disk {
+    use std::path::PathBuf;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use tempfile::TempDir;
+    use tokio::runtime::Runtime;
+
+    use super::*;
+    use crate::id::{AttemptId, TaskId, Ticket};
+    use crate::store::sqlite::Store;
+
+    /// SQLite in a directory of its own.
+    pub struct OnDisk {
+        directory: TempDir,
+        pub runtime: Runtime,
+        store: Option<Store>,
+        results: mpsc::Receiver<(Ticket, Result<(), Refusal>)>,
+        last_ticket: u64,
+    }
+
+    impl OnDisk {
+        pub fn new() -> Self {
+            let directory = TempDir::new().unwrap();
+            let runtime =
+                tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+            let (_, results) = mpsc::channel();
+            let mut disk = Self { directory, runtime, store: None, results, last_ticket: 0 };
+            disk.open();
+            disk
+        }
+
+        pub fn path(&self) -> PathBuf {
+            self.directory.path().join("carillon.db")
+        }
+
+        pub fn store(&self) -> &Store {
+            self.store.as_ref().unwrap()
+        }
+
+        fn open(&mut self) {
+            let (told, results) = mpsc::channel();
+            let on_stored = Box::new(move |ticket, result| {
+                let _ = told.send((ticket, result));
+            });
+            self.store = Some(self.runtime.block_on(Store::open(&self.path(), on_stored)).unwrap());
+            self.results = results;
+        }
+
+        pub fn submit(&mut self, writes: Vec<Write>) -> Ticket {
+            self.last_ticket += 1;
+            let ticket = Ticket(self.last_ticket);
+            self.store().submit(ticket, writes).unwrap();
+            ticket
+        }
+
+        pub fn result(&self, ticket: Ticket) -> Result<(), Refusal> {
+            let (answered, result) = self.results.recv_timeout(Duration::from_secs(60)).unwrap();
+            assert_eq!(answered, ticket, "answers come in the order of the batches");
+            result
+        }
+    }
+
+    impl Disk for OnDisk {
+        fn apply(&mut self, writes: Vec<Write>) -> Result<(), Refusal> {
+            let ticket = self.submit(writes);
+            self.result(ticket)
+        }
+
+        fn fetch(&self, campaign: CampaignId, limit: u32, now: Utc) -> Fetched {
+            self.runtime.block_on(self.store().fetch(campaign, limit, now)).unwrap()
+        }
+
+        fn recover(&self) -> Recovered {
+            self.runtime.block_on(self.store().recover()).unwrap()
+        }
+
+        fn import(&mut self, campaign: CampaignId, rows: Vec<ListedContact>) -> Imported {
+            self.runtime.block_on(async {
+                let import = self.store().begin_import(campaign).await.unwrap();
+                import.add(rows).await.unwrap()
+            })
+        }
+
+        fn suppress(&mut self, numbers: Vec<String>) -> u64 {
+            self.runtime.block_on(self.store().suppress(numbers)).unwrap()
+        }
+
+        fn attempts(&self) -> Vec<AttemptRow> {
+            self.runtime.block_on(self.store().attempts(None, AttemptId(0), 1_000)).unwrap()
+        }
+
+        fn tasks(&self) -> Vec<TaskRow> {
+            self.runtime.block_on(self.store().tasks(None, TaskId(0), 1_000)).unwrap()
+        }
+
+        fn agent_time(&self) -> BTreeMap<String, AgentTimeRow> {
+            self.runtime.block_on(self.store().agent_time()).unwrap()
+        }
+
+        fn reopen(&mut self) {
+            let store = self.store.take().unwrap();
+            self.runtime.block_on(store.close());
+            drop(store);
+            self.open();
+        }
+    }
+}

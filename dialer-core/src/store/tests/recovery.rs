@@ -1,0 +1,161 @@
+//! What a new process is told of the last one.
+
+use std::time::Duration;
+
+use super::disk::Disk;
+use super::on_both;
+use super::writes::*;
+use crate::attempt::outcome::Outcome;
+use crate::campaign::CampaignState;
+use crate::id::{AttemptId, CampaignId, ContactId, TaskId};
+use crate::store::read::{OpenAttempt, Recovered, Undisposed};
+use crate::store::write::{BindingRow, Write};
+use crate::task::{ClosedReason, TaskState};
+use crate::time::Utc;
+
+on_both!(
+    an_empty_store_recovers_nothing,
+    campaigns_come_back_with_their_ledger,
+    open_attempts_come_back_with_their_calls,
+    calls_that_wait_for_a_disposition_come_back,
+    legs_bindings_and_suppression_come_back,
+);
+
+fn an_empty_store_recovers_nothing(disk: &mut impl Disk) {
+    disk.reopen();
+    assert_eq!(disk.recover(), Recovered::default());
+}
+
+fn campaigns_come_back_with_their_ledger(disk: &mut impl Disk) {
+    disk.prepare(9);
+    disk.apply(vec![campaign(CampaignId(4))]).unwrap();
+    // Bridged, abandoned, left by the callee, a machine, busy, interrupted while waiting; then two still open.
+    for (attempt, outcome) in [
+        (1, Outcome::Answered),
+        (2, Outcome::Abandoned),
+        (3, Outcome::Answered),
+        (4, Outcome::Machine),
+        (5, Outcome::Busy),
+        (6, Outcome::Interrupted),
+    ] {
+        disk.apply(vec![intent(attempt, attempt, 1_000), placed(attempt, 1_001)]).unwrap();
+        if outcome != Outcome::Busy {
+            disk.apply(vec![answered(attempt, 2_000)]).unwrap();
+        }
+        if attempt == 1 {
+            disk.apply(vec![bridged(1, 2_010, "agent1")]).unwrap();
+        }
+        disk.apply(vec![ended(attempt, 3_000, outcome)]).unwrap();
+    }
+    disk.apply(vec![intent(7, 7, 1_000), placed(7, 1_001), answered(7, 2_000)]).unwrap();
+    disk.apply(vec![intent(8, 8, 1_000)]).unwrap();
+    disk.reopen();
+    let recovered = disk.recover();
+    assert_eq!((recovered.last_attempt, recovered.last_campaign), (8, 4));
+    let renewals = &recovered.campaigns[0];
+    assert_eq!((renewals.campaign, renewals.state), (RENEWALS, CampaignState::Running));
+    assert_eq!((renewals.started_at, renewals.elapsed), (Some(Utc(1_000)), Duration::from_secs(3)));
+    assert_eq!(renewals.spec, spec());
+    assert_eq!(
+        (renewals.answered, renewals.abandoned),
+        (5, 2),
+        "the open one is answered and not yet charged"
+    );
+    assert_eq!((renewals.placed, renewals.bridged), (7, 1));
+    assert_eq!((recovered.campaigns[1].campaign, recovered.campaigns[1].placed), (CampaignId(4), 0));
+}
+
+fn open_attempts_come_back_with_their_calls(disk: &mut impl Disk) {
+    disk.prepare(3);
+    disk.apply(vec![intent(1, 1, 1_000), ended(1, 1_500, Outcome::Busy)]).unwrap();
+    disk.apply(vec![task(1, TaskState::Open, Some(2_000), None)]).unwrap();
+    disk.apply(vec![intent(2, 1, 3_000), placed(2, 3_001), answered(2, 4_000)]).unwrap();
+    disk.apply(vec![intent(3, 3, 3_000)]).unwrap();
+    disk.reopen();
+    let first = OpenAttempt {
+        attempt: AttemptId(2),
+        campaign: RENEWALS,
+        task: TaskId(1),
+        contact: ContactId(1),
+        number: number(1),
+        timezone: Some("America/New_York".into()),
+        attempts: 2,
+        first_attempt_at: Some(Utc(1_000)),
+        placed_at: Some(Utc(3_001)),
+        answered_at: Some(Utc(4_000)),
+        bridged_at: None,
+        orphan: orphan(2, true),
+    };
+    let second = OpenAttempt {
+        attempt: AttemptId(3),
+        task: TaskId(3),
+        contact: ContactId(3),
+        number: number(3),
+        attempts: 1,
+        first_attempt_at: Some(Utc(3_000)),
+        placed_at: None,
+        answered_at: None,
+        orphan: orphan(3, false),
+        ..first.clone()
+    };
+    assert_eq!(disk.recover().open_attempts, [first, second]);
+    assert_eq!(disk.recover().undisposed, []);
+}
+
+fn calls_that_wait_for_a_disposition_come_back(disk: &mut impl Disk) {
+    disk.prepare(3);
+    for attempt in 1..=3 {
+        disk.apply(vec![intent(attempt, attempt, 1_000), answered(attempt, 2_000)]).unwrap();
+        disk.apply(vec![bridged(attempt, 2_010, "agent1"), ended(attempt, 9_000, Outcome::Answered)])
+            .unwrap();
+    }
+    disk.apply(vec![
+        disposition(1, 1, "success"),
+        task(1, TaskState::Closed(ClosedReason::Success), None, Some("success")),
+    ])
+    .unwrap();
+    disk.apply(vec![disposition(3, 3, "later"), task(3, TaskState::Open, Some(90_000), Some("later"))])
+        .unwrap();
+    disk.reopen();
+    let waiting = Undisposed {
+        attempt: AttemptId(2),
+        campaign: RENEWALS,
+        task: TaskId(2),
+        contact: ContactId(2),
+        number: number(2),
+        timezone: Some("America/New_York".into()),
+        attempts: 1,
+        first_attempt_at: Some(Utc(1_000)),
+        agent: "agent1".into(),
+    };
+    assert_eq!(disk.recover().undisposed, [waiting]);
+}
+
+fn legs_bindings_and_suppression_come_back(disk: &mut impl Disk) {
+    let binding = |user: &str, cseq| BindingRow {
+        user: user.into(),
+        contact: "sip:phone@192.0.2.9".into(),
+        address: "192.0.2.9:5060".into(),
+        expires_at: Utc(60_000),
+        call_id: "reg".into(),
+        cseq,
+    };
+    let leg = |agent: &str, leg| Write::AgentLeg { agent: agent.into(), leg };
+    disk.apply(vec![
+        leg("agent1", Some(orphan(1, false))),
+        leg("agent2", Some(orphan(2, true))),
+        leg("agent1", Some(orphan(3, true))),
+        leg("agent2", None),
+        Write::Binding(binding("agent2", 1)),
+        Write::Binding(binding("agent1", 1)),
+        Write::Binding(binding("agent1", 2)),
+        Write::Unbind { user: "agent2".into(), contact: "sip:phone@192.0.2.9".into() },
+    ])
+    .unwrap();
+    disk.suppress(vec![number(2), number(1)]);
+    disk.reopen();
+    let recovered = disk.recover();
+    assert_eq!(recovered.agent_legs, [("agent1".to_owned(), orphan(3, true))].into());
+    assert_eq!(recovered.bindings, [binding("agent1", 2)]);
+    assert_eq!(recovered.suppressed, [number(1), number(2)]);
+}
