@@ -1,9 +1,15 @@
 //! Wiring of the `carillon` binary: the only place that knows every crate.
 //!
 //! `link` (pure) turns dialer outputs into gateway commands and events back into inputs; `node` (pure) is dialer, link
-//! and gateway in one machine; `clock` relates campaign time to real time; `demo` holds the simulated parties.
+//! and gateway in one machine; `clock` relates campaign time to real time; `engine` drives the node with real sockets,
+//! store and clock; `run`, `serve` and `demo` are the three commands.
 
 pub mod clock;
 pub mod demo;
+pub mod engine;
+pub mod exit;
 pub mod link;
 pub mod node;
+pub mod prompts;
+pub mod signals;
+pub mod telemetry;

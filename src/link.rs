@@ -104,7 +104,7 @@ pub fn errand(output: Output, around: &Surroundings<'_>) -> Errand {
         Output::SignOn { agent } => Command::SignOn { user: agent, leg: around.leg },
         Output::SignOff { agent } => Command::SignOff { user: agent },
         Output::Adopt(row) => match orphan(&row) {
-            Some(orphan) => Command::Adopt(orphan),
+            Some(orphan) => Command::Adopt(Box::new(orphan)),
             None => return Errand::Unreadable { what: "orphan" },
         },
         Output::Record { ticket, writes } => return Errand::Record { ticket, writes },

@@ -1,0 +1,489 @@
+//! The engine: one thread that drives the node with real sockets, a real store and a real clock.
+//!
+//! Each turn, in this order: what other threads sent (store, media, people), datagrams, timers; each on a budget, so
+//! that none starves the others. Everything the node wants done is done before the next input.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use carillon_core::agent::AgentCommand;
+use carillon_core::campaign::CampaignCommand;
+use carillon_core::id::{CampaignId, RequestId, Ticket};
+use carillon_core::live::LiveView;
+use carillon_core::output::{Refused, Reply};
+use carillon_core::store::read::{Due, Recovered};
+use carillon_core::store::sqlite::{OnStored, Store};
+use carillon_core::store::write::Refusal;
+use carillon_core::time::Utc;
+use carillon_sip::event::TrunkState;
+use carillon_sip::gateway::counters::Counters;
+use carillon_sip::io::media::{self, MediaHandle, MediaOptions};
+use carillon_sip::io::udp::{BindError, Drained, SipSocket};
+use carillon_sip::media::MediaEvent;
+use carillon_sip::media::prompt::Prompt;
+use mio::{Events, Poll, Token, Waker};
+use rand_chacha::ChaCha20Rng;
+use tokio::sync::{oneshot, watch};
+
+use crate::clock::RealNow;
+use crate::node::{self, Node, NodeInput, NodeOutput};
+
+/// Messages from other threads that may wait; a sender beyond that waits itself.
+const MESSAGES_MAX: usize = 65_536;
+/// Messages taken per turn.
+const MESSAGES_PER_TURN: usize = 256;
+/// Datagrams taken per turn and socket.
+const DATAGRAMS_PER_TURN: usize = 64;
+/// How often a wallboard gets a new view.
+const LIVE_INTERVAL: Duration = Duration::from_millis(250);
+/// How long to wait before reading the store again after a failure.
+const FETCH_AGAIN: Duration = Duration::from_secs(1);
+
+const WAKER: Token = Token(usize::MAX);
+
+/// What other threads tell the engine.
+enum Message {
+    Media(MediaEvent),
+    Stored { ticket: Ticket, result: Result<(), Refusal> },
+    Fetched { campaign: CampaignId, due: Vec<Due>, next_due: Option<Utc>, open: u64, total: u64 },
+    Campaign { command: CampaignCommand, reply: oneshot::Sender<Result<Reply, Refused>> },
+    Agent { command: AgentCommand, reply: oneshot::Sender<Result<Reply, Refused>> },
+    Prompt { campaign: CampaignId, prompt: Arc<Prompt> },
+    Drain,
+    Quit,
+}
+
+/// What the engine shows of itself: the newest state, never a backlog.
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    /// State of each trunk that changed since start.
+    pub trunks: BTreeMap<String, TrunkState>,
+    /// Campaigns that have ended.
+    pub finished: Vec<CampaignId>,
+    /// Calls reserved or up.
+    pub calls: usize,
+    /// What the gateway counted.
+    pub counters: Counters,
+    /// Campaign time.
+    pub campaign_utc: Utc,
+}
+
+/// The way to talk to a running engine. Cheap to clone.
+#[derive(Clone)]
+pub struct EngineHandle {
+    messages: SyncSender<Message>,
+    waker: Arc<Waker>,
+    live: watch::Receiver<Arc<LiveView>>,
+    status: watch::Receiver<Arc<Status>>,
+}
+
+/// The engine is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the engine has stopped")]
+pub struct Stopped;
+
+impl EngineHandle {
+    /// Asks something about campaigns.
+    pub async fn campaign(&self, command: CampaignCommand) -> Result<Reply, Refused> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Campaign { command, reply }).map_err(stopped)?;
+        answer.await.map_err(|_| stopped(Stopped))?
+    }
+
+    /// Asks something for an agent.
+    pub async fn agent(&self, command: AgentCommand) -> Result<Reply, Refused> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Agent { command, reply }).map_err(stopped)?;
+        answer.await.map_err(|_| stopped(Stopped))?
+    }
+
+    /// Gives a campaign its safe-harbour message.
+    pub fn set_prompt(&self, campaign: CampaignId, prompt: Arc<Prompt>) -> Result<(), Stopped> {
+        self.send(Message::Prompt { campaign, prompt })
+    }
+
+    /// Leaves the trunks (unregisters); calls that are up go on.
+    pub fn drain(&self) -> Result<(), Stopped> {
+        self.send(Message::Drain)
+    }
+
+    /// Ends the engine's thread.
+    pub fn quit(&self) {
+        // An engine that is gone has quit already.
+        let _ = self.send(Message::Quit);
+    }
+
+    /// What a wallboard shows, newest state.
+    pub fn live(&self) -> watch::Receiver<Arc<LiveView>> {
+        self.live.clone()
+    }
+
+    /// What the engine shows of itself.
+    pub fn status(&self) -> watch::Receiver<Arc<Status>> {
+        self.status.clone()
+    }
+
+    fn send(&self, message: Message) -> Result<(), Stopped> {
+        self.messages.send(message).map_err(|_| Stopped)?;
+        self.waker.wake().map_err(|_| Stopped)
+    }
+}
+
+fn stopped(_: Stopped) -> Refused {
+    Refused::State("the engine has stopped".into())
+}
+
+/// What an engine is made of.
+pub struct EngineOptions {
+    /// The node.
+    pub node: node::Options,
+    /// The open store.
+    pub store: Store,
+    /// What it held.
+    pub recovered: Recovered,
+}
+
+/// The engine's letter box. Made before the engine, because the store needs it to report what is durable.
+pub struct Mailbox {
+    poll: Poll,
+    waker: Arc<Waker>,
+    sender: SyncSender<Message>,
+    messages: Receiver<Message>,
+}
+
+impl Mailbox {
+    /// An empty letter box.
+    pub fn new() -> Result<Self, EngineError> {
+        let system = |error| EngineError::System { what: "epoll", error };
+        let poll = Poll::new().map_err(system)?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(system)?);
+        let (sender, messages) = sync_channel(MESSAGES_MAX);
+        Ok(Self { poll, waker, sender, messages })
+    }
+
+    /// What the store calls when a batch is durable or refused.
+    pub fn on_stored(&self) -> OnStored {
+        let (sender, waker) = (self.sender.clone(), self.waker.clone());
+        Box::new(move |ticket, result| {
+            // An engine that is gone needs no answers; the store outlives it only to be closed.
+            let _ = sender.send(Message::Stored { ticket, result });
+            let _ = waker.wake();
+        })
+    }
+}
+
+/// Why an engine can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// A listening address can't be had.
+    #[error("sip.listen: {0}")]
+    Listen(#[from] BindError),
+    /// The system refused threads, polls or randomness.
+    #[error("{what}: {error}")]
+    System {
+        /// What was asked for.
+        what: &'static str,
+        /// Why not.
+        error: io::Error,
+    },
+}
+
+/// Starts the engine. Needs a tokio runtime for the store's reads.
+pub fn start(
+    mailbox: Mailbox,
+    options: EngineOptions,
+) -> Result<(EngineHandle, JoinHandle<()>), EngineError> {
+    let system = |what| move |error| EngineError::System { what, error };
+    let origin = Instant::now();
+    let Mailbox { poll, waker, sender, messages } = mailbox;
+
+    let mut listeners = Vec::new();
+    for (index, &address) in options.node.sip.listen.iter().enumerate() {
+        let mut listener = SipSocket::bind(address)?;
+        listener.register(poll.registry(), Token(index)).map_err(system("epoll"))?;
+        listeners.push(listener);
+    }
+
+    let media = {
+        let (sender, waker) = (sender.clone(), waker.clone());
+        let tell = move |event| {
+            // Never blocks the RTP thread. A full or closed channel means that the engine is going down.
+            let _ = sender.try_send(Message::Media(event));
+            let _ = waker.wake();
+        };
+        let rng = secure_generator()?;
+        let own = listeners.iter().map(SipSocket::local).collect();
+        media::spawn(MediaOptions { clock_start: origin, own, rng }, Arc::new(tell))
+            .map_err(system("media thread"))?
+    };
+    let now = real_now(origin);
+    let mut node = Node::new(options.node, secure_generator()?, now);
+    node.handle(NodeInput::Recovered(options.recovered), now);
+
+    let (live_sender, live) = watch::channel(Arc::new(node.live(now)));
+    let (status_sender, status) = watch::channel(Arc::new(Status::default()));
+    let engine = Engine {
+        node,
+        poll,
+        origin,
+        listeners,
+        media,
+        store: options.store,
+        runtime: tokio::runtime::Handle::current(),
+        messages,
+        sender: sender.clone(),
+        waker: waker.clone(),
+        replies: BTreeMap::new(),
+        next_request: 1,
+        live: live_sender,
+        status: status_sender,
+        known: Status::default(),
+        live_due: Duration::ZERO,
+        datagrams: Vec::with_capacity(DATAGRAMS_PER_TURN),
+    };
+    let thread = std::thread::Builder::new()
+        .name("engine".into())
+        .spawn(move || engine.run())
+        .map_err(system("engine thread"))?;
+    Ok((EngineHandle { messages: sender, waker, live, status }, thread))
+}
+
+struct Engine {
+    node: Node,
+    poll: Poll,
+    origin: Instant,
+    listeners: Vec<SipSocket>,
+    media: MediaHandle,
+    store: Store,
+    runtime: tokio::runtime::Handle,
+    messages: Receiver<Message>,
+    sender: SyncSender<Message>,
+    waker: Arc<Waker>,
+    replies: BTreeMap<RequestId, oneshot::Sender<Result<Reply, Refused>>>,
+    next_request: u64,
+    live: watch::Sender<Arc<LiveView>>,
+    status: watch::Sender<Arc<Status>>,
+    known: Status,
+    live_due: Duration,
+    datagrams: Vec<(Bytes, SocketAddr)>,
+}
+
+impl Engine {
+    fn run(mut self) {
+        let mut events = Events::with_capacity(256);
+        self.carry_out();
+        loop {
+            let mut more = match self.take_messages() {
+                Turn::Quit => return self.media.stop(),
+                Turn::More => true,
+                Turn::Idle => false,
+            };
+            more |= self.take_datagrams();
+            self.take_timers();
+            self.show();
+            let wait = if more { Duration::ZERO } else { self.wait() };
+            match self.poll.poll(&mut events, Some(wait)) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    tracing::error!(%error, "epoll failed; the engine stops");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Takes what other threads sent, up to the budget.
+    fn take_messages(&mut self) -> Turn {
+        for _ in 0..MESSAGES_PER_TURN {
+            let input = match self.messages.try_recv() {
+                Ok(Message::Media(event)) => NodeInput::Media(event),
+                Ok(Message::Stored { ticket, result }) => NodeInput::Stored { ticket, result },
+                Ok(Message::Fetched { campaign, due, next_due, open, total }) => {
+                    NodeInput::Fetched { campaign, due, next_due, open, total }
+                }
+                Ok(Message::Campaign { command, reply }) => {
+                    NodeInput::Campaign { request: self.request(reply), command }
+                }
+                Ok(Message::Agent { command, reply }) => {
+                    NodeInput::Agent { request: self.request(reply), command }
+                }
+                Ok(Message::Prompt { campaign, prompt }) => {
+                    self.node.set_prompt(campaign, prompt);
+                    continue;
+                }
+                Ok(Message::Drain) => NodeInput::Drain,
+                Ok(Message::Quit) | Err(TryRecvError::Disconnected) => return Turn::Quit,
+                Err(TryRecvError::Empty) => return Turn::Idle,
+            };
+            self.handle(input);
+        }
+        Turn::More
+    }
+
+    /// Takes datagrams, up to the budget; true when there may be more.
+    fn take_datagrams(&mut self) -> bool {
+        let mut more = false;
+        let mut datagrams = std::mem::take(&mut self.datagrams);
+        for index in 0..self.listeners.len() {
+            let listener = &mut self.listeners[index];
+            let local = listener.local();
+            let drained = listener.receive(DATAGRAMS_PER_TURN, |bytes, from| datagrams.push((bytes, from)));
+            more |= drained == Drained::MayHoldMore;
+            for (bytes, from) in datagrams.drain(..) {
+                self.handle(NodeInput::Datagram { bytes, from, local });
+            }
+        }
+        self.datagrams = datagrams;
+        more
+    }
+
+    fn take_timers(&mut self) {
+        let now = self.now();
+        if self.node.poll_timeout().is_some_and(|due| due <= now.monotonic) {
+            self.handle(NodeInput::Timeout);
+        }
+    }
+
+    fn handle(&mut self, input: NodeInput) {
+        let now = self.now();
+        self.node.handle(input, now);
+        self.carry_out();
+    }
+
+    /// Does everything the node wants done.
+    fn carry_out(&mut self) {
+        while let Some(output) = self.node.poll_output() {
+            match output {
+                NodeOutput::Transmit { to, local, bytes } => self.transmit(to, local, &bytes),
+                NodeOutput::Media(command) => {
+                    if let Err(error) = self.media.send(command) {
+                        tracing::error!(%error, "audio will be missing");
+                    }
+                }
+                NodeOutput::Record { ticket, writes } => {
+                    if self.store.submit(ticket, writes).is_err() {
+                        let result = Err(Refusal::Unavailable("the store's queue is full".into()));
+                        let now = self.now();
+                        self.node.handle(NodeInput::Stored { ticket, result }, now);
+                    }
+                }
+                NodeOutput::Fetch { campaign, limit, now } => self.fetch(campaign, limit, now),
+                NodeOutput::Reply { request, result } => {
+                    if let Some(reply) = self.replies.remove(&request) {
+                        // Whoever asked may have gone.
+                        let _ = reply.send(result);
+                    }
+                }
+                NodeOutput::Trunk { name, state } => {
+                    tracing::info!(trunk = %name, ?state, "trunk");
+                    self.known.trunks.insert(name, state);
+                    self.live_due = Duration::ZERO;
+                }
+                NodeOutput::Finished { campaign } => {
+                    self.known.finished.push(campaign);
+                    self.live_due = Duration::ZERO;
+                }
+                NodeOutput::Unreadable { what } => {
+                    tracing::warn!(
+                        what,
+                        "a stored value can't be read by this version; nothing was done for it"
+                    );
+                }
+            }
+        }
+    }
+
+    fn transmit(&mut self, to: SocketAddr, local: SocketAddr, bytes: &[u8]) {
+        let listener = self.listeners.iter().find(|listener| listener.local() == local);
+        let Some(listener) = listener.or(self.listeners.first()) else { return };
+        if let Err(error) = listener.send(bytes, to)
+            && error.kind() != io::ErrorKind::WouldBlock
+        {
+            tracing::debug!(%error, "send failed");
+            let now = self.now();
+            self.node.handle(NodeInput::Unreachable { to }, now);
+        }
+    }
+
+    fn fetch(&self, campaign: CampaignId, limit: u32, now: Utc) {
+        let (store, sender, waker) = (self.store.clone(), self.sender.clone(), self.waker.clone());
+        self.runtime.spawn(async move {
+            // A store that can't be read stops dialing, not the process: ask again until it can.
+            let fetched = loop {
+                match store.fetch(campaign, limit, now).await {
+                    Ok(fetched) => break fetched,
+                    Err(error) => tracing::warn!(%error, "due tasks could not be read; trying again"),
+                }
+                tokio::time::sleep(FETCH_AGAIN).await;
+            };
+            let message = Message::Fetched {
+                campaign,
+                due: fetched.due,
+                next_due: fetched.next_due,
+                open: fetched.open,
+                total: fetched.total,
+            };
+            let _ = sender.send(message);
+            let _ = waker.wake();
+        });
+    }
+
+    fn request(&mut self, reply: oneshot::Sender<Result<Reply, Refused>>) -> RequestId {
+        let request = RequestId(self.next_request);
+        self.next_request += 1;
+        self.replies.insert(request, reply);
+        request
+    }
+
+    /// Shows the newest state to whoever watches.
+    fn show(&mut self) {
+        let now = self.now();
+        if now.monotonic < self.live_due {
+            return;
+        }
+        self.live_due = now.monotonic + LIVE_INTERVAL;
+        self.live.send_replace(Arc::new(self.node.live(now)));
+        self.known.calls = self.node.calls();
+        self.known.counters = self.node.counters();
+        self.known.campaign_utc = self.node.campaign_utc(now);
+        self.status.send_replace(Arc::new(self.known.clone()));
+    }
+
+    fn wait(&self) -> Duration {
+        let now = self.now().monotonic;
+        let timer = self.node.poll_timeout().map_or(LIVE_INTERVAL, |due| due.saturating_sub(now));
+        timer.min(self.live_due.saturating_sub(now))
+    }
+
+    fn now(&self) -> RealNow {
+        real_now(self.origin)
+    }
+}
+
+/// A generator for identifiers, seeded from the system's secure source.
+fn secure_generator() -> Result<ChaCha20Rng, EngineError> {
+    let mut seed = [0u8; 32];
+    getrandom::fill(&mut seed)
+        .map_err(|error| EngineError::System { what: "random numbers", error: io::Error::other(error) })?;
+    Ok(<ChaCha20Rng as rand_chacha::rand_core::SeedableRng>::from_seed(seed))
+}
+
+/// Whether a turn's budget was enough.
+enum Turn {
+    More,
+    Idle,
+    Quit,
+}
+
+/// The one place where the engine reads the clocks.
+fn real_now(origin: Instant) -> RealNow {
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    RealNow { monotonic: origin.elapsed(), utc: Utc(i64::try_from(wall.as_millis()).unwrap_or(i64::MAX)) }
+}

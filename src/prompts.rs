@@ -1,0 +1,20 @@
+//! Safe-harbour messages: read from disk once, when a campaign is made or found again.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use carillon_core::campaign::spec::CampaignSpec;
+use carillon_sip::io::wav;
+use carillon_sip::media::prompt::Prompt;
+
+/// The campaign's message, ready to be sent; `None` when it has none.
+///
+/// # Errors
+/// One sentence naming the key and the file.
+pub fn of(spec: &CampaignSpec) -> Result<Option<Arc<Prompt>>, String> {
+    let Some(path) = &spec.safe_harbour else { return Ok(None) };
+    match wav::load_prompt(Path::new(path)) {
+        Ok(prompt) => Ok(Some(Arc::new(prompt))),
+        Err(error) => Err(format!("safe_harbour: {path}: {error}")),
+    }
+}
