@@ -19,6 +19,9 @@ const PAUSE_UNNOTICED: Duration = Duration::from_millis(50);
 /// else the sender has started its clock anew (10 s).
 const CLOCK_JUMP_MAX: u64 = 10 * SAMPLES_PER_SECOND as u64;
 
+/// Longest audio payload relayed (200 ms); nobody sends longer frames than that.
+pub const AUDIO_OCTETS_MAX: usize = 1_600;
+
 /// What a payload type means on a leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -228,7 +231,7 @@ pub fn forward(
     let payload = datagram.get_mut(packet.payload_start..packet.payload_end)?;
     let octets = payload.len();
     let (payload_type, duration) = match kind {
-        Kind::Audio(codec) if octets > 0 => {
+        Kind::Audio(codec) if (1..=AUDIO_OCTETS_MAX).contains(&octets) => {
             g711::convert(codec, to.codec, payload);
             (payload_type(to.codec), octets as u32)
         }
@@ -257,4 +260,86 @@ pub fn forward(
 /// Samples in a time.
 fn samples(time: Duration) -> u64 {
     (time.as_micros() as u64).saturating_mul(u64::from(SAMPLES_PER_SECOND)) / 1_000_000
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+    use crate::media::rtp;
+
+    fn outgoing() -> Outgoing {
+        Outgoing::new(Origin { ssrc: 3, sequence: u16::MAX, timestamp: 1_000 })
+    }
+
+    fn remote() -> Remote {
+        let address = SocketAddr::from(([192, 0, 2, 1], 4_000));
+        Remote { address, codec: Codec::Pcma, telephone_event: None, send: true, receive: true }
+    }
+
+    fn relayed(outgoing: &mut Outgoing, mut datagram: Vec<u8>, now: Duration) -> Option<Vec<u8>> {
+        let packet = rtp::parse(&datagram).unwrap();
+        let kind = kind(packet.header.payload_type, None);
+        let length = forward(outgoing, &packet, kind, false, &remote(), &mut datagram, now)?;
+        Some(datagram[..length].to_vec())
+    }
+
+    fn audio(sequence: u16, octets: usize) -> Vec<u8> {
+        let timestamp = 160 * u32::from(sequence);
+        let header = Header { marker: false, payload_type: 0, sequence, timestamp, ssrc: 9 };
+        let mut datagram = header.encode().to_vec();
+        datagram.resize(HEADER_LENGTH + octets, g711::PCMU_SILENCE);
+        datagram
+    }
+
+    #[test]
+    fn only_the_payload_of_a_decorated_packet_is_passed_on() {
+        let mut datagram = audio(5, 0);
+        // One contributing source, an extension of one word, two octets of padding.
+        datagram[0] |= 0x20 | 0x10 | 1;
+        datagram.extend([0xEE; 4]);
+        datagram.extend([0xBE, 0xDE, 0, 1, 0xEE, 0xEE, 0xEE, 0xEE]);
+        datagram.extend([g711::PCMU_SILENCE; 80]);
+        datagram.extend([0, 2]);
+        let sent = relayed(&mut outgoing(), datagram, Duration::ZERO).unwrap();
+        assert_eq!(sent[..12], [0x80, 0x88, 0xFF, 0xFF, 0, 0, 3, 0xE8, 0, 0, 0, 3]);
+        assert_eq!(sent[12..], [g711::PCMA_SILENCE; 80]);
+    }
+
+    #[test]
+    fn frames_up_to_the_longest_pass() {
+        let mut outgoing = outgoing();
+        assert!(relayed(&mut outgoing, audio(1, 1), Duration::ZERO).is_some());
+        assert!(relayed(&mut outgoing, audio(2, AUDIO_OCTETS_MAX), Duration::ZERO).is_some());
+        assert_eq!(relayed(&mut outgoing, audio(3, AUDIO_OCTETS_MAX + 1), Duration::ZERO), None);
+        assert_eq!(relayed(&mut outgoing, audio(4, 0), Duration::ZERO), None);
+        assert_eq!(outgoing.sent(), (2, 1 + AUDIO_OCTETS_MAX as u32));
+    }
+
+    #[test]
+    fn the_timestamp_goes_on_while_nothing_is_sent() {
+        let mut outgoing = outgoing();
+        let at = |ms| Duration::from_millis(ms);
+        let timestamp = |header: Header| header.timestamp;
+        assert_eq!(timestamp(outgoing.own_frame(Codec::Pcmu, false, at(0))), 1_000);
+        assert_eq!(timestamp(outgoing.own_frame(Codec::Pcmu, false, at(50))), 1_160);
+        // 1 s later: one frame was due anyway, 49 were not sent.
+        assert_eq!(timestamp(outgoing.own_frame(Codec::Pcmu, false, at(1_050))), 1_320 + 49 * 160);
+        // A packet after a pause keeps the sender's distance from then on.
+        assert!(relayed(&mut outgoing, audio(7, 160), at(3_050)).is_some());
+        let sent = relayed(&mut outgoing, audio(9, 160), at(3_090)).unwrap();
+        let expected = 1_480u32 + 49 * 160 + 99 * 160 + 2 * 160;
+        assert_eq!(sent[4..8], expected.to_be_bytes());
+    }
+
+    #[test]
+    fn payload_types_mean_what_was_negotiated() {
+        assert_eq!(kind(0, None), Kind::Audio(Codec::Pcmu));
+        assert_eq!(kind(8, None), Kind::Audio(Codec::Pcma));
+        assert_eq!(kind(13, Some(13)), Kind::ComfortNoise);
+        assert_eq!(kind(101, None), Kind::TelephoneEvent);
+        assert_eq!(kind(96, Some(96)), Kind::TelephoneEvent);
+        assert_eq!(kind(96, None), Kind::Unknown);
+    }
 }
