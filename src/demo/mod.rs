@@ -5,5 +5,6 @@ pub mod audio;
 pub mod contacts;
 pub mod io;
 pub mod party;
+pub mod progress;
 pub mod proof;
 pub mod voice;
