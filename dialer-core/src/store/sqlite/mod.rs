@@ -4,6 +4,7 @@ mod import;
 mod pages;
 mod reads;
 mod schema;
+mod screens;
 mod statements;
 mod writer;
 
@@ -23,6 +24,7 @@ use crate::store::write::{Refusal, Write};
 use writer::{Batch, Chore, Writer};
 
 pub use pages::CampaignCounters;
+pub use screens::CampaignRow;
 
 /// Most batches that wait for the writer.
 pub const QUEUE_MAX: usize = 8_192;

@@ -17,6 +17,11 @@ use crate::time::Utc;
 /// Most rows in a page.
 pub const PAGE_MAX: u32 = 1_000;
 
+/// Columns of an attempt, in the order in which [`attempt`] reads them.
+pub(super) const ATTEMPT_COLUMNS: &str = "attempt, attempts.campaign, task, attempts.contact, external_id, number, trunk,
+    caller_id, intent_at, placed_at, ringing_at, answered_at, bridged_at, ended_at, outcome, sip_status, attribution,
+    reason, agent, answer_to_agent_ms, talk_ms, recording, recording_ms, recording_sha256";
+
 /// How far a campaign has come.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CampaignCounters {
@@ -36,18 +41,16 @@ impl Store {
         after: AttemptId,
         limit: u32,
     ) -> Result<Vec<AttemptRow>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT attempt, attempts.campaign, task, attempts.contact, external_id, number, trunk, caller_id,
-                intent_at, placed_at, ringing_at, answered_at, bridged_at, ended_at, outcome, sip_status,
-                attribution, reason, agent, answer_to_agent_ms, talk_ms, recording, recording_ms, recording_sha256
-             FROM attempts JOIN contacts USING (contact)
-             WHERE attempt > $1 AND ($2 IS NULL OR attempts.campaign = $2) ORDER BY attempt LIMIT $3",
-        )
-        .bind(int(after.0))
-        .bind(campaign.map(|campaign| int(campaign.0)))
-        .bind(i64::from(limit.min(PAGE_MAX)))
-        .fetch_all(self.readers())
-        .await?;
+        let query = format!(
+            "SELECT {ATTEMPT_COLUMNS} FROM attempts JOIN contacts USING (contact)
+             WHERE attempt > $1 AND ($2 IS NULL OR attempts.campaign = $2) ORDER BY attempt LIMIT $3"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(query))
+            .bind(int(after.0))
+            .bind(campaign.map(|campaign| int(campaign.0)))
+            .bind(i64::from(limit.min(PAGE_MAX)))
+            .fetch_all(self.readers())
+            .await?;
         rows.iter().map(attempt).collect()
     }
 
@@ -104,7 +107,8 @@ impl Store {
     }
 }
 
-fn attempt(row: &SqliteRow) -> Result<AttemptRow, StoreError> {
+/// Reads [`ATTEMPT_COLUMNS`].
+pub(super) fn attempt(row: &SqliteRow) -> Result<AttemptRow, StoreError> {
     let time = |column: usize| Ok::<_, StoreError>(row.try_get::<Option<i64>, _>(column)?.map(Utc));
     let recording = match row.try_get::<Option<String>, _>(21)? {
         None => None,

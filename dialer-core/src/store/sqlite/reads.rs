@@ -234,7 +234,7 @@ async fn bindings(reader: &mut SqliteConnection) -> Result<Vec<BindingRow>, Stor
     rows.iter().map(binding).collect()
 }
 
-fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, StoreError> {
+pub(super) fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|error| StoreError::Value(error.to_string()))
 }
 

@@ -1,0 +1,64 @@
+//! What screens read: campaigns as they are, and attempts newest first.
+
+use sqlx::Row;
+
+use super::pages::{ATTEMPT_COLUMNS, PAGE_MAX, attempt};
+use super::reads::{from_json, from_word};
+use super::{Store, StoreError, from_int, int};
+use crate::campaign::CampaignState;
+use crate::campaign::spec::CampaignSpec;
+use crate::id::{AttemptId, CampaignId};
+use crate::store::read::AttemptRow;
+
+/// A campaign as screens see it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CampaignRow {
+    /// Its id.
+    pub campaign: CampaignId,
+    /// Its spec.
+    pub spec: CampaignSpec,
+    /// Its state.
+    pub state: CampaignState,
+}
+
+impl Store {
+    /// All campaigns, by id. Counts nothing: cheap however many attempts there are.
+    pub async fn campaigns(&self) -> Result<Vec<CampaignRow>, StoreError> {
+        let rows = sqlx::query("SELECT campaign, spec, state FROM campaigns ORDER BY campaign")
+            .fetch_all(self.readers())
+            .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(CampaignRow {
+                    campaign: CampaignId(from_int(row.try_get(0)?)?),
+                    spec: from_json(row.try_get(1)?)?,
+                    state: from_word(row.try_get(2)?)?,
+                })
+            })
+            .collect()
+    }
+
+    /// Attempts with an id below `before` (or the newest), newest first, at most `limit` (capped at [`PAGE_MAX`]), each
+    /// with the disposition recorded for it.
+    pub async fn attempts_before(
+        &self,
+        campaign: Option<CampaignId>,
+        before: Option<AttemptId>,
+        limit: u32,
+    ) -> Result<Vec<(AttemptRow, Option<String>)>, StoreError> {
+        let query = format!(
+            "SELECT {ATTEMPT_COLUMNS},
+                (SELECT disposition FROM dispositions WHERE dispositions.attempt = attempts.attempt LIMIT 1)
+             FROM attempts JOIN contacts USING (contact)
+             WHERE ($1 IS NULL OR attempt < $1) AND ($2 IS NULL OR attempts.campaign = $2)
+             ORDER BY attempt DESC LIMIT $3"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(query))
+            .bind(before.map(|before| int(before.0)))
+            .bind(campaign.map(|campaign| int(campaign.0)))
+            .bind(i64::from(limit.min(PAGE_MAX)))
+            .fetch_all(self.readers())
+            .await?;
+        rows.iter().map(|row| Ok((attempt(row)?, row.try_get(24)?))).collect()
+    }
+}
