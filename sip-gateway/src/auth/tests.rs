@@ -270,6 +270,44 @@ fn unknown_schemes_beside_ours_are_skipped() {
 
 proptest::proptest! {
     #[test]
+    fn an_independent_implementation_computes_the_same(
+        username in "[a-z0-9]{1,10}",
+        password in "[ -~]{0,16}",
+        realm in "[a-z. ]{1,12}",
+        nonce in "[0-9a-f]{1,40}",
+        cnonce in "[0-9a-f]{1,16}",
+        sha256: bool,
+        qop: bool,
+    ) {
+        use rsip::headers::auth::{Algorithm as Theirs, AuthQop};
+        let (name, theirs) = if sha256 { ("SHA-256", Theirs::Sha256) } else { ("MD5", Theirs::Md5) };
+        let qop_field = if qop { ", qop=\"auth\"" } else { "" };
+        let challenge = format!("Digest realm=\"{realm}\", nonce=\"{nonce}\", algorithm={name}{qop_field}");
+        let value = Challenge::parse(challenge.as_bytes()).unwrap().authorization(&Answer {
+            username: &username,
+            password: &Secret::new(password.clone()),
+            method: "REGISTER",
+            uri: "sip:example.com",
+            nonce_count: 1,
+            cnonce: &cnonce,
+        });
+        let uri = rsip::Uri::try_from("sip:example.com").unwrap();
+        let protection = AuthQop::Auth { cnonce: cnonce.clone(), nc: 1 };
+        let expected = rsip::services::DigestGenerator {
+            username: &username,
+            password: &password,
+            nonce: &nonce,
+            uri: &uri,
+            realm: &realm,
+            method: &rsip::Method::Register,
+            qop: qop.then_some(&protection),
+            algorithm: theirs,
+        };
+        let fields = super::fields::Fields::parse(value.as_bytes()).unwrap();
+        proptest::prop_assert!(expected.verify(fields.get("response").unwrap()));
+    }
+
+    #[test]
     fn any_authorization_is_checked_without_panic(value in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
         let mut scene = Scene::new(true);
         let mut request = Request::new(Method::Register, Uri::parse("sip:example.com").unwrap());

@@ -32,7 +32,7 @@ impl CSeq {
             .and_then(|number| u32::try_from(number).ok())
             .filter(|number| *number <= CSEQ_MAX)
             .ok_or(FieldError::CSeq)?;
-        let method = Method::parse(&value.slice_ref(trim(method))).ok_or(FieldError::CSeq)?;
+        let method = Method::parse(trim(method), value).ok_or(FieldError::CSeq)?;
         Ok(Self { number, method })
     }
 

@@ -3,8 +3,8 @@
 use bytes::{Buf, Bytes};
 
 use super::headers::{Header, Headers, check_call_id};
-use super::name_addr::{self, Elements, share};
-use super::text::{is_space, is_token_octet, number, skip_space, trim};
+use super::name_addr::{self, Elements};
+use super::text::{is_space, is_token_octet, number, share, skip_space, trim};
 use super::{
     CSeq, ELEMENTS_MAX, HeaderName, Message, Method, Request, Response, Uri, reason_phrase, uri, via,
 };
@@ -156,7 +156,7 @@ fn decode_request(datagram: &Bytes, line: &[u8], headers_start: usize) -> Result
         return Err(not_sip);
     }
     let section = read_headers(datagram, headers_start);
-    let method = Method::parse(&datagram.slice_ref(method));
+    let method = Method::parse(method, datagram);
     let uri = match uri::scan(uri) {
         // Headers in a Request-URI would become headers of our own (RFC 4475 §3.1.2.11).
         Ok(parts) if !parts.has_headers() => Uri::from_parts(datagram.slice_ref(uri), parts).ok(),
@@ -165,7 +165,7 @@ fn decode_request(datagram: &Bytes, line: &[u8], headers_start: usize) -> Result
     let fault = if !version.eq_ignore_ascii_case(b"SIP/2.0") {
         Some(Fault::Version)
     } else {
-        section.fault.or_else(|| section.check_request(method.as_ref()))
+        section.fault.or_else(|| section.check_request(method.as_ref()).err())
     };
     match (method, uri, fault) {
         (Some(method), Some(uri), None) => {
@@ -191,7 +191,7 @@ fn decode_response(datagram: &Bytes, line: &[u8], headers_start: usize) -> Resul
     };
     let reason = rest.get(status_end + 1..).unwrap_or_default();
     let section = read_headers(datagram, headers_start);
-    if let Some(fault) = section.fault.or_else(|| section.check_mandatory()) {
+    if let Some(fault) = section.fault.or_else(|| section.check_mandatory().err()) {
         return drop(fault);
     }
     let reason = if reason.is_empty() { Bytes::new() } else { datagram.slice_ref(reason) };
@@ -274,49 +274,41 @@ impl Section {
         }
     }
 
-    /// RFC 3261 §8.1.1: what every message must have, and that it can be read.
-    fn check_mandatory(&self) -> Option<Fault> {
+    /// RFC 3261 §8.1.1: what every message must have, and that it can be read. Gives the method of CSeq.
+    fn check_mandatory(&self) -> Result<Method, Fault> {
         let mut hops = 0;
-        let mut missing = VIA | FROM | TO | CALL_ID | CSEQ;
+        let mut missing = VIA | FROM | TO | CALL_ID;
+        let mut method = None;
         for Header { name, value } in &self.headers.list {
-            let fault = match name {
+            match name {
                 HeaderName::Via => {
                     missing &= !VIA;
-                    check_elements(value, &mut hops, Fault::Via, |element| via::scan(element).is_ok())
+                    check_elements(value, &mut hops, Fault::Via, |element| via::scan(element).is_ok())?;
                 }
                 HeaderName::From | HeaderName::To => {
                     missing &= !single_bit(name);
-                    name_addr::scan(value).is_err().then_some(Fault::FromTo)
+                    name_addr::scan(value).map_err(|_| Fault::FromTo)?;
                 }
                 HeaderName::CallId => {
                     missing &= !CALL_ID;
-                    check_call_id(value).is_err().then_some(Fault::CallId)
+                    check_call_id(value).map_err(|_| Fault::CallId)?;
                 }
-                HeaderName::CSeq => {
-                    missing &= !CSEQ;
-                    CSeq::parse(value).is_err().then_some(Fault::CSeq)
-                }
-                _ => None,
-            };
-            if fault.is_some() {
-                return fault;
+                HeaderName::CSeq => method = Some(CSeq::parse(value).map_err(|_| Fault::CSeq)?.method),
+                _ => {}
             }
         }
-        (missing != 0).then_some(Fault::Missing)
+        method.filter(|_| missing == 0).ok_or(Fault::Missing)
     }
 
-    fn check_request(&self, method: Option<&Method>) -> Option<Fault> {
-        if let Some(fault) = self.check_mandatory() {
-            return Some(fault);
-        }
-        let Some(method) = method else { return Some(Fault::Method) };
+    fn check_request(&self, method: Option<&Method>) -> Result<(), Fault> {
+        let cseq_method = self.check_mandatory()?;
         // RFC 3261 §8.1.1.5: the method of CSeq is that of the request.
-        if self.headers.cseq().is_ok_and(|cseq| cseq.method != *method) {
-            return Some(Fault::CSeqMethod);
+        if cseq_method != *method.ok_or(Fault::Method)? {
+            return Err(Fault::CSeqMethod);
         }
         // Where later requests would go must be clear before the request is taken up (RFC 4475 §3.1.2.13).
         let mut contacts = 0;
-        self.headers.all(HeaderName::Contact).find_map(|value| {
+        self.headers.all(HeaderName::Contact).try_for_each(|value| {
             check_elements(value, &mut contacts, Fault::Contact, |element| {
                 element == b"*" || name_addr::scan(element).is_ok()
             })
@@ -388,17 +380,17 @@ fn check_elements(
     count: &mut usize,
     fault: Fault,
     good: impl Fn(&[u8]) -> bool,
-) -> Option<Fault> {
+) -> Result<(), Fault> {
     for element in Elements::of(value) {
         *count += 1;
         if *count > ELEMENTS_MAX {
-            return Some(Fault::HeaderLength);
+            return Err(Fault::HeaderLength);
         }
         if !good(element) {
-            return Some(fault);
+            return Err(fault);
         }
     }
-    None
+    Ok(())
 }
 
 /// A header line with its folded continuations.
@@ -446,7 +438,8 @@ fn read_header(datagram: &Bytes, start: usize, line: &Line) -> Result<Header, Fa
     if name_end == 0 || content.get(colon) != Some(&b':') {
         return Err(Fault::HeaderLine);
     }
-    let name = HeaderName::parse(&datagram.slice(start..start + name_end)).ok_or(Fault::HeaderLine)?;
+    let name =
+        HeaderName::parse(content.get(..name_end).unwrap_or_default(), datagram).ok_or(Fault::HeaderLine)?;
     let raw = content.get(colon + 1..).unwrap_or_default();
     let value = if line.folded { unfold(raw) } else { share(datagram, trim(raw)) };
     if value.len() > VALUE_LENGTH_MAX {

@@ -30,7 +30,7 @@ impl Request {
         out.extend_from_slice(method.as_bytes());
         out.push(b' ');
         // A Uri is printable ASCII by construction.
-        out.extend_from_slice(self.uri.raw().as_bytes());
+        out.extend_from_slice(self.uri.without_headers().as_bytes());
         out.extend_from_slice(b" SIP/2.0\r\n");
         finish(out, start, &self.headers, &self.body)
     }

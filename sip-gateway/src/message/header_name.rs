@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use super::text::Text;
+use super::text::{Text, share};
 
 /// Longest known name; longer ones are unknown without looking.
 const KNOWN_LENGTH_MAX: usize = 24;
@@ -179,12 +179,12 @@ header_names! {
 }
 
 impl HeaderName {
-    /// The name for these octets: known in any case and in compact form, else [`HeaderName::Other`].
+    /// The name for these octets of a datagram: known in any case and in compact form, else [`HeaderName::Other`].
     /// `None` when they are not UTF-8.
-    pub fn parse(name: &Bytes) -> Option<Self> {
+    pub(super) fn parse(name: &[u8], datagram: &Bytes) -> Option<Self> {
         match Self::known(name) {
             Some(name) => Some(name),
-            None => Text::from_utf8(name.clone()).map(Self::Other),
+            None => Text::from_utf8(share(datagram, name)).map(Self::Other),
         }
     }
 

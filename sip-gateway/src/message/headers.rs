@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
-use super::name_addr::{Elements, share};
-use super::text::{is_space, number, trim, unquote};
+use super::name_addr::Elements;
+use super::text::{is_space, number, share, trim, unquote};
 use super::{CSeq, Contacts, FieldError, HeaderName, NameAddr, Params, Via, params};
 
 /// Most elements read from all headers of one name together.

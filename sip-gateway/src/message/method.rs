@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use super::text::{Text, is_token};
+use super::text::{Text, is_token, share};
 
 /// A request method. Compared octet by octet: methods are case-sensitive (RFC 3261 §7.1).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,11 +42,11 @@ pub enum Method {
 }
 
 impl Method {
-    /// Takes a method token; `None` when the octets are not a token.
-    pub fn parse(token: &Bytes) -> Option<Self> {
+    /// Takes a method token of a datagram; `None` when the octets are not a token.
+    pub(super) fn parse(token: &[u8], datagram: &Bytes) -> Option<Self> {
         match Self::known(token) {
             Some(method) => Some(method),
-            None if is_token(token) => Text::from_utf8(token.clone()).map(Self::Other),
+            None if is_token(token) => Text::from_utf8(share(datagram, token)).map(Self::Other),
             None => None,
         }
     }
@@ -103,10 +103,15 @@ impl fmt::Display for Method {
 mod tests {
     use super::*;
 
+    fn parse(token: &'static str) -> Option<Method> {
+        let datagram = Bytes::from_static(token.as_bytes());
+        Method::parse(&datagram, &datagram)
+    }
+
     #[test]
     fn methods_are_case_sensitive() {
-        assert_eq!(Method::parse(&Bytes::from_static(b"INVITE")), Some(Method::Invite));
-        let lower = Method::parse(&Bytes::from_static(b"invite")).unwrap();
+        assert_eq!(parse("INVITE"), Some(Method::Invite));
+        let lower = parse("invite").unwrap();
         assert_eq!(lower, Method::Other("invite".into()));
         assert_ne!(lower, Method::Invite);
     }
@@ -132,7 +137,7 @@ mod tests {
             let method = Method::known(name.as_bytes()).unwrap();
             assert_eq!(method.as_str(), name);
         }
-        assert_eq!(Method::parse(&Bytes::from_static(b"two words")), None);
-        assert_eq!(Method::parse(&Bytes::new()), None);
+        assert_eq!(parse("two words"), None);
+        assert_eq!(parse(""), None);
     }
 }

@@ -142,7 +142,7 @@ pub(super) fn scan(value: &[u8]) -> Result<Parts, FieldError> {
 
 fn scan_bracketed(value: &[u8], start: usize, open: usize) -> Result<Parts, FieldError> {
     let rest = value.get(open + 1..).unwrap_or_default();
-    let close = open + 1 + rest.iter().position(|octet| *octet == b'>').ok_or(FieldError::Address)?;
+    let close = open + 1 + memchr::memchr(b'>', rest).ok_or(FieldError::Address)?;
     let uri = value.get(open + 1..close).unwrap_or_default();
     let uri_parts = uri::scan(uri)?;
     let params_start = skip_space(value, close + 1);
@@ -208,6 +208,9 @@ impl<'a> Iterator for Elements<'a> {
 }
 
 fn element_end(value: &[u8]) -> usize {
+    if memchr::memchr(b',', value).is_none() {
+        return value.len();
+    }
     let mut at = 0;
     let mut in_brackets = false;
     while let Some(octet) = value.get(at) {
@@ -227,9 +230,4 @@ fn element_end(value: &[u8]) -> usize {
         at += 1;
     }
     value.len()
-}
-
-/// Shares the element's memory with the value it was cut from.
-pub(super) fn share(value: &Bytes, element: &[u8]) -> Bytes {
-    if element.is_empty() { Bytes::new() } else { value.slice_ref(element) }
 }

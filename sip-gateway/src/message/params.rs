@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::FieldError;
-use super::text::{is_space, quoted_end, skip_space};
+use super::text::{is_param_octet, quoted_end, skip_space};
 
 /// Parameters of a header value, kept as written and read on demand.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -142,16 +142,9 @@ fn one(raw: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     }
 }
 
-/// Octets up to a delimiter. Wider than a token: `received=[2001:db8::1]` must pass (RFC 5118 §4.5).
+/// Octets up to a delimiter.
 fn plain_length(octets: &[u8]) -> usize {
-    octets
-        .iter()
-        .position(|octet| {
-            is_space(*octet)
-                || octet.is_ascii_control()
-                || matches!(octet, b';' | b'=' | b',' | b'"' | b'<' | b'>')
-        })
-        .unwrap_or(octets.len())
+    octets.iter().position(|octet| !is_param_octet(*octet)).unwrap_or(octets.len())
 }
 
 #[cfg(test)]

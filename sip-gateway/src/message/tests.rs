@@ -254,3 +254,10 @@ fn writers_refuse_what_would_break_a_line() {
     request.method = Method::Other("A B".into());
     assert_eq!(request.to_vec(), Err(EncodeError::Token("A B".to_owned())));
 }
+
+#[test]
+fn headers_embedded_in_a_contact_never_reach_a_request_line() {
+    let mut request = request(INVITE);
+    request.uri = Uri::parse("sip:a@b;lr?Route=%3Csip:evil%3E").unwrap();
+    assert!(request.to_vec().unwrap().starts_with(b"INVITE sip:a@b;lr SIP/2.0\r\n"));
+}

@@ -65,6 +65,11 @@ impl fmt::Debug for Text {
     }
 }
 
+/// Shares the memory of a part with the datagram or value it was cut from.
+pub(super) fn share(whole: &Bytes, part: &[u8]) -> Bytes {
+    if part.is_empty() { Bytes::new() } else { whole.slice_ref(part) }
+}
+
 /// A part of a value, as offsets. Values are shorter than 64 KiB because datagrams are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Span {
@@ -77,7 +82,7 @@ impl Span {
     pub(super) fn new(start: usize, end: usize) -> Self {
         match (u16::try_from(start), u16::try_from(end)) {
             (Ok(start), Ok(end)) if start <= end => Self { start, end },
-            (Ok(_) | Err(_), Ok(_) | Err(_)) => Self::default(),
+            _ => Self::default(),
         }
     }
 
@@ -99,8 +104,8 @@ impl Span {
 }
 
 const TOKEN: u8 = 1;
-const URI: u8 = 2;
-const HOST: u8 = 4;
+const HOST: u8 = 2;
+const PARAM: u8 = 4;
 
 /// One lookup per octet instead of a chain of comparisons: decoding spends most of its time here.
 const CLASS: [u8; 256] = {
@@ -113,9 +118,10 @@ const CLASS: [u8; 256] = {
         if alphanumeric || matches!(c, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~') {
             class[octet] |= TOKEN;
         }
-        // Everything visible but the delimiters that the grammar keeps outside a URI.
-        if c.is_ascii_graphic() && !matches!(c, b'<' | b'>' | b'"') {
-            class[octet] |= URI;
+        // Wider than a token: `received=[2001:db8::1]` must pass (RFC 5118 §4.5).
+        let delimiter = matches!(c, b' ' | b';' | b'=' | b',' | b'"' | b'<' | b'>');
+        if !c.is_ascii_control() && !delimiter {
+            class[octet] |= PARAM;
         }
         // The underscore is not in the grammar of a host name but in many real ones.
         if alphanumeric || matches!(c, b'-' | b'.' | b'_') {
@@ -136,8 +142,17 @@ pub(crate) fn is_token(octets: &[u8]) -> bool {
     !octets.is_empty() && octets.iter().all(|octet| is_token_octet(*octet))
 }
 
-pub(super) fn is_uri_octet(octet: u8) -> bool {
-    CLASS[usize::from(octet)] & URI != 0
+/// Whether all octets may stand in a URI: everything visible but the delimiters that the grammar keeps outside.
+/// Without an early exit, so that it is done for many octets at once.
+pub(super) fn are_uri_octets(octets: &[u8]) -> bool {
+    octets.iter().fold(true, |good, octet| {
+        good & (*octet > b' ') & (*octet < 0x7f) & (*octet != b'<') & (*octet != b'>') & (*octet != b'"')
+    })
+}
+
+/// Whether the octet may stand unquoted in a parameter.
+pub(super) fn is_param_octet(octet: u8) -> bool {
+    CLASS[usize::from(octet)] & PARAM != 0
 }
 
 pub(super) fn is_host_octet(octet: u8) -> bool {

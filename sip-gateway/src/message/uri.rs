@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use bytes::Bytes;
 
-use super::text::{Span, Text, is_host_octet, is_token, is_uri_octet, number};
+use super::text::{Span, Text, are_uri_octets, is_host_octet, is_token, number};
 use super::{FieldError, params};
 
 /// Port of SIP over UDP and TCP when none is written (RFC 3261 §19.1.2).
@@ -143,6 +143,15 @@ impl Uri {
         self.part(self.parts.headers)
     }
 
+    /// The text without embedded headers, as it may stand in a request line (RFC 3261 §19.1.1, table 1). What a peer
+    /// embeds in its Contact never becomes a header of ours.
+    pub fn without_headers(&self) -> &str {
+        match self.headers() {
+            Some(headers) => self.raw().get(..self.raw().len() - headers.len() - 1).unwrap_or_default(),
+            None => self.raw(),
+        }
+    }
+
     /// Whether both name the same resource by RFC 3261 §19.1.4. Not transitive, so not `==`.
     pub fn matches(&self, other: &Self) -> bool {
         if matches!(self.scheme(), Scheme::Tel | Scheme::Other)
@@ -214,10 +223,10 @@ impl fmt::Debug for Uri {
 /// Finds the parts of a URI, or says that it isn't one.
 pub(super) fn scan(octets: &[u8]) -> Result<Parts, FieldError> {
     let wrong = Err(FieldError::Uri);
-    if octets.len() > URI_LENGTH_MAX || !octets.iter().all(|octet| is_uri_octet(*octet)) {
+    if octets.len() > URI_LENGTH_MAX || !are_uri_octets(octets) {
         return wrong;
     }
-    let Some(colon) = octets.iter().position(|octet| *octet == b':') else { return wrong };
+    let Some(colon) = memchr::memchr(b':', octets) else { return wrong };
     let (scheme_name, rest) = octets.split_at(colon);
     // RFC 3261 §25.1: scheme = ALPHA *( ALPHA / DIGIT / "+" / "-" / "." )
     let starts_with_letter = scheme_name.first().is_some_and(u8::is_ascii_alphabetic);
@@ -258,7 +267,7 @@ impl Parts {
 }
 
 fn scan_tel(octets: &[u8], start: usize) -> Result<Parts, FieldError> {
-    let end = find(octets, start, |octet| octet == b';');
+    let end = find(octets, start, b';');
     if end == start {
         return Err(FieldError::Uri);
     }
@@ -274,9 +283,9 @@ fn scan_sip(octets: &[u8], start: usize, scheme: Scheme) -> Result<Parts, FieldE
     let mut parts = Parts::opaque(scheme);
     let mut host_start = start;
     // An "@" stands unescaped nowhere but behind the user part, which may hold ";" and "?" (RFC 4475 §3.1.1.9).
-    let at = find(octets, start, |octet| octet == b'@');
+    let at = find(octets, start, b'@');
     if at < octets.len() {
-        let colon = find(octets, start, |octet| octet == b':').min(at);
+        let colon = find(octets.get(..at).unwrap_or_default(), start, b':');
         if colon == start {
             return wrong;
         }
@@ -289,7 +298,7 @@ fn scan_sip(octets: &[u8], start: usize, scheme: Scheme) -> Result<Parts, FieldE
     let (host_end, port, end) = scan_host_port(octets, host_start).ok_or(FieldError::Uri)?;
     parts.host = Span::new(host_start, host_end);
     parts.port = port;
-    let params_end = find(octets, end, |octet| octet == b'?');
+    let params_end = find(octets, end, b'?');
     parts.params = Span::new(end, params_end);
     params::scan(octets.get(..params_end).unwrap_or_default(), end).map_err(|_| FieldError::Uri)?;
     if params_end < octets.len() {
@@ -298,7 +307,7 @@ fn scan_sip(octets: &[u8], start: usize, scheme: Scheme) -> Result<Parts, FieldE
         }
         parts.headers = Span::new(params_end + 1, octets.len());
     }
-    if octets.get(host_start..).unwrap_or_default().contains(&b'@') {
+    if at < octets.len() && find(octets, host_start, b'@') < octets.len() {
         return wrong;
     }
     Ok(parts)
@@ -310,7 +319,7 @@ pub(super) fn scan_host_port(octets: &[u8], start: usize) -> Option<(usize, Opti
     if octets.get(host_end) != Some(&b':') {
         return Some((host_end, None, host_end));
     }
-    let end = find(octets, host_end + 1, |octet| !octet.is_ascii_digit());
+    let end = run(octets, host_end + 1, |octet| octet.is_ascii_digit());
     let port = u16::try_from(number(octets.get(host_end + 1..end)?)?).ok()?;
     Some((host_end, Some(port), end))
 }
@@ -318,12 +327,12 @@ pub(super) fn scan_host_port(octets: &[u8], start: usize) -> Option<(usize, Opti
 /// End of the host name, IPv4 address or bracketed IPv6 address that starts at `start`.
 pub(super) fn scan_host(octets: &[u8], start: usize) -> Option<usize> {
     if octets.get(start) == Some(&b'[') {
-        let close = find(octets, start, |octet| octet == b']');
+        let close = find(octets, start, b']');
         let address = std::str::from_utf8(octets.get(start + 1..close)?).ok()?;
         // Also refuses "2001:db8:::192.0.2.1" (RFC 5118 §4.10): dropping a colon would be a guess at who is called.
         return address.parse::<Ipv6Addr>().is_ok().then_some(close + 1).filter(|end| *end <= octets.len());
     }
-    let end = find(octets, start, |octet| !is_host_octet(octet));
+    let end = run(octets, start, is_host_octet);
     (end > start).then_some(end)
 }
 
@@ -332,9 +341,16 @@ pub(super) fn host_ip(host: &str) -> Option<IpAddr> {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).parse().ok()
 }
 
-fn find(octets: &[u8], start: usize, stop: impl Fn(u8) -> bool) -> usize {
+/// Offset of `octet` from `start` on, or the end.
+fn find(octets: &[u8], start: usize, octet: u8) -> usize {
+    memchr::memchr(octet, octets.get(start..).unwrap_or_default())
+        .map_or(octets.len(), |offset| start + offset)
+}
+
+/// End of the run of such octets that begins at `start`.
+fn run(octets: &[u8], start: usize, belongs: impl Fn(u8) -> bool) -> usize {
     let rest = octets.get(start..).unwrap_or_default();
-    rest.iter().position(|octet| stop(*octet)).map_or(octets.len(), |offset| start + offset)
+    start + rest.iter().position(|octet| !belongs(*octet)).unwrap_or(rest.len())
 }
 
 /// Resolves `%41` escapes once. A `%` without two hex digits stays (RFC 4475 §3.1.1.5).

@@ -1,0 +1,87 @@
+//! SIP wire codec: an INVITE of 800 octets as a carrier's session border controller sends it.
+//!
+//! `decode` checks everything a decoded message promises; `decode_encode` starts from the octets of a receive
+//! buffer and ends in a send buffer; `decode_views_encode` reads Via, From, To, CSeq and Contact as well.
+
+use std::hint::black_box;
+
+use bytes::Bytes;
+use carillon_sip::message::{Message, Request, decode};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+
+const INVITE: &str = "INVITE sip:+8613912345678@198.51.100.20:5060;user=phone SIP/2.0\r\n\
+    Via: SIP/2.0/UDP 203.0.113.10:5060;branch=z9hG4bK-524287-1---a7b3c9d1e5f70b12;rport\r\n\
+    Max-Forwards: 68\r\n\
+    Contact: <sip:+8621600001111@203.0.113.10:5060;transport=udp>\r\n\
+    To: <sip:+8613912345678@198.51.100.20;user=phone>\r\n\
+    From: \"Carillon\" <sip:+8621600001111@203.0.113.10;user=phone>;tag=8c1f4a7e\r\n\
+    Call-ID: 3848276298220188511@203.0.113.10\r\n\
+    CSeq: 102 INVITE\r\n\
+    Allow: INVITE, ACK, BYE, CANCEL, OPTIONS\r\n\
+    Content-Type: application/sdp\r\n\
+    Supported: timer, 100rel\r\n\
+    User-Agent: Carrier SBC/7.4 build 2026.01.17-x\r\n\
+    Content-Length: 211\r\n\r\n\
+    v=0\r\n\
+    o=- 1840 3 IN IP4 203.0.113.10\r\n\
+    s=-\r\n\
+    c=IN IP4 203.0.113.10\r\n\
+    t=0 0\r\n\
+    m=audio 18244 RTP/AVP 8 0 101\r\n\
+    a=rtpmap:8 PCMA/8000\r\n\
+    a=rtpmap:0 PCMU/8000\r\n\
+    a=rtpmap:101 telephone-event/8000\r\n\
+    a=fmtp:101 0-15\r\n\
+    a=ptime:20\r\n";
+
+fn read(datagram: Bytes) -> Request {
+    match decode(datagram) {
+        Ok(Message::Request(request)) => request,
+        other => panic!("the benchmark's own INVITE: {other:?}"),
+    }
+}
+
+fn codec(criterion: &mut Criterion) {
+    assert_eq!(INVITE.len(), 800);
+    // Owned, so that slices count references as those of a received datagram do.
+    let received = Bytes::from(INVITE.as_bytes().to_vec());
+    let buffer = INVITE.as_bytes();
+    let mut group = criterion.benchmark_group("sip_codec_invite_800");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("decode", |bench| bench.iter(|| read(black_box(received.clone()))));
+    group.bench_function("encode", |bench| {
+        let request = read(received.clone());
+        let mut out = Vec::with_capacity(2048);
+        bench.iter(|| {
+            out.clear();
+            black_box(&request).encode(&mut out).map(|()| out.len())
+        });
+    });
+    group.bench_function("decode_encode", |bench| {
+        let mut out = Vec::with_capacity(2048);
+        bench.iter(|| {
+            out.clear();
+            read(Bytes::copy_from_slice(black_box(buffer))).encode(&mut out).map(|()| out.len())
+        });
+    });
+    group.bench_function("decode_views_encode", |bench| {
+        let mut out = Vec::with_capacity(2048);
+        bench.iter(|| {
+            out.clear();
+            let request = read(Bytes::copy_from_slice(black_box(buffer)));
+            let headers = &request.headers;
+            let _ = black_box((
+                headers.via_top(),
+                headers.from(),
+                headers.to(),
+                headers.cseq(),
+                headers.contacts(),
+            ));
+            request.encode(&mut out).map(|()| out.len())
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, codec);
+criterion_main!(benches);
