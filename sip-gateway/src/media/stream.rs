@@ -95,10 +95,9 @@ impl Stream {
     pub(super) fn set_remote(&mut self, remote: Remote, now: Duration) {
         match &mut self.peer {
             Some(peer) => {
-                if remote.receive && !peer.remote.receive {
-                    peer.heard_at = now;
-                    peer.lost = false;
-                }
+                // Who has just negotiated is there: the wait for RTP begins anew, as after early media without any.
+                peer.heard_at = now;
+                peer.lost = false;
                 peer.source.expect(remote.address, now);
                 if remote.address != peer.remote.address {
                     peer.rtcp_from = None;

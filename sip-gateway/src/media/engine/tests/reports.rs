@@ -12,7 +12,7 @@ fn a_silent_peer_is_lost_once_but_not_on_hold_nor_while_it_reports() {
     assert_eq!(bed.events(), [MediaEvent::Lost { stream: CUSTOMER }]);
     bed.pass(200_000);
     assert_eq!(bed.events().len(), 1);
-    // Off hold the time starts anew.
+    // Off hold, as after every negotiation, the time starts anew.
     bed.remote(AGENT, remote(agent_address(), Codec::Pcmu, None));
     bed.pass(59_000);
     assert_eq!(bed.events().len(), 1);
@@ -83,4 +83,16 @@ fn reports_follow_the_peers_rtcp_port_and_its_bye_ends_nothing() {
     assert_eq!(written[44..48], [3, 4, 5, 6]);
     assert_eq!(bed.engine.counters().foreign, 1);
     assert!(bed.agent_says(2, 320, &[1; 160]));
+}
+
+#[test]
+fn early_media_without_sound_does_not_shorten_the_wait_after_the_answer() {
+    let mut bed = Bed::with_legs(Codec::Pcmu, Codec::Pcmu);
+    bed.remote(AGENT, Remote { receive: false, ..remote(agent_address(), Codec::Pcmu, None) });
+    bed.pass(45_000);
+    bed.remote(CUSTOMER, remote(customer_address(), Codec::Pcmu, None));
+    bed.pass(59_000);
+    assert_eq!(bed.events(), []);
+    bed.pass(2_000);
+    assert_eq!(bed.events(), [MediaEvent::Lost { stream: CUSTOMER }]);
 }
