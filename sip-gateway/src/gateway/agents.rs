@@ -330,7 +330,7 @@ impl Gateway {
 
     /// Where a phone is: its binding, else its fixed contact.
     fn contact_of(&self, user: &str, now: Duration) -> Option<(String, std::net::SocketAddr)> {
-        if let Some(bound) = self.bindings.of(user, now) {
+        if let Some(bound) = self.registrar.of(user, now) {
             return Some((bound.contact.clone(), bound.address));
         }
         let contact = self.options.users.iter().find(|known| known.user == user)?.contact.clone()?;

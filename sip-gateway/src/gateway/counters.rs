@@ -13,6 +13,8 @@ pub struct Counters {
     pub malformed_answered: u64,
     /// In-dialog requests that came from somewhere else than the peer.
     pub foreign_source: u64,
+    /// Requests of strangers that got no answer.
+    pub strangers: u64,
     /// Requests outside any dialog that were answered by the stray desk.
     pub strays: u64,
     /// First INVITEs of calls sent to trunks.

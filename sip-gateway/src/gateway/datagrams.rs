@@ -5,22 +5,24 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::stray::{self, StrayAnswer, StrayPolicy};
 use super::{Gateway, Output};
 use crate::leg::LegId;
 use crate::leg::wire::Owner;
-use crate::message::{self, DecodeError, Headers, Method, Request, Response};
+use crate::message::{self, DecodeError, Headers, Message, Method, Request, Response};
 use crate::transaction::{self, TransactionKey};
 
 impl Gateway {
     pub(super) fn receive(&mut self, bytes: Bytes, from: SocketAddr, local: SocketAddr, now: Duration) {
         self.wire.counters.datagrams_received += 1;
         match message::decode(bytes) {
-            Ok(message) => self.wire.layer.receive(message, from, local, now),
-            Err(DecodeError::Drop(fault)) => {
-                tracing::trace!(%fault, "datagram dropped");
-                self.wire.counters.datagrams_dropped += 1;
+            Ok(Message::Request(request)) if !self.is_expected(&request) && !self.is_trusted(from) => {
+                // A scanner learns nothing, not even that somebody listens.
+                self.wire.counters.strangers += 1;
             }
-            Err(DecodeError::Answer { status, fault, skeleton }) => {
+            Ok(message) if self.orphan_response(&message, from, now) => {}
+            Ok(message) => self.wire.layer.receive(message, from, local, now),
+            Err(DecodeError::Answer { status, fault, skeleton }) if self.is_trusted(from) => {
                 tracing::debug!(status, %fault, "malformed request");
                 self.wire.counters.malformed_answered += 1;
                 let mut response = skeleton.response(status);
@@ -29,7 +31,25 @@ impl Gateway {
                     self.transmit(from, local, octets.into());
                 }
             }
+            Err(DecodeError::Drop(fault) | DecodeError::Answer { fault, .. }) => {
+                tracing::trace!(%fault, "datagram dropped");
+                self.wire.counters.datagrams_dropped += 1;
+            }
         }
+    }
+
+    /// Whether datagrams from here may be a carrier's or a registered phone's.
+    fn is_trusted(&self, from: SocketAddr) -> bool {
+        self.trunks.iter().any(|trunk| trunk.options.address.ip() == from.ip())
+            || self.registrar.is_phone(from)
+    }
+
+    /// What even a stranger may send: REGISTER, and requests that know one of our Call-IDs.
+    fn is_expected(&self, request: &Request) -> bool {
+        let orphan = |call_id: &str| self.orphans.contains_key(call_id);
+        request.method == Method::Register
+            || self.leg_of(&request.headers).is_some()
+            || request.headers.call_id().is_ok_and(orphan)
     }
 
     /// Carries what the transactions say to whom it concerns, until they have nothing more to say.
@@ -78,13 +98,22 @@ impl Gateway {
         _local: SocketAddr,
         now: Duration,
     ) {
-        if request.method == Method::Register {
-            return;
-        }
         if let Some(leg) = self.leg_of(&request.headers) {
             return self.with_leg(leg, now, |leg, wire| leg.request(key, request, from, wire, now));
         }
-        self.wire.counters.strays += 1;
+        let orphan = request.headers.call_id().ok().and_then(|call_id| self.orphans.get_mut(call_id));
+        if let Some(orphan) = orphan {
+            return orphan.request(key, request, from, &mut self.wire, now);
+        }
+        let policy = StrayPolicy { trusted: self.is_trusted(from), registrar: true };
+        match stray::answer(request, &policy) {
+            StrayAnswer::PassOn => self.register(key, request, from, now),
+            StrayAnswer::Respond(response) => {
+                self.wire.counters.strays += 1;
+                self.wire.layer.respond(key, response, now);
+            }
+            StrayAnswer::Silence => self.wire.counters.strangers += 1,
+        }
     }
 
     fn response(&mut self, key: TransactionKey, response: &Response, now: Duration) {
@@ -92,6 +121,8 @@ impl Gateway {
             Owner::Leg(leg) => {
                 self.with_leg(leg, now, |leg, wire| leg.response(Some(key), response, wire, now));
             }
+            Owner::Registration(trunk) => self.registration_response(trunk, key, response, now),
+            Owner::Health(trunk) => self.healthy(trunk),
             Owner::Nobody => {}
         }
     }
@@ -99,6 +130,8 @@ impl Gateway {
     fn no_response(&mut self, key: TransactionKey, now: Duration) {
         match self.wire.owner(key) {
             Owner::Leg(leg) => self.with_leg(leg, now, |leg, wire| leg.timeout(key, wire, now)),
+            Owner::Registration(trunk) => self.registration_timeout(trunk, key, now),
+            Owner::Health(trunk) => self.unhealthy(trunk, now),
             Owner::Nobody => {}
         }
     }
@@ -106,7 +139,7 @@ impl Gateway {
     fn not_sent(&mut self, key: TransactionKey, now: Duration) {
         match self.wire.owner(key) {
             Owner::Leg(leg) => self.with_leg(leg, now, |leg, wire| leg.transport_error(key, wire, now)),
-            Owner::Nobody => {}
+            Owner::Registration(_) | Owner::Health(_) | Owner::Nobody => self.no_response(key, now),
         }
     }
 }

@@ -15,6 +15,7 @@ mod datagrams;
 mod join;
 mod legs;
 pub mod names;
+mod orphans;
 mod phones;
 pub mod ports;
 pub mod stray;
@@ -24,6 +25,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod trunks;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -36,12 +38,14 @@ use crate::command::Command;
 use crate::event::{Event, Room, TrunkState};
 use crate::id::{CallId, StreamId};
 use crate::leg::LegId;
+use crate::leg::orphan::Orphan;
 use crate::leg::wire::Wire;
 use crate::media::{MediaCommand, MediaEvent};
 use crate::options::Options;
-use crate::registrar::bindings::Bindings;
+use crate::registrar::Registrar;
 use crate::transaction::{Layer, LayerOptions, TagMaker};
 use crate::trunk::Trunk;
+use crate::trunk::registration::Registration;
 use agents::Agent;
 use calls::Call;
 use counters::Counters;
@@ -86,7 +90,9 @@ pub struct Gateway {
     dialogs: BTreeMap<String, LegId>,
     streams: BTreeMap<StreamId, Stream>,
     ports: Ports,
-    bindings: Bindings,
+    registrar: Registrar,
+    registrations: BTreeMap<usize, Registration>,
+    orphans: BTreeMap<String, Orphan>,
     draining: bool,
 }
 
@@ -95,6 +101,7 @@ impl Gateway {
     pub fn new(options: Options, rng: ChaCha20Rng, now: Duration) -> Self {
         let mut names = Names::new(rng);
         let layer = Layer::new(LayerOptions::new(options.timers), TagMaker::new(names.secret()));
+        let registrar = Registrar::new(&options, names.secret());
         let mut gateway = Self {
             wire: Wire::new(layer, names, options.timers),
             timers: Timers::default(),
@@ -108,7 +115,9 @@ impl Gateway {
             dialogs: BTreeMap::new(),
             streams: BTreeMap::new(),
             ports: Ports::new(options.rtp_ports),
-            bindings: Bindings::default(),
+            registrar,
+            registrations: BTreeMap::new(),
+            orphans: BTreeMap::new(),
             draining: false,
             options,
         };
@@ -128,9 +137,9 @@ impl Gateway {
             Command::Connect { call, user, record } => self.connect(call, user, record, now),
             Command::Disconnect { call } => self.disconnect(call, now),
             Command::PlayAndHangUp { call, prompt } => self.play_and_hang_up(call, prompt, now),
-            Command::Adopt(_orphan) => {}
+            Command::Adopt(orphan) => self.adopt(*orphan, now),
             Command::RestoreBinding(binding) => self.restore_binding(binding, now),
-            Command::Drain => self.draining = true,
+            Command::Drain => self.drain(now),
         }
         self.settle(now);
     }
@@ -196,11 +205,16 @@ impl Gateway {
         while let Some(timer) = self.timers.due(now) {
             match timer {
                 Timer::Slot(trunk) => self.send_queued(trunk, now),
+                Timer::Registration(trunk) => self.refresh_registration(trunk, now),
+                Timer::Health(trunk) => self.check_health(trunk, now),
                 Timer::TrunkRetry(trunk) => self.retry_trunk(trunk, now),
                 Timer::Call(call) => self.call_limit(call, now),
                 Timer::Leg(leg) => self.with_leg(leg, now, |leg, wire| leg.handle_timeout(wire, now)),
                 Timer::Agent(user) => self.recall(&user, now),
                 Timer::Binding => self.expire_bindings(now),
+                Timer::Orphan(call_id) => {
+                    self.orphans.remove(&call_id);
+                }
             }
             self.settle(now);
         }
@@ -214,6 +228,11 @@ impl Gateway {
     /// Calls that are reserved or up, for metrics and for shutting down.
     pub fn calls(&self) -> usize {
         self.calls.len()
+    }
+
+    /// Legs, streams and owned transactions that are still there; all zero at rest.
+    pub fn leftovers(&self) -> (usize, usize, usize) {
+        (self.legs.len(), self.streams.len(), self.wire.owned())
     }
 
     /// Trunk names with their state and the lines in use, in the order of the options.
@@ -240,24 +259,5 @@ impl Gateway {
     /// Our address in Via and Contact.
     fn local(&self) -> SocketAddr {
         self.options.listen.first().copied().unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 5060)))
-    }
-
-    fn start_trunks(&mut self, _now: Duration) {
-        for index in 0..self.trunks.len() {
-            self.tell_trunk(index, self.trunks.get(index).map(Trunk::state));
-        }
-    }
-
-    fn tell_trunk(&mut self, index: usize, state: Option<TrunkState>) {
-        if let (Some(trunk), Some(state)) = (self.trunks.get(index), state) {
-            let name = trunk.options.name.clone();
-            self.timers.set(Timer::TrunkRetry(index), trunk.retry_at());
-            self.event(Event::Trunk { name, state });
-        }
-    }
-
-    fn retry_trunk(&mut self, index: usize, now: Duration) {
-        let state = self.trunks.get_mut(index).and_then(|trunk| trunk.retry(now));
-        self.tell_trunk(index, state);
     }
 }

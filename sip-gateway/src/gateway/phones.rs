@@ -1,33 +1,53 @@
 //! Bindings of softphones: granted, restored, run out.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Gateway;
 use super::timers::Timer;
 use crate::command::Binding;
 use crate::event::Event;
+use crate::message::Request;
 use crate::registrar::bindings::Change;
+use crate::transaction::TransactionKey;
 
 impl Gateway {
+    /// Answers a REGISTER.
+    pub(super) fn register(
+        &mut self,
+        key: TransactionKey,
+        request: &Request,
+        from: SocketAddr,
+        now: Duration,
+    ) {
+        let registered = self.registrar.register(request, from, now);
+        if registered.granted {
+            self.wire.counters.register_granted += 1;
+        } else {
+            self.wire.counters.register_refused += 1;
+        }
+        self.wire.layer.respond(key, registered.response, now);
+        self.bindings_changed(registered.changes, now);
+    }
+
     /// Puts back a stored binding.
     pub(super) fn restore_binding(&mut self, binding: Binding, now: Duration) {
         let user = binding.user.clone();
-        let known = self.options.users.iter().any(|known| known.user == user);
-        if known && self.bindings.restore(binding, now) {
-            self.timers.set(Timer::Binding, self.bindings.next_expiry());
+        if self.registrar.restore(binding, now) {
+            self.timers.set(Timer::Binding, self.registrar.next_expiry());
             self.binding_changed(&user, now);
         }
     }
 
     /// Removes bindings that have run out.
     pub(super) fn expire_bindings(&mut self, now: Duration) {
-        let changes = self.bindings.expire(now);
+        let changes = self.registrar.expire(now);
         self.bindings_changed(changes, now);
     }
 
     /// Tells what changed, to the store first and to the agents' phones then.
-    pub(super) fn bindings_changed(&mut self, changes: Vec<Change>, now: Duration) {
-        self.timers.set(Timer::Binding, self.bindings.next_expiry());
+    fn bindings_changed(&mut self, changes: Vec<Change>, now: Duration) {
+        self.timers.set(Timer::Binding, self.registrar.next_expiry());
         let mut users = Vec::new();
         for change in changes {
             match change {

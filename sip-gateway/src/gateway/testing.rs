@@ -91,7 +91,7 @@ impl Text {
         let target = self.between("Contact: <", ">");
         let lines = vec![
             format!("{method} {target} SIP/2.0"),
-            format!("Via: SIP/2.0/UDP {CARRIER};branch=z9hG4bKpeer{method}{cseq}{tag}"),
+            format!("Via: SIP/2.0/UDP {CARRIER};branch=z9hG4bKpeer{method}{cseq}{tag};rport"),
             "Max-Forwards: 70".to_owned(),
             format!("From: {};tag={tag}", self.header("To")),
             format!("To: {}", self.header("From")),
@@ -113,9 +113,10 @@ fn finish(mut lines: Vec<String>, more: &[&str], body: &str) -> String {
 
 /// A peer's session.
 pub(super) fn sdp(port: u16, formats: &str, direction: &str) -> String {
+    let digits = if formats.contains("101") { "a=rtpmap:101 telephone-event/8000\r\n" } else { "" };
     format!(
         "v=0\r\no=- 1 1 IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 192.0.2.10\r\nt=0 0\r\n\
-         m=audio {port} RTP/AVP {formats}\r\na={direction}\r\n"
+         m=audio {port} RTP/AVP {formats}\r\n{digits}a={direction}\r\n"
     )
 }
 
@@ -168,12 +169,18 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) fn new(options: Options) -> Self {
+        let mut bench = Self::untouched(options);
+        bench.events();
+        bench
+    }
+
+    /// A bench whose first events were not taken yet.
+    pub(super) fn untouched(options: Options) -> Self {
         let rng = ChaCha20Rng::seed_from_u64(7);
         let gateway = Gateway::new(options, rng, Duration::ZERO);
         let mut bench =
             Self { gateway, now: Duration::ZERO, wire: Vec::new(), events: Vec::new(), media: Vec::new() };
         bench.drain();
-        bench.events();
         bench
     }
 
@@ -189,6 +196,11 @@ impl Bench {
 
     pub(super) fn media_event(&mut self, event: crate::media::MediaEvent) {
         self.gateway.media(event, self.now);
+        self.drain();
+    }
+
+    pub(super) fn unreachable(&mut self, to: &str) {
+        self.gateway.transport_error(address(to), self.now);
         self.drain();
     }
 
@@ -237,28 +249,33 @@ impl Bench {
         std::mem::take(&mut self.events)
     }
 
+    pub(super) fn last_event(&mut self) -> Event {
+        self.events.pop().expect("an event")
+    }
+
     pub(super) fn media(&mut self) -> Vec<MediaCommand> {
         std::mem::take(&mut self.media)
     }
 
-    /// Reserves a call; its route.
+    /// Reserves a call; its route. Other events stay.
     pub(super) fn reserve(&mut self, call: u64) -> Route {
         let number = "+15550199".to_owned();
         self.command(Command::Reserve { call: CallId(call), number, trunks: Vec::new() });
-        match self.events().as_slice() {
-            [Event::Reserved { route, .. }] => route.clone(),
+        match self.events.pop() {
+            Some(Event::Reserved { route, .. }) => route,
             other => panic!("{other:?}"),
         }
     }
 
-    /// Reserves and places a call; its INVITE.
+    /// Reserves and places a call; its INVITE. Other messages and events stay.
     pub(super) fn place(&mut self, call: u64) -> Text {
         let route = self.reserve(call);
-        let not_after = self.now + Duration::from_secs(2);
+        let (call_id, not_after) = (route.call_id.clone(), self.now + Duration::from_secs(2));
         self.command(Command::Place(PlaceCall { call: CallId(call), route, not_after }));
-        let invite = self.one(CARRIER);
-        assert!(invite.is("INVITE "));
-        self.events();
+        let ours = |(_, text): &(SocketAddr, Text)| text.is("INVITE ") && text.header("Call-ID") == call_id;
+        let at = self.wire.iter().position(ours).expect("the INVITE leaves at once");
+        let (_, invite) = self.wire.remove(at);
+        assert_eq!(self.events.pop(), Some(Event::Placed { call: CallId(call) }));
         self.media();
         invite
     }
@@ -268,9 +285,14 @@ impl Bench {
         let invite = self.place(call);
         self.feed(CARRIER, invite.reply("200 OK", "callee", &[CONTACT], &sdp(4000, "0 101", "sendrecv")));
         assert_eq!(self.starts(CARRIER), ["ACK"]);
-        assert!(matches!(self.events().as_slice(), [Event::Answered { .. }]));
+        assert!(matches!(self.last_event(), Event::Answered { .. }));
         self.media();
         invite
+    }
+
+    /// Whether a message to this peer was not looked at yet.
+    pub(super) fn waiting(&self, to: &str) -> bool {
+        self.wire.iter().any(|(at, _)| *at == address(to))
     }
 
     /// Registers anna's phone as if it had been stored.

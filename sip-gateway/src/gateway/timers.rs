@@ -11,6 +11,10 @@ use crate::leg::LegId;
 pub enum Timer {
     /// The next INVITE of a trunk may leave.
     Slot(usize),
+    /// A trunk's REGISTER must be sent, refreshed or tried again.
+    Registration(usize),
+    /// A trunk is due for an OPTIONS health check.
+    Health(usize),
     /// A silent trunk may be tried again.
     TrunkRetry(usize),
     /// A reserved, queued, prompted or very long call has reached its limit.
@@ -21,6 +25,8 @@ pub enum Timer {
     Agent(String),
     /// The next registrar binding runs out.
     Binding,
+    /// An adopted dialog, by Call-ID, can be let go.
+    Orphan(String),
 }
 
 /// At most one deadline a name, in order of time.

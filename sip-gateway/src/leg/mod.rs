@@ -13,6 +13,7 @@
 
 mod calling;
 mod established;
+pub mod orphan;
 pub mod requests;
 pub mod wire;
 

@@ -15,6 +15,10 @@ use crate::transaction::{Layer, SendError, TransactionKey};
 pub enum Owner {
     /// A leg.
     Leg(super::LegId),
+    /// REGISTER of the trunk with this index.
+    Registration(usize),
+    /// OPTIONS towards the trunk with this index.
+    Health(usize),
     /// Nobody cares how it ends.
     Nobody,
 }

@@ -1,7 +1,7 @@
 //! Where softphones are: one contact a user, replaced and not piled up.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::command::Binding;
@@ -59,6 +59,8 @@ pub struct OutOfOrder;
 #[derive(Debug, Default)]
 pub struct Bindings {
     users: BTreeMap<String, Bound>,
+    /// How many bindings there are from each host.
+    hosts: BTreeMap<IpAddr, usize>,
 }
 
 impl Bindings {
@@ -77,8 +79,7 @@ impl Bindings {
         }
         if wish.expires.is_zero() {
             if known.is_some_and(|bound| bound.contact == wish.contact) {
-                self.users.remove(user);
-                changes.push(Change::Unbound { user: user.into(), contact: wish.contact });
+                changes.extend(self.remove(user));
             }
             return Ok(changes);
         }
@@ -90,7 +91,7 @@ impl Bindings {
             expires_at: now.saturating_add(wish.expires),
         };
         changes.push(Change::Bound(binding(user, &bound, wish.expires)));
-        self.users.insert(user.into(), bound);
+        self.insert(user.into(), bound);
         Ok(changes)
     }
 
@@ -114,7 +115,7 @@ impl Bindings {
                 cseq: binding.cseq,
                 expires_at: now.saturating_add(binding.expires_in),
             };
-            self.users.insert(binding.user, bound);
+            self.insert(binding.user, bound);
         }
         fits
     }
@@ -140,8 +141,30 @@ impl Bindings {
         over.iter().filter_map(|user| self.remove(user)).collect()
     }
 
+    /// Whether some phone registered from this host.
+    pub fn is_host(&self, host: IpAddr) -> bool {
+        self.hosts.contains_key(&host)
+    }
+
+    fn insert(&mut self, user: String, bound: Bound) {
+        *self.hosts.entry(bound.address.ip()).or_default() += 1;
+        if let Some(old) = self.users.insert(user, bound) {
+            self.leave(old.address.ip());
+        }
+    }
+
+    fn leave(&mut self, host: IpAddr) {
+        if let Some(count) = self.hosts.get_mut(&host) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.hosts.remove(&host);
+            }
+        }
+    }
+
     fn remove(&mut self, user: &str) -> Option<Change> {
         let bound = self.users.remove(user)?;
+        self.leave(bound.address.ip());
         Some(Change::Unbound { user: user.into(), contact: bound.contact })
     }
 }
@@ -218,7 +241,10 @@ mod tests {
         assert_eq!(bindings.next_expiry(), Some(at));
         assert_eq!(bindings.of("anna", at), None, "not used in its last instant");
         assert_eq!(bindings.expire(at), vec![unbound("sip:a@1")]);
+        assert!(bindings.is_host("192.0.2.7".parse().unwrap()), "another phone is there");
         assert_eq!(bindings.next_expiry(), Some(Duration::from_secs(90)));
+        bindings.expire(Duration::from_secs(90));
+        assert!(!bindings.is_host("192.0.2.7".parse().unwrap()));
     }
 
     #[test]

@@ -8,14 +8,14 @@ use crate::message::{FieldError, HeaderName, Headers, Method, Request, Response}
 pub(crate) const MAX_FORWARDS: &str = "70";
 
 /// The ACK for a failure of `invite` (RFC 3261 §17.1.1.3).
-pub(super) fn ack(invite: &Request, response: &Response) -> Result<Request, FieldError> {
+pub(crate) fn ack(invite: &Request, response: &Response) -> Result<Request, FieldError> {
     // The To of the response: the peer's tag is in it.
     let to = response.headers.first(HeaderName::To).ok_or(FieldError::Missing)?;
     companion(invite, Method::Ack, to.clone())
 }
 
 /// The CANCEL of `invite` (RFC 3261 §9.1).
-pub(super) fn cancel(invite: &Request) -> Result<Request, FieldError> {
+pub(crate) fn cancel(invite: &Request) -> Result<Request, FieldError> {
     let to = invite.headers.first(HeaderName::To).ok_or(FieldError::Missing)?;
     companion(invite, Method::Cancel, to.clone())
 }

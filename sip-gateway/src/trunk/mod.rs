@@ -1,6 +1,7 @@
 //! A carrier connection: its lines, its rate, its numbers and whether it works.
 
 pub mod caller_ids;
+pub mod registration;
 pub mod shaper;
 pub mod silence;
 
@@ -95,6 +96,11 @@ impl Trunk {
     /// An INVITE ended without any response. Returns the state to report when this changed it.
     pub fn unanswered(&mut self, now: Duration) -> Option<TrunkState> {
         self.silence.unanswered(now).then(|| self.state())
+    }
+
+    /// An OPTIONS health check got no response. Returns the state to report when this changed it.
+    pub fn unreachable(&mut self, now: Duration) -> Option<TrunkState> {
+        self.silence.unreachable(now).then(|| self.state())
     }
 
     /// When a silent trunk may be tried again.

@@ -1,11 +1,10 @@
 //! Persistent agent legs: called at sign-on, kept, spliced, called again.
 
 use super::super::testing::*;
+use super::{CALL, ended};
 use crate::command::{AgentLegMode, Command};
 use crate::event::{EndedBy, Event};
 use crate::id::CallId;
-
-const CALL: CallId = CallId(1);
 
 #[test]
 fn a_phone_is_called_at_sign_on_with_auto_answer() {
@@ -52,11 +51,184 @@ fn an_answered_call_is_spliced_in_the_same_step() {
 
     bench.feed(CARRIER, invite.request("BYE", "callee", 1, &[], ""));
     assert_eq!(bench.starts(CARRIER), ["200 OK"]);
-    assert_eq!(bench.events(), [Event::Ended { call: CALL, by: EndedBy::Peer, reason: "bye" }]);
+    assert_eq!(bench.events(), ended(EndedBy::Peer, "bye"));
     assert_eq!(words(&bench.media()), ["unsplice 2 1", "close 2"]);
 
     bench.pass(ms(200));
     bench.answered(2);
     bench.connect(2, "anna");
     assert_eq!(bench.events(), [Event::Connected { call: CallId(2), user: "anna".into() }]);
+}
+
+fn unreachable(reason: &'static str) -> Event {
+    Event::AgentUnreachable { user: "anna".into(), reason }
+}
+
+#[test]
+fn an_unregistered_phone_is_called_once_it_registers() {
+    let mut bench = Bench::new(options());
+    bench.command(Command::SignOn { user: "anna".into(), leg: AgentLegMode::Persistent });
+    assert_eq!(bench.events(), [unreachable("unregistered")]);
+    assert!(bench.sent(PHONE).is_empty());
+    bench.bind_anna();
+    assert_eq!(bench.starts(PHONE), ["INVITE"]);
+}
+
+#[test]
+fn a_phone_with_a_fixed_contact_needs_no_registration() {
+    let mut bench = Bench::new(options());
+    bench.command(Command::SignOn { user: "ben".into(), leg: AgentLegMode::Persistent });
+    assert_eq!(bench.one("192.0.2.51:5062").start(), "INVITE sip:ben@192.0.2.51:5062 SIP/2.0");
+}
+
+#[test]
+fn a_refused_leg_is_called_again_after_1_2_5_and_5_seconds() {
+    let mut bench = Bench::new(options());
+    bench.bind_anna();
+    bench.command(Command::SignOn { user: "anna".into(), leg: AgentLegMode::Persistent });
+    let mut called = Vec::new();
+    for _ in 0..5 {
+        let invite = bench.one(PHONE);
+        called.push(bench.now.as_secs());
+        bench.feed(PHONE, invite.reply("486 Busy Here", "anna", &[], ""));
+        assert_eq!(bench.starts(PHONE), ["ACK"]);
+        for _ in 0..60 {
+            if bench.gateway.poll_timeout().is_none() {
+                break;
+            }
+            bench.pass(ms(100));
+            if bench.waiting(PHONE) {
+                break;
+            }
+        }
+    }
+    assert_eq!(called, [0, 1, 3, 8, 13]);
+    let refused = bench.events().into_iter().filter(|event| *event == unreachable("leg_refused")).count();
+    assert_eq!(refused, 1, "told once, not at every try");
+}
+
+#[test]
+fn a_phone_that_leaves_a_connected_call_leaves_the_call_up() {
+    let mut bench = Bench::new(options());
+    let agent = bench.anna_up();
+    bench.answered(1);
+    bench.connect(1, "anna");
+    bench.events();
+    bench.media();
+    bench.pass(ms(20_000));
+    bench.feed(PHONE, agent.request("BYE", "anna", 1, &[], ""));
+    assert_eq!(bench.starts(PHONE), ["200 OK"]);
+    assert_eq!(
+        bench.events(),
+        [Event::AgentLeft { call: CALL, user: "anna".into() }, unreachable("leg_lost")]
+    );
+    assert_eq!(words(&bench.media()), ["unsplice 2 1", "close 1"]);
+    assert!(bench.sent(CARRIER).is_empty());
+    bench.pass(ms(1_000));
+    let again = bench.one(PHONE);
+    assert!(again.is("INVITE "), "called again after a second");
+    assert_ne!(again.header("Call-ID"), agent.header("Call-ID"));
+    assert!(matches!(bench.events().as_slice(), [Event::AgentLegCalling { .. }]));
+}
+
+#[test]
+fn a_lost_leg_is_not_called_again_while_unregistered() {
+    let mut bench = Bench::new(options());
+    let agent = bench.anna_up();
+    bench.pass(ms(3_600_000));
+    assert_eq!(
+        bench.events(),
+        [Event::Unregistered { user: "anna".into(), contact: "sip:anna@10.0.0.5:5062".into() }]
+    );
+    bench.feed(PHONE, agent.request("BYE", "anna", 1, &[], ""));
+    assert_eq!(bench.events(), [unreachable("leg_lost")]);
+    bench.sent(PHONE);
+    bench.pass(ms(10_000));
+    assert!(bench.sent(PHONE).is_empty());
+    assert_eq!(bench.events(), [unreachable("unregistered")]);
+}
+
+#[test]
+fn disconnect_gives_the_leg_back_to_silence() {
+    let mut bench = Bench::new(options());
+    bench.anna_up();
+    bench.answered(1);
+    bench.connect(1, "anna");
+    bench.media();
+    bench.events();
+    bench.command(Command::Disconnect { call: CALL });
+    assert_eq!(words(&bench.media()), ["unsplice 2 1"]);
+    assert!(bench.sent(PHONE).is_empty() && bench.sent(CARRIER).is_empty());
+    bench.connect(1, "anna");
+    assert_eq!(bench.events(), [Event::Connected { call: CALL, user: "anna".into() }]);
+}
+
+#[test]
+fn what_cannot_be_connected_is_said_and_why() {
+    let mut bench = Bench::new(options());
+    let refused = |reason| [Event::ConnectFailed { call: CALL, user: "anna".into(), reason }];
+    bench.connect(1, "anna");
+    assert_eq!(bench.events(), refused("call_not_up"));
+    let other = bench.answered(1);
+    bench.connect(1, "anna");
+    assert_eq!(bench.events(), refused("signed_off"));
+    bench.command(Command::SignOn { user: "anna".into(), leg: AgentLegMode::Persistent });
+    bench.events();
+    bench.connect(1, "anna");
+    assert_eq!(bench.events(), refused("leg_down"));
+    bench.feed(CARRIER, other.request("BYE", "callee", 1, &[], ""));
+    bench.sent(CARRIER);
+    bench.command(Command::SignOff { user: "anna".into() });
+    bench.events();
+
+    bench.pass(ms(200));
+    bench.anna_up();
+    bench.answered(2);
+    bench.connect(2, "anna");
+    bench.pass(ms(200));
+    bench.answered(1);
+    bench.events();
+    bench.connect(1, "anna");
+    assert_eq!(bench.events(), refused("agent_busy"));
+}
+
+#[test]
+fn signing_off_ends_the_leg() {
+    let mut bench = Bench::new(options());
+    bench.anna_up();
+    bench.command(Command::SignOff { user: "anna".into() });
+    let bye = bench.one(PHONE);
+    assert!(bye.is("BYE "));
+    assert_eq!(words(&bench.media()), ["close 1"]);
+    bench.feed(PHONE, bye.reply("200 OK", "", &[], ""));
+    bench.pass(ms(60_000));
+    assert!(bench.sent(PHONE).is_empty(), "not called again");
+    assert_eq!(bench.events(), []);
+}
+
+#[test]
+fn signing_on_again_tells_the_state_again() {
+    let mut bench = Bench::new(options());
+    bench.anna_up();
+    bench.command(Command::SignOn { user: "anna".into(), leg: AgentLegMode::Persistent });
+    assert!(matches!(bench.events().as_slice(), [Event::AgentReachable { leg: Some(_), .. }]));
+    assert!(bench.sent(PHONE).is_empty());
+}
+
+#[test]
+fn a_phone_that_never_answers_is_cancelled_and_called_again() {
+    let mut bench = Bench::new(options());
+    bench.bind_anna();
+    bench.command(Command::SignOn { user: "anna".into(), leg: AgentLegMode::Persistent });
+    let invite = bench.one(PHONE);
+    bench.feed(PHONE, invite.reply("180 Ringing", "anna", &[], ""));
+    bench.pass(ms(20_000));
+    let cancel = bench.one(PHONE);
+    assert!(cancel.is("CANCEL "));
+    bench.feed(PHONE, cancel.reply("200 OK", "anna", &[], ""));
+    bench.feed(PHONE, invite.reply("487 Request Terminated", "anna", &[], ""));
+    bench.sent(PHONE);
+    assert_eq!(bench.events().last(), Some(&unreachable("leg_refused")));
+    bench.pass(ms(1_000));
+    assert_eq!(bench.starts(PHONE), ["INVITE"]);
 }

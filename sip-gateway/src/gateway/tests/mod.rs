@@ -1,4 +1,26 @@
 //! The gateway seen from outside: commands and datagrams in, events, datagrams and media commands out.
 
+mod agent_per_call;
 mod agent_persistent;
+mod cancel;
+mod digest;
+mod in_dialog;
+mod limits;
+mod orphan;
+mod prompt;
+mod registrar;
 mod trunk_call;
+mod trunk_registration;
+
+use crate::event::{EndedBy, Event, Failure};
+use crate::id::CallId;
+
+const CALL: CallId = CallId(1);
+
+fn failed(failure: Failure) -> Vec<Event> {
+    vec![Event::Failed { call: CALL, failure }]
+}
+
+fn ended(by: EndedBy, reason: &'static str) -> Vec<Event> {
+    vec![Event::Ended { call: CALL, by, reason }]
+}

@@ -1,20 +1,11 @@
 //! A call towards a carrier: answer, failure, CANCEL, BYE and what goes wrong on the way.
 
 use super::super::testing::*;
+use super::{CALL, ended, failed};
 use crate::command::{Command, PlaceCall};
 use crate::event::{EndedBy, Event, Failure};
-use crate::id::{CallId, StreamId};
+use crate::id::StreamId;
 use crate::media::MediaEvent;
-
-const CALL: CallId = CallId(1);
-
-fn failed(failure: Failure) -> Vec<Event> {
-    vec![Event::Failed { call: CALL, failure }]
-}
-
-fn ended(by: EndedBy, reason: &'static str) -> Vec<Event> {
-    vec![Event::Ended { call: CALL, by, reason }]
-}
 
 #[test]
 fn a_call_is_reserved_placed_answered_and_hung_up() {
@@ -121,4 +112,161 @@ fn requests_within_the_dialog_are_taken_from_the_peer_alone() {
     bench.feed(CARRIER, invite.request("BYE", "callee", 2, &[], ""));
     assert_eq!(bench.starts(CARRIER), ["200 OK"]);
     assert_eq!(bench.events(), ended(EndedBy::Peer, "bye"));
+}
+
+#[test]
+fn early_media_is_taken_and_holds_for_an_answer_without_session() {
+    let mut bench = Bench::new(options());
+    let invite = bench.place(1);
+    bench.feed(CARRIER, invite.reply("183 Session Progress", "callee", &[], &sdp(4000, "8 101", "sendrecv")));
+    assert_eq!(bench.events(), [Event::Ringing { call: CALL, status: 183, early_media: true }]);
+    assert_eq!(words(&bench.media()), ["remote 1 192.0.2.10:4000 Pcma"]);
+    bench.feed(CARRIER, invite.reply("200 OK", "callee", &[CONTACT], ""));
+    assert_eq!(bench.starts(CARRIER), ["ACK"]);
+    assert!(matches!(bench.events().as_slice(), [Event::Answered { .. }]));
+    assert_eq!(words(&bench.media()), ["remote 1 192.0.2.10:4000 Pcma", "silence 1 true"]);
+}
+
+#[test]
+fn an_answer_whose_session_cannot_be_used_is_ended() {
+    for body in [sdp(4000, "18", "sendrecv"), sdp(0, "0", "sendrecv"), "nonsense".to_owned()] {
+        let mut bench = Bench::new(options());
+        let invite = bench.place(1);
+        bench.feed(CARRIER, invite.reply("200 OK", "callee", &[CONTACT], &body));
+        let [ack, bye] = bench.sent(CARRIER).try_into().unwrap();
+        assert!(ack.is("ACK ") && bye.is("BYE "));
+        bench.feed(CARRIER, bye.reply("200 OK", "", &[], ""));
+        assert_eq!(bench.events(), failed(Failure::Media));
+        assert_eq!(words(&bench.media()), ["close 1"]);
+    }
+}
+
+#[test]
+fn redirections_and_failures_are_told_as_they_are() {
+    for status in [302, 404, 480, 503, 603] {
+        let mut bench = Bench::new(options());
+        let invite = bench.place(1);
+        bench.feed(CARRIER, invite.reply(&format!("{status} No"), "x", &[], ""));
+        assert_eq!(bench.starts(CARRIER), ["ACK"]);
+        assert_eq!(bench.events(), failed(Failure::Status(status)));
+    }
+}
+
+#[test]
+fn an_invite_without_any_response_times_out() {
+    let mut bench = Bench::new(options());
+    bench.place(1);
+    bench.pass(ms(31_999));
+    assert_eq!(bench.events(), []);
+    assert_eq!(bench.sent(CARRIER).len(), 6, "timer A: 0.5, 1.5, 3.5, 7.5, 15.5 and 31.5 s");
+    bench.pass(ms(1));
+    assert_eq!(bench.events(), failed(Failure::Timeout));
+    assert_eq!(bench.gateway.room(bench.now).lines_free, 10);
+}
+
+#[test]
+fn a_next_hop_that_cannot_be_reached_fails_the_call() {
+    let mut bench = Bench::new(options());
+    bench.place(1);
+    bench.unreachable(CARRIER);
+    assert_eq!(bench.events(), failed(Failure::Transport));
+}
+
+#[test]
+fn a_lost_ack_is_sent_again_for_each_repeated_answer() {
+    let mut bench = Bench::new(options());
+    let invite = bench.place(1);
+    let answer = invite.reply("200 OK", "callee", &[CONTACT], &sdp(4000, "0", "sendrecv"));
+    bench.feed(CARRIER, answer.clone());
+    let ack = bench.one(CARRIER);
+    assert_eq!(bench.events().len(), 1);
+    for _ in 0..3 {
+        bench.pass(ms(500));
+        bench.feed(CARRIER, answer.clone());
+        assert_eq!(bench.one(CARRIER).0, ack.0, "the very same ACK");
+    }
+    assert_eq!(bench.events(), [], "answered once");
+}
+
+#[test]
+fn of_forked_answers_the_first_is_kept_and_others_are_ended() {
+    let mut bench = Bench::new(options());
+    let invite = bench.answered(1);
+    let contact = ["Contact: <sip:other@192.0.2.10:5080>"];
+    let answer = invite.reply("200 OK", "other", &contact, &sdp(4002, "0", "sendrecv"));
+    bench.feed(CARRIER, answer.clone());
+    let [ack, bye] = bench.sent("192.0.2.10:5080").try_into().unwrap();
+    assert_eq!(ack.start(), "ACK sip:other@192.0.2.10:5080 SIP/2.0");
+    assert_eq!(bye.start(), "BYE sip:other@192.0.2.10:5080 SIP/2.0");
+    assert!(bye.header("To").ends_with(";tag=other"));
+    assert_eq!(bye.cseq(), invite.cseq() + 1);
+    bench.feed(CARRIER, answer);
+    assert_eq!(bench.starts("192.0.2.10:5080"), ["ACK"], "repeated: acknowledged, not ended again");
+    bench.feed(CARRIER, bye.reply("200 OK", "", &[], ""));
+    assert_eq!(bench.events(), []);
+    assert_eq!(bench.gateway.counters().forks_ended, 1);
+    // The kept one still stands, and its BYE goes to its own party.
+    bench.command(Command::HangUp { call: CALL });
+    assert!(bench.one(CARRIER).header("To").ends_with(";tag=callee"));
+}
+
+#[test]
+fn a_fork_that_answers_after_the_end_is_still_ended() {
+    let mut bench = Bench::new(options());
+    let invite = bench.answered(1);
+    bench.feed(CARRIER, invite.request("BYE", "callee", 1, &[], ""));
+    bench.sent(CARRIER);
+    bench.events();
+    bench.pass(ms(5_000));
+    bench.feed(CARRIER, invite.reply("200 OK", "late", &[CONTACT], &sdp(4002, "0", "sendrecv")));
+    assert_eq!(bench.starts(CARRIER), ["ACK", "BYE"]);
+    assert_eq!(bench.events(), []);
+}
+
+#[test]
+fn a_bye_that_is_never_answered_still_ends_the_call() {
+    let mut bench = Bench::new(options());
+    bench.answered(1);
+    bench.command(Command::HangUp { call: CALL });
+    bench.pass(ms(31_999));
+    assert!(bench.starts(CARRIER).iter().all(|start| start == "BYE"), "timer E repeats it");
+    assert_eq!(bench.events(), []);
+    bench.pass(ms(1));
+    assert_eq!(bench.events(), ended(EndedBy::Us, "bye"));
+}
+
+#[test]
+fn when_both_hang_up_at_once_each_bye_is_answered() {
+    let mut bench = Bench::new(options());
+    let invite = bench.answered(1);
+    bench.command(Command::HangUp { call: CALL });
+    let bye = bench.one(CARRIER);
+    bench.feed(CARRIER, invite.request("BYE", "callee", 1, &[], ""));
+    assert_eq!(bench.starts(CARRIER), ["200 OK"]);
+    assert_eq!(bench.events(), ended(EndedBy::Us, "bye"));
+    bench.feed(CARRIER, bye.reply("481 Gone", "", &[], ""));
+    assert_eq!(bench.events(), [], "told once");
+}
+
+#[test]
+fn a_callee_that_sends_no_media_any_more_is_hung_up() {
+    let mut bench = Bench::new(options());
+    bench.answered(1);
+    bench.media_event(MediaEvent::Lost { stream: StreamId(1) });
+    let bye = bench.one(CARRIER);
+    bench.feed(CARRIER, bye.reply("200 OK", "", &[], ""));
+    assert_eq!(bench.events(), ended(EndedBy::Network, "rtp_lost"));
+}
+
+#[test]
+fn after_the_last_call_nothing_is_left_behind() {
+    let mut bench = Bench::new(options());
+    let invite = bench.answered(1);
+    bench.feed(CARRIER, invite.request("BYE", "callee", 1, &[], ""));
+    bench.pass(ms(200));
+    let invite = bench.place(2);
+    bench.feed(CARRIER, invite.reply("404 Not Found", "x", &[], ""));
+    bench.pass(ms(120_000));
+    assert_eq!(bench.gateway.poll_timeout(), None, "no timer is left");
+    assert_eq!(bench.gateway.leftovers(), (0, 0, 0));
 }

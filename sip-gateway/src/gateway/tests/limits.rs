@@ -1,0 +1,222 @@
+//! Lines, rates, reservations that come to nothing, and the dead-trunk rule.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::super::testing::*;
+use super::{CALL, failed};
+use crate::command::{Command, PlaceCall};
+use crate::event::{BusyReason, Event, Failure, Room, TrunkState};
+use crate::id::CallId;
+
+fn reserve(bench: &mut Bench, call: u64, trunks: &[&str]) -> Event {
+    let trunks = trunks.iter().map(|name| (*name).to_owned()).collect();
+    bench.command(Command::Reserve { call: CallId(call), number: "+15550199".into(), trunks });
+    bench.last_event()
+}
+
+fn busy(call: u64, reason: BusyReason) -> Event {
+    Event::Busy { call: CallId(call), reason }
+}
+
+fn place(bench: &mut Bench, event: &Event, wait: Duration) {
+    let Event::Reserved { call, route } = event else { panic!("{event:?}") };
+    let place = PlaceCall { call: *call, route: route.clone(), not_after: bench.now + wait };
+    bench.command(Command::Place(place));
+}
+
+#[test]
+fn each_limit_is_told_by_its_name() {
+    let mut options = options();
+    options.trunks[0].max_calls = 1;
+    let mut beta = trunk("beta");
+    beta.calls_per_second = 2.0;
+    options.trunks.push(beta);
+    let mut bench = Bench::new(options);
+    assert_eq!(reserve(&mut bench, 1, &["nowhere"]), busy(1, BusyReason::NoTrunk));
+    assert!(matches!(reserve(&mut bench, 1, &["alpha"]), Event::Reserved { .. }));
+    assert_eq!(reserve(&mut bench, 2, &["alpha"]), busy(2, BusyReason::TrunkFull));
+    match reserve(&mut bench, 2, &[]) {
+        Event::Reserved { route, .. } => assert_eq!(route.trunk, "beta", "the next in order"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(reserve(&mut bench, 3, &[]), busy(3, BusyReason::CallsPerSecond));
+    bench.command(Command::Drain);
+    assert_eq!(reserve(&mut bench, 3, &[]), busy(3, BusyReason::NoTrunk));
+    assert_eq!(bench.gateway.room(bench.now), Room::default());
+}
+
+#[test]
+fn without_ports_there_is_no_call() {
+    let mut options = options();
+    options.rtp_ports = (20_000, 20_003);
+    let mut bench = Bench::new(options);
+    reserve(&mut bench, 1, &[]);
+    reserve(&mut bench, 2, &[]);
+    assert_eq!(bench.gateway.room(bench.now).lines_free, 0);
+    assert_eq!(reserve(&mut bench, 3, &[]), busy(3, BusyReason::Ports));
+    bench.command(Command::Release { call: CallId(2) });
+    assert!(matches!(reserve(&mut bench, 3, &[]), Event::Reserved { .. }));
+}
+
+#[test]
+fn what_was_not_sent_is_given_back() {
+    let mut bench = Bench::new(options());
+    let full = bench.gateway.room(bench.now);
+    bench.reserve(1);
+    assert_eq!(bench.gateway.room(bench.now).lines_free, full.lines_free - 1);
+    assert_eq!(bench.gateway.room(bench.now).calls_per_second_free, full.calls_per_second_free - 1);
+    bench.command(Command::Release { call: CALL });
+    assert_eq!(bench.gateway.room(bench.now), full);
+    assert_eq!(bench.events(), [], "a release is no ending");
+
+    bench.reserve(1);
+    bench.command(Command::HangUp { call: CALL });
+    assert_eq!(bench.events(), failed(Failure::Cancelled));
+    assert_eq!(bench.gateway.room(bench.now), full);
+
+    bench.reserve(1);
+    bench.pass(ms(30_000));
+    assert_eq!(bench.events(), failed(Failure::Expired), "nobody placed it");
+    assert_eq!(bench.gateway.room(bench.now), full);
+    assert!(bench.sent(CARRIER).is_empty());
+}
+
+#[test]
+fn a_call_that_waits_too_long_for_its_slot_expires() {
+    let mut bench = Bench::new(options());
+    let (first, second) = (reserve(&mut bench, 1, &[]), reserve(&mut bench, 2, &[]));
+    place(&mut bench, &first, ms(50));
+    place(&mut bench, &second, ms(50));
+    assert_eq!(bench.starts(CARRIER), ["INVITE"], "the second waits 102 ms");
+    bench.pass(ms(400));
+    assert!(bench.sent(CARRIER).is_empty());
+    assert_eq!(
+        bench.events(),
+        [Event::Placed { call: CALL }, Event::Failed { call: CallId(2), failure: Failure::Expired }]
+    );
+    assert_eq!(words(&bench.media()), ["open 1", "open 2", "close 2"]);
+    assert_eq!(bench.gateway.room(bench.now).lines_free, 9);
+}
+
+#[test]
+fn a_queued_call_that_is_hung_up_is_never_sent() {
+    let mut bench = Bench::new(options());
+    let (first, second) = (reserve(&mut bench, 1, &[]), reserve(&mut bench, 2, &[]));
+    place(&mut bench, &first, ms(2_000));
+    place(&mut bench, &second, ms(2_000));
+    bench.command(Command::HangUp { call: CallId(2) });
+    bench.pass(ms(400));
+    assert_eq!(bench.starts(CARRIER), ["INVITE"]);
+    assert_eq!(bench.gateway.room(bench.now).lines_free, 9);
+}
+
+#[test]
+fn an_unknown_call_that_is_placed_gets_its_ending() {
+    let mut bench = Bench::new(options());
+    let route = bench.reserve(1);
+    bench.command(Command::Release { call: CALL });
+    bench.command(Command::Place(PlaceCall { call: CALL, route, not_after: ms(5_000) }));
+    assert_eq!(bench.events(), failed(Failure::Expired));
+    assert!(bench.sent(CARRIER).is_empty());
+}
+
+#[test]
+fn a_trunk_that_never_says_anything_is_given_up_and_tried_again() {
+    let mut bench = Bench::new(options());
+    for call in 1..=5 {
+        bench.place(call);
+        bench.pass(ms(200));
+    }
+    bench.pass(ms(40_000));
+    let events = bench.events();
+    assert_eq!(events.iter().filter(|event| matches!(event, Event::Failed { .. })).count(), 5);
+    assert!(events.contains(&Event::Trunk { name: "alpha".into(), state: TrunkState::Silent }));
+    assert_eq!(reserve(&mut bench, 9, &[]), busy(9, BusyReason::NoTrunk));
+    assert_eq!(bench.gateway.room(bench.now), Room::default());
+    bench.pass(ms(60_000));
+    assert_eq!(bench.events(), [Event::Trunk { name: "alpha".into(), state: TrunkState::Up }]);
+}
+
+#[test]
+fn one_response_proves_a_trunk_for_good() {
+    let mut bench = Bench::new(options());
+    let invite = bench.place(1);
+    bench.feed(CARRIER, invite.reply("503 Service Unavailable", "x", &[], ""));
+    bench.sent(CARRIER);
+    for call in 2..=8 {
+        bench.pass(ms(200));
+        bench.place(call);
+    }
+    bench.pass(ms(60_000));
+    assert!(bench.events().iter().all(|event| matches!(event, Event::Failed { .. })));
+}
+
+#[test]
+fn caller_ids_are_shown_in_turn() {
+    let mut bench = Bench::new(options());
+    let shown: Vec<String> = (1..=4)
+        .map(|call| {
+            let shown = bench.reserve(call).caller_id;
+            bench.pass(ms(200));
+            shown
+        })
+        .collect();
+    assert_eq!(shown, ["+15550100", "+15550101", "+15550100", "+15550101"]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    /// Seen from the wire: however calls are asked for, no closed sliding second holds more first INVITEs of a trunk
+    /// than its cap, never are more lines in use than it has, and every placed call is sent or ends.
+    #[test]
+    fn caps_hold_on_the_wire(
+        cap in 1u32..30,
+        lines in 1u32..40,
+        steps in proptest::collection::vec((0u64..300, 1u64..6, 0u8..4), 1..60),
+    ) {
+        let mut options = options();
+        options.trunks[0].calls_per_second = f64::from(cap);
+        options.trunks[0].max_calls = lines;
+        options.rtp_ports = (20_000, 20_999);
+        let mut bench = Bench::new(options);
+        let (mut call, mut sent, mut up) = (0, Vec::new(), Vec::new());
+        let mut placed = 0usize;
+        let mut ended = 0usize;
+        for (wait, burst, action) in steps {
+            for _ in 0..burst {
+                call += 1;
+                let event = reserve(&mut bench, call, &[]);
+                if matches!(event, Event::Reserved { .. }) {
+                    placed += 1;
+                    place(&mut bench, &event, ms(1_000));
+                }
+            }
+            // Look at the wire as it happens, for the times.
+            for _ in 0..=wait {
+                for invite in bench.sent(CARRIER) {
+                    if invite.is("INVITE ") && !up.iter().any(|known: &Text| known.branch() == invite.branch()) {
+                        sent.push(bench.now);
+                        up.push(invite);
+                    }
+                }
+                bench.pass(ms(1));
+            }
+            if action == 0 && let Some(invite) = up.first().cloned() {
+                bench.feed(CARRIER, invite.reply("486 Busy Here", "x", &[], ""));
+            }
+            ended += bench.events().iter().filter(|event| matches!(event, Event::Failed { .. })).count();
+            prop_assert!(bench.gateway.calls() <= lines as usize);
+        }
+        for (index, start) in sent.iter().enumerate() {
+            let inside = sent[index..].iter().filter(|at| **at <= *start + Duration::from_secs(1)).count();
+            prop_assert!(inside <= cap as usize, "{inside} INVITEs in a second, cap {cap}");
+        }
+        bench.pass(Duration::from_secs(400));
+        ended += bench.events().iter().filter(|event| matches!(event, Event::Failed { .. })).count();
+        prop_assert_eq!(ended, placed, "every call ends once");
+        prop_assert_eq!(bench.gateway.calls(), 0);
+        prop_assert_eq!(bench.gateway.leftovers(), (0, 0, 0));
+    }
+}

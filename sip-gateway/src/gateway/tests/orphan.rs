@@ -1,0 +1,132 @@
+//! Dialogs that an earlier process left: found, cancelled, ended.
+
+use super::super::testing::*;
+use crate::command::{Command, Orphan};
+use crate::event::{Dialog, Route};
+
+fn route(trunk: &str, next_hop: &str) -> Route {
+    Route {
+        trunk: trunk.into(),
+        caller_id: "+15550100".into(),
+        call_id: "left-behind".into(),
+        branch: "z9hG4bKold".into(),
+        from_tag: "ours".into(),
+        cseq: 41,
+        request_uri: "sip:+15550199@192.0.2.10:5060".into(),
+        from_uri: "sip:+15550100@192.0.2.1:5060".into(),
+        to_uri: "sip:+15550199@192.0.2.10:5060".into(),
+        next_hop: address(next_hop),
+        local: address(LOCAL),
+    }
+}
+
+fn dialog(next_hop: &str) -> Dialog {
+    Dialog {
+        call_id: "left-behind".into(),
+        local_tag: "ours".into(),
+        remote_tag: "theirs".into(),
+        local_uri: "sip:+15550100@192.0.2.1:5060".into(),
+        remote_uri: "sip:+15550199@192.0.2.10:5060".into(),
+        remote_target: "sip:callee@192.0.2.10:5060".into(),
+        route_set: vec!["<sip:192.0.2.10;lr>".into()],
+        local_cseq: 41,
+        next_hop: address(next_hop),
+        local: address(LOCAL),
+    }
+}
+
+fn adopt(bench: &mut Bench, route: Route, dialog: Option<Dialog>) {
+    bench.command(Command::Adopt(Box::new(Orphan { route, dialog })));
+}
+
+/// The INVITE as the earlier process sent it, for the peer's answers.
+fn invite() -> Text {
+    Text(
+        "INVITE sip:+15550199@192.0.2.10:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKold;rport\r\n\
+         From: <sip:+15550100@192.0.2.1:5060>;tag=ours\r\nTo: <sip:+15550199@192.0.2.10:5060>\r\n\
+         Call-ID: left-behind\r\nCSeq: 41 INVITE\r\nContact: <sip:+15550100@192.0.2.1:5060>\r\n\r\n"
+            .to_owned(),
+    )
+}
+
+#[test]
+fn a_ringing_one_is_cancelled_and_its_failure_acknowledged() {
+    let mut bench = Bench::new(options());
+    adopt(&mut bench, route("alpha", CARRIER), None);
+    let cancel = bench.one(CARRIER);
+    assert_eq!(cancel.start(), "CANCEL sip:+15550199@192.0.2.10:5060 SIP/2.0");
+    assert_eq!(cancel.branch(), "z9hG4bKold");
+    assert_eq!(cancel.header("CSeq"), "41 CANCEL");
+    assert_eq!(cancel.header("Call-ID"), "left-behind");
+    assert_eq!(cancel.own_tag(), "ours");
+    bench.pass(ms(1_600));
+    assert_eq!(bench.starts(CARRIER), ["CANCEL", "CANCEL"], "repeated like any request");
+    bench.feed(CARRIER, cancel.reply("200 OK", "theirs", &[], ""));
+    bench.feed(CARRIER, invite().reply("487 Request Terminated", "theirs", &[], ""));
+    let ack = bench.one(CARRIER);
+    assert!(ack.is("ACK "));
+    assert_eq!(ack.branch(), "z9hG4bKold");
+    bench.pass(ms(5_000));
+    assert!(bench.sent(CARRIER).is_empty());
+    assert_eq!(bench.events(), []);
+}
+
+#[test]
+fn with_credentials_the_second_invite_is_cancelled_too() {
+    let mut options = options();
+    options.trunks[0].username = "customer".into();
+    let mut bench = Bench::new(options);
+    adopt(&mut bench, route("alpha", CARRIER), None);
+    let sent = bench.sent(CARRIER);
+    let marks: Vec<(String, u32)> =
+        sent.iter().map(|cancel| (cancel.branch().to_owned(), cancel.cseq())).collect();
+    assert_eq!(marks, [("z9hG4bKold".to_owned(), 41), ("z9hG4bKold.2".to_owned(), 42)]);
+}
+
+#[test]
+fn a_late_answer_is_acknowledged_and_ended() {
+    let mut bench = Bench::new(options());
+    adopt(&mut bench, route("alpha", CARRIER), None);
+    bench.sent(CARRIER);
+    bench.pass(ms(39_000));
+    bench.sent(CARRIER);
+    let answer = invite().reply("200 OK", "theirs", &[CONTACT], &sdp(4000, "0", "sendrecv"));
+    bench.feed(STRANGER, answer.clone());
+    assert!(bench.sent(CARRIER).is_empty(), "only the recorded next hop is believed");
+    bench.feed(CARRIER, answer.clone());
+    let [ack, bye] = bench.sent(CARRIER).try_into().unwrap();
+    assert_eq!(ack.start(), "ACK sip:callee@192.0.2.10:5060 SIP/2.0");
+    assert_eq!(bye.header("CSeq"), "42 BYE");
+    bench.feed(CARRIER, answer.clone());
+    assert_eq!(bench.starts(CARRIER), ["ACK"]);
+    bench.feed(CARRIER, bye.reply("200 OK", "", &[], ""));
+    assert_eq!(bench.gateway.counters().orphans_ended, 1);
+    bench.pass(ms(60_000));
+    bench.feed(CARRIER, answer);
+    assert!(bench.sent(CARRIER).is_empty(), "no longer watched");
+    assert_eq!(bench.gateway.poll_timeout(), None);
+}
+
+#[test]
+fn an_answered_one_gets_bye() {
+    let mut bench = Bench::new(options());
+    adopt(&mut bench, route("alpha", CARRIER), Some(dialog(CARRIER)));
+    let bye = bench.one(CARRIER);
+    assert_eq!(bye.start(), "BYE sip:callee@192.0.2.10:5060 SIP/2.0");
+    assert_eq!(bye.header("CSeq"), "42 BYE");
+    assert_eq!(bye.header("To"), "<sip:+15550199@192.0.2.10:5060>;tag=theirs");
+    assert_eq!(bye.header("From"), "<sip:+15550100@192.0.2.1:5060>;tag=ours");
+    assert_eq!(bye.headers("Route"), ["<sip:192.0.2.10;lr>"]);
+    bench.feed(CARRIER, bye.reply("481 Gone", "", &[], ""));
+    bench.pass(ms(41_000));
+    assert!(bench.sent(CARRIER).is_empty());
+}
+
+#[test]
+fn an_old_agent_leg_gets_bye_and_may_say_bye_itself() {
+    let mut bench = Bench::new(options());
+    adopt(&mut bench, route("anna", PHONE), Some(dialog(PHONE)));
+    assert!(bench.one(PHONE).is("BYE "));
+    bench.feed(PHONE, invite().request("BYE", "theirs", 1, &[], ""));
+    assert_eq!(bench.starts(PHONE), ["200 OK"]);
+}

@@ -1,0 +1,189 @@
+//! REGISTER of phones (RFC 3261 §10.3), and what strangers get.
+
+use super::super::testing::*;
+use super::digest::{md5, sha256};
+use crate::event::Event;
+
+struct Phone {
+    user: &'static str,
+    password: &'static str,
+    algorithm: &'static str,
+    record: &'static str,
+    cseq: u32,
+}
+
+impl Phone {
+    fn new(user: &'static str, password: &'static str) -> Self {
+        Self { user, password, algorithm: "MD5", record: user, cseq: 0 }
+    }
+
+    fn request(&mut self, more: &[&str]) -> String {
+        self.cseq += 1;
+        let (user, cseq) = (self.record, self.cseq);
+        let mut lines = vec![
+            "REGISTER sip:192.0.2.1 SIP/2.0".to_owned(),
+            format!("Via: SIP/2.0/UDP 10.0.0.5:5062;branch=z9hG4bKreg{user}{cseq};rport"),
+            format!("From: <sip:{user}@192.0.2.1>;tag=phone"),
+            format!("To: <sip:{user}@192.0.2.1>"),
+            format!("Call-ID: phone-{user}"),
+            format!("CSeq: {cseq} REGISTER"),
+        ];
+        lines.extend(more.iter().map(|line| (*line).to_owned()));
+        lines.push("Content-Length: 0".to_owned());
+        lines.join("\r\n") + "\r\n\r\n"
+    }
+
+    /// REGISTER, answered to its challenge; the final response.
+    fn register(&mut self, bench: &mut Bench, from: &str, more: &[&str]) -> Text {
+        let first = self.request(more);
+        bench.feed(from, first);
+        let challenge = bench.one(from);
+        assert_eq!(challenge.start(), "SIP/2.0 401 Unauthorized");
+        let offers = challenge.headers("WWW-Authenticate");
+        let offer =
+            offers.iter().find(|offer| offer.contains(&format!("algorithm={}", self.algorithm))).unwrap();
+        let nonce = offer.split("nonce=\"").nth(1).unwrap().split('"').next().unwrap();
+        let hash = if self.algorithm == "MD5" { md5 } else { sha256 };
+        let one = hash(&format!("{}:carillon:{}", self.user, self.password));
+        let two = hash("REGISTER:sip:192.0.2.1");
+        let response = hash(&format!("{one}:{nonce}:00000001:abc:auth:{two}"));
+        let authorization = format!(
+            "Authorization: Digest username=\"{}\", realm=\"carillon\", nonce=\"{nonce}\", uri=\"sip:192.0.2.1\", \
+             response=\"{response}\", algorithm={}, qop=auth, nc=00000001, cnonce=\"abc\"",
+            self.user, self.algorithm
+        );
+        let mut lines = more.to_vec();
+        lines.push(&authorization);
+        let again = self.request(&lines);
+        bench.feed(from, again);
+        bench.one(from)
+    }
+}
+
+const ANNA: &str = "Contact: <sip:anna@10.0.0.5:5062>";
+
+#[test]
+fn a_phone_registers_with_its_password_and_is_called_where_it_came_from() {
+    let mut bench = Bench::new(options());
+    let mut phone = Phone::new("anna", "open sesame");
+    let granted = phone.register(&mut bench, PHONE, &[ANNA, "Expires: 120"]);
+    assert_eq!(granted.start(), "SIP/2.0 200 OK");
+    assert_eq!(granted.header("Contact"), "<sip:anna@10.0.0.5:5062>;expires=120");
+    match bench.events().as_slice() {
+        [Event::Registered(binding)] => {
+            assert_eq!(binding.user, "anna");
+            assert_eq!(binding.contact, "sip:anna@10.0.0.5:5062");
+            assert_eq!(binding.address, address(PHONE));
+            assert_eq!(binding.expires_in.as_secs(), 120);
+        }
+        other => panic!("{other:?}"),
+    }
+    bench.pass(ms(120_000));
+    assert!(matches!(bench.events().as_slice(), [Event::Unregistered { .. }]));
+}
+
+#[test]
+fn sha_256_is_offered_when_it_is_switched_on() {
+    let mut bench = Bench::new(options());
+    let probe = Phone::new("anna", "").request(&[ANNA]);
+    bench.feed(PHONE, probe);
+    assert_eq!(bench.one(PHONE).headers("WWW-Authenticate").len(), 1, "MD5 alone");
+
+    let mut options = options();
+    options.sha256_for_phones = true;
+    let mut bench = Bench::new(options);
+    let mut phone = Phone { algorithm: "SHA-256", ..Phone::new("anna", "open sesame") };
+    assert!(phone.register(&mut bench, PHONE, &[ANNA]).is("SIP/2.0 200 "));
+}
+
+#[test]
+fn wrong_passwords_and_unknown_users_look_alike() {
+    let mut bench = Bench::new(options());
+    let mut shapes = Vec::new();
+    for (user, password) in [("anna", "wrong"), ("nobody", "open sesame")] {
+        let refused = Phone::new(user, password).register(&mut bench, PHONE, &[ANNA]);
+        let headers: Vec<String> =
+            refused.0.lines().map(|line| line.split(':').next().unwrap().to_owned()).collect();
+        shapes.push((refused.start().to_owned(), headers));
+    }
+    assert_eq!(shapes[0], shapes[1]);
+    assert!(shapes[0].0.contains("401"));
+    assert_eq!(bench.events(), []);
+    assert_eq!(bench.gateway.counters().register_refused, 4);
+}
+
+#[test]
+fn lifetimes_are_kept_within_bounds() {
+    let mut bench = Bench::new(options());
+    let short = Phone::new("anna", "open sesame").register(&mut bench, PHONE, &[ANNA, "Expires: 10"]);
+    assert_eq!(short.start(), "SIP/2.0 423 Interval Too Brief");
+    assert_eq!(short.header("Min-Expires"), "60");
+    assert_eq!(bench.events(), []);
+    let mut phone = Phone { cseq: 10, ..Phone::new("anna", "open sesame") };
+    let long = phone.register(&mut bench, PHONE, &["Contact: <sip:anna@10.0.0.5:5062>;expires=999999"]);
+    assert!(long.header("Contact").ends_with(";expires=3600"));
+}
+
+#[test]
+fn a_phone_unregisters_asks_and_removes_all() {
+    let mut bench = Bench::new(options());
+    let mut phone = Phone::new("anna", "open sesame");
+    phone.register(&mut bench, PHONE, &[ANNA]);
+    bench.events();
+    let asked = phone.register(&mut bench, PHONE, &[]);
+    assert_eq!(asked.headers("Contact").len(), 1, "a REGISTER without Contact asks");
+    let gone = phone.register(&mut bench, PHONE, &["Contact: *", "Expires: 0"]);
+    assert!(gone.is("SIP/2.0 200 ") && gone.headers("Contact").is_empty());
+    assert!(matches!(bench.events().as_slice(), [Event::Unregistered { .. }]));
+    let wrong = phone.register(&mut bench, PHONE, &["Contact: *", "Expires: 60"]);
+    assert!(wrong.is("SIP/2.0 400 "));
+
+    phone.register(&mut bench, PHONE, &[ANNA]);
+    bench.events();
+    phone.register(&mut bench, PHONE, &[ANNA, "Expires: 0"]);
+    assert!(matches!(bench.events().as_slice(), [Event::Unregistered { .. }]));
+}
+
+#[test]
+fn nobody_registers_for_another() {
+    let mut bench = Bench::new(options());
+    let mut phone = Phone { record: "ben", ..Phone::new("anna", "open sesame") };
+    assert!(phone.register(&mut bench, PHONE, &[ANNA]).is("SIP/2.0 403 "));
+    assert_eq!(bench.events(), []);
+}
+
+#[test]
+fn an_older_register_of_the_same_phone_is_refused() {
+    let mut bench = Bench::new(options());
+    let mut phone = Phone { cseq: 10, ..Phone::new("anna", "open sesame") };
+    phone.register(&mut bench, PHONE, &[ANNA]);
+    let mut older = Phone { cseq: 2, ..Phone::new("anna", "open sesame") };
+    let refused = older.register(&mut bench, PHONE, &["Contact: <sip:anna@10.0.0.9:5062>"]);
+    assert!(refused.is("SIP/2.0 500 "));
+    assert_eq!(bench.events().len(), 1, "the newer one stands");
+}
+
+#[test]
+fn strangers_get_no_answer_but_to_register() {
+    let mut bench = Bench::new(options());
+    let request = |method: &str| {
+        format!(
+            "{method} sip:100@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 203.0.113.66;branch=z9hG4bK{method}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:scan@203.0.113.66>;tag=1\r\nTo: <sip:100@192.0.2.1>\r\n\
+             Call-ID: scan-{method}\r\nCSeq: 1 {method}\r\nContact: <sip:scan@203.0.113.66>\r\nContent-Length: 0\r\n\r\n"
+        )
+    };
+    for method in ["OPTIONS", "INVITE", "BYE", "CANCEL", "SUBSCRIBE", "ACK"] {
+        bench.feed(STRANGER, request(method));
+    }
+    bench.feed(STRANGER, "INVITE nonsense\r\n\r\n".to_owned());
+    bench.pass(ms(5_000));
+    assert!(bench.sent(STRANGER).is_empty());
+    assert_eq!(bench.gateway.counters().strangers, 6);
+    bench.feed(STRANGER, request("REGISTER"));
+    assert!(bench.one(STRANGER).is("SIP/2.0 401 "));
+
+    // The same from a carrier is answered.
+    bench.feed(CARRIER, request("OPTIONS").replace("203.0.113.66;", "192.0.2.10;"));
+    assert!(bench.one(CARRIER).is("SIP/2.0 200 "));
+}

@@ -1,0 +1,238 @@
+//! Our registration with a carrier (RFC 3261 §10.2): sent, answered to challenges, refreshed, taken back.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::auth;
+use crate::dialog::capability::ALLOW;
+use crate::event::TrunkState;
+use crate::leg::requests::USER_AGENT;
+use crate::leg::wire::{Owner, Wire};
+use crate::message::{CSeq, Contacts, FieldError, HeaderName, Method, NameAddr, Request, Response, Uri, Via};
+use crate::options::TrunkOptions;
+use crate::transaction::TransactionKey;
+use crate::transaction::hop::MAX_FORWARDS;
+
+/// Lifetime asked for.
+pub const EXPIRES: Duration = Duration::from_secs(3600);
+
+/// How long after a failure the next try comes, unless the carrier says otherwise (Retry-After).
+pub const RETRY: Duration = Duration::from_secs(30);
+
+/// No carrier makes us wait longer than this.
+pub const RETRY_MAX: Duration = Duration::from_secs(600);
+
+/// Digest answers to one REGISTER: one, and one more when the nonce was merely stale.
+const CHALLENGES_MAX: u8 = 2;
+
+/// Our registration with one carrier.
+#[derive(Debug)]
+pub struct Registration {
+    trunk: usize,
+    local: SocketAddr,
+    call_id: String,
+    tag: String,
+    cseq: u32,
+    /// Lifetime to ask for; zero to take the registration back.
+    expires: Duration,
+    state: State,
+    /// Until when the carrier keeps us registered.
+    valid_until: Option<Duration>,
+}
+
+/// Where it stands.
+#[derive(Debug)]
+enum State {
+    /// REGISTER is out.
+    Sent { key: TransactionKey, challenges: u8 },
+    /// Waiting for the time to refresh or to try again; `None`: for nothing.
+    Waiting { until: Option<Duration> },
+}
+
+impl Registration {
+    /// A registration of the trunk with this index, not sent yet.
+    pub fn new(trunk: usize, local: SocketAddr, wire: &mut Wire) -> Self {
+        Self {
+            trunk,
+            local,
+            call_id: wire.names.call_id(),
+            tag: wire.names.tag(),
+            cseq: wire.names.cseq(),
+            expires: EXPIRES,
+            state: State::Waiting { until: None },
+            valid_until: None,
+        }
+    }
+
+    /// When [`Registration::handle_timeout`] must be called.
+    pub fn deadline(&self) -> Option<Duration> {
+        match self.state {
+            State::Sent { .. } => None,
+            State::Waiting { until } => until,
+        }
+    }
+
+    /// Registers, or refreshes what is registered. Returns the state to take, if it is known.
+    pub fn handle_timeout(
+        &mut self,
+        options: &TrunkOptions,
+        wire: &mut Wire,
+        now: Duration,
+    ) -> Option<TrunkState> {
+        self.send(options, None, 0, wire, now)
+    }
+
+    /// Takes the registration back, if there is one.
+    pub fn withdraw(&mut self, options: &TrunkOptions, wire: &mut Wire, now: Duration) {
+        self.expires = Duration::ZERO;
+        if self.valid_until.take().is_some() {
+            self.send(options, None, 0, wire, now);
+        } else {
+            self.state = State::Waiting { until: None };
+        }
+    }
+
+    /// A response to REGISTER. Returns the state to take, if it is known.
+    pub fn response(
+        &mut self,
+        key: TransactionKey,
+        response: &Response,
+        options: &TrunkOptions,
+        wire: &mut Wire,
+        now: Duration,
+    ) -> Option<TrunkState> {
+        let State::Sent { key: sent, challenges } = self.state else { return None };
+        if sent != key {
+            return None;
+        }
+        match response.status {
+            100..=199 => None,
+            200..=299 if self.expires.is_zero() => {
+                self.state = State::Waiting { until: None };
+                None
+            }
+            200..=299 => {
+                let granted = granted(response, self.local).unwrap_or(self.expires);
+                self.valid_until = Some(now.saturating_add(granted));
+                // A refresh may be lost and repeated for 32 s; a fifth of the lifetime is left for that.
+                self.state = State::Waiting { until: Some(now.saturating_add(granted * 4 / 5)) };
+                Some(TrunkState::Up)
+            }
+            401 | 407 if challenges < CHALLENGES_MAX => {
+                let (user, password) = (&options.username, &options.password);
+                let uri = &options.uri;
+                let answer = auth::answer(response, user, password, "REGISTER", uri, challenges > 0, || {
+                    wire.names.cnonce()
+                });
+                match answer {
+                    Some(answer) => self.send(options, Some(answer), challenges + 1, wire, now),
+                    None => self.failed(RETRY, now),
+                }
+            }
+            // §10.3 step 7: too short a lifetime; ask for the least that is granted.
+            423 if !self.expires.is_zero() => match response.headers.min_expires() {
+                Some(least) if Duration::from_secs(u64::from(least)) > self.expires => {
+                    self.expires = Duration::from_secs(u64::from(least));
+                    self.send(options, None, 0, wire, now)
+                }
+                Some(_) | None => self.failed(RETRY, now),
+            },
+            _ => {
+                let wait = response.headers.retry_after().map(|s| Duration::from_secs(u64::from(s)));
+                self.failed(wait.unwrap_or(RETRY).clamp(RETRY.min(Duration::from_secs(1)), RETRY_MAX), now)
+            }
+        }
+    }
+
+    /// REGISTER was not answered, or could not be sent. Returns the state to take, if it is known.
+    pub fn timeout(&mut self, key: TransactionKey, now: Duration) -> Option<TrunkState> {
+        match self.state {
+            State::Sent { key: sent, .. } if sent == key => self.failed(RETRY, now),
+            State::Sent { .. } | State::Waiting { .. } => None,
+        }
+    }
+
+    /// Tries again later. As long as the carrier still keeps us, the trunk stays usable.
+    fn failed(&mut self, wait: Duration, now: Duration) -> Option<TrunkState> {
+        if self.expires.is_zero() {
+            self.state = State::Waiting { until: None };
+            return None;
+        }
+        let again = now.saturating_add(wait);
+        match self.valid_until.filter(|until| *until > now) {
+            Some(until) => {
+                self.state = State::Waiting { until: Some(again.min(until)) };
+                None
+            }
+            None => {
+                self.valid_until = None;
+                self.state = State::Waiting { until: Some(again) };
+                Some(TrunkState::RegisterFailed)
+            }
+        }
+    }
+
+    fn send(
+        &mut self,
+        options: &TrunkOptions,
+        authorization: Option<(HeaderName, String)>,
+        challenges: u8,
+        wire: &mut Wire,
+        now: Duration,
+    ) -> Option<TrunkState> {
+        self.cseq = self.cseq.saturating_add(1);
+        let branch = wire.names.branch();
+        let sent = self.request(options, authorization, &branch).ok().and_then(|request| {
+            wire.send(Owner::Registration(self.trunk), request, options.address, self.local, now).ok()
+        });
+        match sent {
+            Some(key) => {
+                self.state = State::Sent { key, challenges };
+                None
+            }
+            None => self.failed(RETRY, now),
+        }
+    }
+
+    /// §10.2: the address of record in To and From, the registrar in the Request-URI.
+    fn request(
+        &self,
+        options: &TrunkOptions,
+        authorization: Option<(HeaderName, String)>,
+        branch: &str,
+    ) -> Result<Request, FieldError> {
+        let registrar = Uri::parse(&options.uri)?;
+        let user = if options.username.is_empty() { "carillon" } else { &options.username };
+        let record = NameAddr::new(Uri::parse(&format!("sip:{user}@{}", registrar.host()))?);
+        let expires = self.expires.as_secs().to_string();
+        let contact = NameAddr::new(Uri::parse(&format!("sip:{user}@{}", self.local))?);
+        let mut request = Request::new(Method::Register, registrar);
+        let headers = &mut request.headers;
+        headers.append(HeaderName::Via, Via::udp(self.local, branch));
+        headers.append(HeaderName::MaxForwards, MAX_FORWARDS);
+        headers.append(HeaderName::From, record.clone().with_param("tag", &self.tag));
+        headers.append(HeaderName::To, record);
+        headers.append(HeaderName::CallId, self.call_id.clone());
+        headers.append(HeaderName::CSeq, CSeq::new(self.cseq, Method::Register));
+        headers.append(HeaderName::Contact, contact.with_param("expires", &expires));
+        headers.append(HeaderName::Expires, expires);
+        headers.append(HeaderName::Allow, ALLOW);
+        if let Some((name, value)) = authorization {
+            headers.append(name, value);
+        }
+        headers.append(HeaderName::UserAgent, USER_AGENT);
+        Ok(request)
+    }
+}
+
+/// What the carrier granted: beside our contact, else in Expires (§10.2.4).
+fn granted(response: &Response, local: SocketAddr) -> Option<Duration> {
+    let contacts = match response.headers.contacts().ok()? {
+        Contacts::Star => Vec::new(),
+        Contacts::List(contacts) => contacts,
+    };
+    let ours = contacts.iter().find(|contact| contact.uri.socket_addr() == Some(local));
+    let own = ours.and_then(|contact| contact.param("expires")?.parse::<u32>().ok());
+    let seconds = own.or_else(|| response.headers.expires())?;
+    (seconds > 0).then(|| Duration::from_secs(u64::from(seconds)))
+}
