@@ -1,5 +1,10 @@
 //! Contacts (客户): people to call, and the lists they come from.
 
+pub mod import;
+pub mod number;
+pub mod rejected;
+pub mod suppression;
+
 use std::collections::BTreeMap;
 
 /// A contact as a list names it, checked and ready to be imported.

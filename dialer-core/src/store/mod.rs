@@ -6,6 +6,8 @@
 pub mod memory;
 pub mod read;
 #[cfg(feature = "store")]
+pub mod report;
+#[cfg(feature = "store")]
 pub mod sqlite;
 pub mod tally;
 pub mod words;

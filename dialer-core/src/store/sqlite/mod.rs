@@ -1,6 +1,7 @@
 //! The store in SQLite: one writer task with group commit, readers on connections of their own.
 
 mod import;
+mod lists;
 mod pages;
 mod reads;
 mod schema;
@@ -23,7 +24,8 @@ use crate::store::read::Imported;
 use crate::store::write::{Refusal, Write};
 use writer::{Batch, Chore, Writer};
 
-pub use pages::CampaignCounters;
+pub use lists::{BAD_LINES_MAX, ImportError, ListImport, SuppressionImport, check_list};
+pub use pages::{CampaignCounters, PAGE_MAX};
 pub use screens::CampaignRow;
 
 /// Most batches that wait for the writer.

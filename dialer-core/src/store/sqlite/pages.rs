@@ -89,6 +89,12 @@ impl Store {
         Ok(CampaignCounters { tasks_open: open, tasks_total: total, tally })
     }
 
+    /// When the first of all campaigns first started.
+    pub async fn campaigns_started_at(&self) -> Result<Option<Utc>, StoreError> {
+        let row = sqlx::query("SELECT min(started_at) FROM campaigns").fetch_one(self.readers()).await?;
+        Ok(row.try_get::<Option<i64>, _>(0)?.map(Utc))
+    }
+
     /// Time of each agent, by user.
     pub async fn agent_time(&self) -> Result<BTreeMap<String, AgentTimeRow>, StoreError> {
         let rows = sqlx::query("SELECT agent, ready_ms, talking_ms, wrap_up_ms, away_ms FROM agent_time")

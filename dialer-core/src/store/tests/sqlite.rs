@@ -1,1 +1,3 @@
+//! What only the store on disk does.
 
+mod files;
