@@ -11,13 +11,16 @@
 pub mod agent;
 pub mod attempt;
 pub mod campaign;
+pub mod closure;
 pub mod compliance;
 pub mod contact;
 pub mod dialer;
+pub mod disposition;
 pub mod id;
 pub mod input;
 pub mod live;
 pub mod output;
+mod selection;
 pub mod store;
 pub mod task;
 pub mod time;

@@ -1,5 +1,7 @@
 //! Agents (坐席): who takes calls, and in which state they are.
 
+pub(crate) mod machine;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::AttemptId;

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::input::Failure;
+
 /// What became of an attempt. Exactly one per attempt, written once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -42,4 +44,121 @@ pub enum Attribution {
     Network,
     /// Carillon.
     Us,
+}
+
+/// An outcome with whose doing it was, as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What became of the attempt.
+    pub outcome: Outcome,
+    /// Final SIP status, if there was one.
+    pub sip_status: Option<u16>,
+    /// Whose doing it was.
+    pub attribution: Attribution,
+    /// Short stable word.
+    pub reason: String,
+}
+
+impl Finding {
+    /// A finding without a SIP status.
+    pub fn new(outcome: Outcome, attribution: Attribution, reason: &str) -> Self {
+        Self { outcome, sip_status: None, attribution, reason: reason.into() }
+    }
+}
+
+/// Reads a failure without an answer.
+///
+/// | SIP status | outcome | attribution |
+/// |---|---|---|
+/// | 408, 480, 487 | no_answer | callee |
+/// | 486, 600 | busy | callee |
+/// | 403, 433, 603, 607 | rejected | callee |
+/// | 608 | rejected | network |
+/// | 404, 410, 484, 604 | invalid_number | callee |
+/// | 500..=599 | congestion | trunk |
+/// | 401, 407 | failed (`trunk_refused_credentials`) | us |
+/// | 300..=399 | failed (`redirected`) | trunk |
+/// | any other | failed (`sip_NNN`) | trunk |
+pub fn of_failure(failure: Failure) -> Finding {
+    use Attribution::{Callee, Network, Trunk, Us};
+    match failure {
+        Failure::Status(status) => {
+            let (outcome, attribution) = match status {
+                408 | 480 | 487 => (Outcome::NoAnswer, Callee),
+                486 | 600 => (Outcome::Busy, Callee),
+                403 | 433 | 603 | 607 => (Outcome::Rejected, Callee),
+                608 => (Outcome::Rejected, Network),
+                404 | 410 | 484 | 604 => (Outcome::InvalidNumber, Callee),
+                500..=599 => (Outcome::Congestion, Trunk),
+                401 | 407 => (Outcome::Failed, Us),
+                _ => (Outcome::Failed, Trunk),
+            };
+            let reason = match status {
+                401 | 407 => "trunk_refused_credentials".to_owned(),
+                300..=399 => "redirected".to_owned(),
+                _ => format!("sip_{status}"),
+            };
+            Finding { outcome, sip_status: Some(status), attribution, reason }
+        }
+        Failure::Cancelled => Finding::new(Outcome::Cancelled, Us, "cancelled"),
+        Failure::Timeout => Finding::new(Outcome::Failed, Network, "no_response"),
+        Failure::Transport => Finding::new(Outcome::Failed, Network, "transport"),
+        Failure::Expired => Finding::new(Outcome::Cancelled, Us, "expired"),
+        Failure::Media => Finding::new(Outcome::Failed, Trunk, "media"),
+        Failure::Ports => Finding::new(Outcome::Failed, Us, "no_ports"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_of_the_table() {
+        use Attribution::{Callee, Network, Trunk, Us};
+        for (status, outcome, attribution, reason) in [
+            (408, Outcome::NoAnswer, Callee, "sip_408"),
+            (480, Outcome::NoAnswer, Callee, "sip_480"),
+            (487, Outcome::NoAnswer, Callee, "sip_487"),
+            (486, Outcome::Busy, Callee, "sip_486"),
+            (600, Outcome::Busy, Callee, "sip_600"),
+            (403, Outcome::Rejected, Callee, "sip_403"),
+            (433, Outcome::Rejected, Callee, "sip_433"),
+            (603, Outcome::Rejected, Callee, "sip_603"),
+            (607, Outcome::Rejected, Callee, "sip_607"),
+            (608, Outcome::Rejected, Network, "sip_608"),
+            (404, Outcome::InvalidNumber, Callee, "sip_404"),
+            (410, Outcome::InvalidNumber, Callee, "sip_410"),
+            (484, Outcome::InvalidNumber, Callee, "sip_484"),
+            (604, Outcome::InvalidNumber, Callee, "sip_604"),
+            (500, Outcome::Congestion, Trunk, "sip_500"),
+            (503, Outcome::Congestion, Trunk, "sip_503"),
+            (599, Outcome::Congestion, Trunk, "sip_599"),
+            (401, Outcome::Failed, Us, "trunk_refused_credentials"),
+            (407, Outcome::Failed, Us, "trunk_refused_credentials"),
+            (302, Outcome::Failed, Trunk, "redirected"),
+            (488, Outcome::Failed, Trunk, "sip_488"),
+            (606, Outcome::Failed, Trunk, "sip_606"),
+            (699, Outcome::Failed, Trunk, "sip_699"),
+        ] {
+            let finding = of_failure(Failure::Status(status));
+            let expected = Finding { outcome, sip_status: Some(status), attribution, reason: reason.into() };
+            assert_eq!(finding, expected);
+        }
+    }
+
+    #[test]
+    fn failures_without_a_status() {
+        use Attribution::{Network, Trunk, Us};
+        for (failure, outcome, attribution, reason) in [
+            (Failure::Cancelled, Outcome::Cancelled, Us, "cancelled"),
+            (Failure::Timeout, Outcome::Failed, Network, "no_response"),
+            (Failure::Transport, Outcome::Failed, Network, "transport"),
+            (Failure::Expired, Outcome::Cancelled, Us, "expired"),
+            (Failure::Media, Outcome::Failed, Trunk, "media"),
+            (Failure::Ports, Outcome::Failed, Us, "no_ports"),
+        ] {
+            assert_eq!(of_failure(failure), Finding::new(outcome, attribution, reason));
+        }
+    }
 }

@@ -2,6 +2,8 @@
 
 pub mod check;
 pub mod duration_text;
+pub(crate) mod figures;
+pub(crate) mod machine;
 pub mod spec;
 
 use serde::{Deserialize, Serialize};

@@ -129,7 +129,7 @@ pub enum Jurisdiction {
 }
 
 /// What the agent does after a bridged call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WrapUp {
     /// A script: after `after`, `disposition` is recorded and the agent is ready again.
@@ -141,13 +141,8 @@ pub enum WrapUp {
         disposition: String,
     },
     /// The agent records a disposition through the API; wrap-up lasts until then.
+    #[default]
     Agent,
-}
-
-impl Default for WrapUp {
-    fn default() -> Self {
-        Self::Agent
-    }
 }
 
 /// A calling window in contact-local time.
@@ -217,4 +212,32 @@ fn default_abandon_after() -> Duration {
 
 fn default_ring_timeout() -> Duration {
     Duration::from_secs(25)
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+
+    /// One line per agent, no law, a second of wrap-up.
+    pub(crate) fn spec() -> CampaignSpec {
+        CampaignSpec {
+            name: "renewals".into(),
+            mode: Mode::Progressive,
+            ratio: 2.0,
+            jurisdiction: Jurisdiction::None,
+            abandon_limit: 0.03,
+            abandon_after: Duration::from_secs(2),
+            safe_harbour: None,
+            ring_timeout: Duration::from_secs(25),
+            record: false,
+            time_limit: None,
+            trunks: Vec::new(),
+            wrap_up: WrapUp::Script { after: Duration::from_secs(1), disposition: "success".into() },
+            talk_limit: Duration::ZERO,
+            region: None,
+            timezone: None,
+            windows: Vec::new(),
+            closure: ClosureSpec::default(),
+        }
+    }
 }

@@ -1,12 +1,43 @@
 //! The dialer: the doors of the business machine, and the routes between its rooms.
 
-use std::collections::VecDeque;
+mod calls;
+mod campaigns;
+mod dispositions;
+mod floor;
+mod outbox;
+mod placing;
+mod recovery;
+mod timers;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use carillon_pacing::{EventKind, event};
+
+use crate::attempt::event::Event;
+use crate::attempt::machine::Attempt;
+use crate::campaign::machine::Campaign;
+use crate::compliance::Compliance;
+use crate::disposition::Dispositions;
+use crate::id::{AttemptId, CampaignId, ContactId};
 use crate::input::Input;
-use crate::live::LiveView;
+use crate::live::{EndingView, LiveView};
 use crate::output::Output;
+use crate::selection::waiting::Waiting;
+use crate::store::write::Write;
 use crate::time::Now;
+use floor::Floor;
+use outbox::{Outbox, Purpose};
+use timers::{Timer, Timers};
+
+/// Events are collected this long before the pacer is asked.
+const COALESCE: Duration = Duration::from_millis(50);
+/// Most timers handled by one [`Input::Timeout`]; the rest is due at once.
+const TIMERS_PER_TURN_MAX: usize = 10_000;
 
 /// Limits of a dialer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,36 +58,158 @@ impl Default for Options {
     }
 }
 
+/// Room on the trunks.
+#[derive(Clone, Copy, Debug, Default)]
+struct Room {
+    lines_free: u32,
+    calls_per_second_free: u32,
+}
+
 /// The business machine. Tell it what happened, drain what it wants done, call it again at its timeout.
-#[derive(Debug)]
 pub struct Dialer {
     options: Options,
-    outputs: VecDeque<Output>,
+    recovered: bool,
+    campaigns: BTreeMap<CampaignId, Campaign>,
+    attempts: BTreeMap<AttemptId, Attempt>,
+    /// The open attempt of each contact and of each number: at most one.
+    contacts: BTreeMap<ContactId, AttemptId>,
+    numbers: BTreeMap<String, AttemptId>,
+    floor: Floor,
+    waiting: Waiting,
+    dispositions: Dispositions,
+    compliance: Compliance,
+    outbox: Outbox,
+    timers: Timers,
+    /// As told last.
+    room: Room,
+    /// What of it this turn has not used yet.
+    room_left: Room,
+    recent: VecDeque<EndingView>,
+    last_attempt: u64,
+    last_campaign: u64,
 }
 
 impl Dialer {
-    /// A dialer at rest. It does nothing before [`Input::Recovered`].
-    pub fn new(options: Options, _now: Now) -> Self {
-        Self { options, outputs: VecDeque::new() }
+    /// A dialer at rest. It refuses every request before [`Input::Recovered`].
+    pub fn new(options: Options, now: Now) -> Self {
+        let mut timers = Timers::default();
+        timers.set(Timer::Sheet, Some(now.monotonic.saturating_add(campaigns::SHEET)));
+        Self {
+            options,
+            recovered: false,
+            campaigns: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            contacts: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            floor: Floor::default(),
+            waiting: Waiting::default(),
+            dispositions: Dispositions::default(),
+            compliance: Compliance::default(),
+            outbox: Outbox::default(),
+            timers,
+            room: Room::default(),
+            room_left: Room::default(),
+            recent: VecDeque::new(),
+            last_attempt: 0,
+            last_campaign: 0,
+        }
     }
 
     /// Takes in one thing that happened. Timers run on [`Input::Timeout`] alone.
     pub fn handle_input(&mut self, input: Input, now: Now) {
-        tracing::trace!(?input, ?now, ?self.options, "input");
+        match input {
+            Input::Recovered(recovered) => self.recover(recovered, now),
+            Input::Stored { ticket, result } => self.stored(ticket, result, now),
+            Input::Fetched { campaign, due, next_due, open, total } => {
+                self.fetched(campaign, due, next_due, open, total, now);
+            }
+            Input::Room { lines_free, calls_per_second_free } => {
+                self.room = Room { lines_free, calls_per_second_free };
+            }
+            Input::Reserved { attempt, route } => self.reserved(attempt, route, now),
+            Input::Busy { attempt } => self.step(attempt, Event::Busy, now),
+            Input::Placed { attempt } => self.step(attempt, Event::Placed, now),
+            Input::Ringing { attempt } => self.step(attempt, Event::Ringing, now),
+            Input::Answered { attempt, dialog } => self.step(attempt, Event::Answered(dialog), now),
+            Input::Failed { attempt, failure } => self.step(attempt, Event::Failed(failure), now),
+            Input::Ended { attempt, by, reason } => self.step(attempt, Event::Ended(by, reason), now),
+            Input::Connected { attempt } => self.step(attempt, Event::Connected, now),
+            Input::ConnectFailed { attempt, agent } => {
+                if let Some(agent) = self.floor.key(&agent) {
+                    self.step(attempt, Event::ConnectFailed(agent), now);
+                }
+            }
+            Input::AgentLeft { attempt } => {
+                if let Some(agent) = self.floor.with_call(attempt) {
+                    self.step(attempt, Event::AgentLost(agent), now);
+                }
+            }
+            Input::AgentHeard { attempt, after_answer } => self.agent_heard(attempt, after_answer),
+            Input::MessageStarted { attempt } => {
+                tracing::debug!(%attempt, "safe-harbour message began");
+            }
+            Input::Recorded { attempt, recording } => self.recorded(attempt, recording, now),
+            Input::AgentReachable { agent, leg } => self.agent_reachable(&agent, leg, now),
+            Input::AgentLegCalling { agent, route } => self.agent_leg_calling(&agent, route),
+            Input::AgentUnreachable { agent } => self.agent_unreachable(&agent, now),
+            Input::Registered(binding) => self.note(None, vec![Write::Binding(binding)]),
+            Input::Unregistered { user, contact } => {
+                self.note(None, vec![Write::Unbind { user, contact }]);
+            }
+            Input::Campaign { request, command } => self.campaign_command(request, command, now),
+            Input::Agent { request, command } => self.agent_command(request, command, now),
+            Input::Timeout => self.timeout(now),
+        }
     }
 
     /// The next thing to be done, in order.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        self.outbox.pop()
     }
 
     /// The monotonic instant, in campaign time, at which [`Input::Timeout`] is due.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        None
+        self.timers.next()
     }
 
     /// What a wallboard shows.
     pub fn live(&self, now: Now) -> LiveView {
-        LiveView { at: now.utc, ..LiveView::default() }
+        self.view(now)
+    }
+
+    /// Runs what is due.
+    fn timeout(&mut self, now: Now) {
+        self.room_left = self.room;
+        for _ in 0..TIMERS_PER_TURN_MAX {
+            let Some(timer) = self.timers.take_due(now.monotonic) else { return };
+            match timer {
+                Timer::Attempt(attempt) => self.step(attempt, Event::Deadline, now),
+                Timer::Agent(agent) => self.agent_due(agent, now),
+                Timer::Decide(campaign) => self.decide(campaign, now),
+                Timer::Fetch(campaign) => self.seek_supply(campaign, now),
+                Timer::TimeLimit(campaign) => self.stop_campaign(campaign, "time limit reached", now),
+                Timer::Cut(campaign) => self.cut_talks(campaign, now),
+                Timer::Settle(campaign) => self.give_up_recordings(campaign, now),
+                Timer::Retry => self.retry_batches(now),
+                Timer::Sheet => self.record_sheets(now),
+            }
+        }
+    }
+
+    /// Tells a campaign's pacer, and sees to it that it is asked soon.
+    fn pace(&mut self, campaign: CampaignId, kind: EventKind, now: Now) {
+        if let Some(campaign) = self.campaigns.get_mut(&campaign) {
+            campaign.pacer.observe(&event::Event { at: now.monotonic, kind });
+        }
+        self.ask_soon(campaign, now);
+    }
+
+    fn ask_soon(&mut self, campaign: CampaignId, now: Now) {
+        self.timers.at_latest(Timer::Decide(campaign), now.monotonic.saturating_add(COALESCE));
+    }
+
+    /// Records progress that nothing waits for.
+    fn note(&mut self, campaign: Option<CampaignId>, writes: Vec<Write>) {
+        self.outbox.record(Purpose::Note, campaign, writes);
     }
 }

@@ -1,0 +1,358 @@
+//! The life of one attempt, as a machine: what happened in, what follows out.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use carillon_pacing::AgentKey;
+
+use super::answering::{connect_failed, offered};
+use super::event::{Action, Dropped, Event, Phase, Terms, Verdict};
+use super::outcome::{Attribution, Finding, Outcome, of_failure};
+use crate::closure::CALLEE_LEFT;
+use crate::id::{AttemptId, CampaignId};
+use crate::input::{EndedBy, Failure};
+use crate::store::read::Due;
+use crate::store::write::CallRoute;
+use crate::time::{Now, Utc};
+
+/// Longest wait for a held line.
+const RESERVE_MAX: Duration = Duration::from_secs(5);
+/// Longest safe-harbour message.
+const MESSAGE_MAX: Duration = Duration::from_secs(120);
+/// Longest wait for the news that a call we ended has ended; beyond the 64*T1 of RFC 3261 section 17 at high speeds
+/// of campaign time too.
+const HANG_UP_MAX: Duration = Duration::from_secs(700);
+
+/// An answer that waits.
+#[derive(Clone, Debug)]
+pub(super) struct Answer {
+    pub tried: BTreeSet<AgentKey>,
+    pub agent_lost: bool,
+}
+
+/// Where it stands, with what belongs to that.
+#[derive(Clone, Debug)]
+pub(super) enum State {
+    Reserving,
+    Intending {
+        route: CallRoute,
+    },
+    Placing,
+    Dialing,
+    Ringing,
+    Waiting(Answer),
+    Connecting {
+        answer: Answer,
+        agent: AgentKey,
+    },
+    Talking {
+        agent: AgentKey,
+        since: Utc,
+    },
+    /// Abandoned, hearing the message.
+    Message,
+    /// We end it and wait for the news that it has ended.
+    HangingUp {
+        finding: Finding,
+        talk: Option<(AgentKey, Utc)>,
+        answered: bool,
+    },
+    Recording,
+}
+
+/// One attempt.
+#[derive(Clone, Debug)]
+pub(crate) struct Attempt {
+    pub id: AttemptId,
+    pub campaign: CampaignId,
+    pub due: Due,
+    pub launched: Duration,
+    pub opened_at: Utc,
+    pub(super) terms: Terms,
+    state: State,
+    pub(super) deadline: Option<Duration>,
+}
+
+impl Attempt {
+    /// An attempt that waits for its line.
+    pub fn new(id: AttemptId, campaign: CampaignId, due: Due, terms: Terms, now: Now) -> Self {
+        let deadline = Some(now.monotonic.saturating_add(RESERVE_MAX));
+        Self {
+            id,
+            campaign,
+            due,
+            launched: now.monotonic,
+            opened_at: now.utc,
+            terms,
+            state: State::Reserving,
+            deadline,
+        }
+    }
+
+    /// When [`Event::Deadline`] is due.
+    pub fn deadline(&self) -> Option<Duration> {
+        self.deadline
+    }
+
+    /// Where it stands.
+    pub fn phase(&self) -> Phase {
+        match &self.state {
+            State::Reserving | State::Intending { .. } | State::Placing => Phase::Opening,
+            State::Dialing | State::Ringing => Phase::Unanswered,
+            State::Waiting(_) | State::Connecting { .. } | State::Message => Phase::Waiting,
+            State::Talking { .. } => Phase::Talking,
+            State::HangingUp { talk: Some(_), .. } => Phase::Talking,
+            State::HangingUp { talk: None, answered: true, .. } => Phase::Waiting,
+            State::HangingUp { talk: None, answered: false, .. } => Phase::Unanswered,
+            State::Recording => Phase::Recording,
+        }
+    }
+
+    /// Whether it waits for an agent and this one has not failed it yet.
+    pub fn wants(&self, agent: AgentKey) -> bool {
+        match &self.state {
+            State::Waiting(answer) => !answer.tried.contains(&agent),
+            State::Reserving
+            | State::Intending { .. }
+            | State::Placing
+            | State::Dialing
+            | State::Ringing
+            | State::Connecting { .. }
+            | State::Talking { .. }
+            | State::Message
+            | State::HangingUp { .. }
+            | State::Recording => false,
+        }
+    }
+
+    /// Whether it waits for an agent.
+    pub fn is_seeking(&self) -> bool {
+        matches!(self.state, State::Waiting(_))
+    }
+
+    /// Whether its task may still be given back untouched: nothing was recorded.
+    pub fn is_unrecorded(&self) -> bool {
+        matches!(self.state, State::Reserving)
+    }
+
+    /// As if the campaign had no safe-harbour message.
+    #[cfg(test)]
+    pub fn forget_message(&mut self) {
+        self.terms.message = false;
+    }
+
+    /// Takes in one event.
+    pub fn handle(&mut self, event: Event, now: Now) -> Vec<Action> {
+        let before = std::mem::replace(&mut self.state, State::Recording);
+        tracing::trace!(attempt = %self.id, ?before, ?event, "attempt");
+        let mut actions = Vec::new();
+        self.state = match event {
+            Event::Reserved(route) => self.reserved(before, route, &mut actions),
+            Event::Busy => self.busy(before, &mut actions),
+            Event::IntentStored => self.intent_stored(before, now, &mut actions),
+            Event::IntentRefused(refusal) => self.intent_refused(before, refusal, &mut actions),
+            Event::PermitRefused(reason) => self.permit_refused(before, reason, &mut actions),
+            Event::Placed => self.placed(before, now, &mut actions),
+            Event::Ringing => self.ringing(before, now, &mut actions),
+            Event::Answered(dialog) => self.answered(before, dialog, now, &mut actions),
+            Event::Offered(agent) => offered(before, agent, &mut actions),
+            Event::Connected => self.connected(before, now, &mut actions),
+            Event::ConnectFailed(agent) => connect_failed(before, agent, &mut actions),
+            Event::AgentLost(agent) => self.agent_lost(before, agent, now, &mut actions),
+            Event::Failed(failure) => self.failed(before, failure, now, &mut actions),
+            Event::Ended(by, reason) => self.ended(before, by, &reason, now, &mut actions),
+            Event::Cut(reason) => self.cut(before, reason, now, &mut actions),
+            Event::Abort => self.abort(before, now, &mut actions),
+            Event::Deadline => self.deadline_passed(before, now, &mut actions),
+        };
+        if matches!(self.state, State::Recording) {
+            self.deadline = None;
+        }
+        actions
+    }
+
+    fn failed(&mut self, before: State, failure: Failure, now: Now, actions: &mut Vec<Action>) -> State {
+        match before {
+            State::Placing | State::Dialing | State::Ringing => end(of_failure(failure), None, actions),
+            State::HangingUp { mut finding, talk, .. } => {
+                // The callee's final status is worth keeping: a busy that crossed our CANCEL stays a no_answer of ours.
+                if let Failure::Status(status) = failure {
+                    finding.sip_status = Some(status);
+                }
+                end(finding, talk.map(|(agent, since)| (agent, now.utc.since(since))), actions)
+            }
+            // An answered call that fails has ended.
+            State::Waiting(_) | State::Connecting { .. } | State::Talking { .. } | State::Message => {
+                self.ended(before, EndedBy::Network, "failed", now, actions)
+            }
+            other @ (State::Reserving | State::Intending { .. } | State::Recording) => other,
+        }
+    }
+
+    fn ended(
+        &mut self,
+        before: State,
+        by: EndedBy,
+        reason: &str,
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) -> State {
+        let attribution = match by {
+            EndedBy::Callee => Attribution::Callee,
+            EndedBy::Us | EndedBy::Agent => Attribution::Us,
+            EndedBy::Network => Attribution::Network,
+        };
+        match before {
+            State::Waiting(_) | State::Connecting { .. } if matches!(by, EndedBy::Us | EndedBy::Agent) => {
+                let agent_lost = self.abandon(before, actions);
+                actions.push(Action::NoteAbandoned { agent_lost });
+                end(Finding::new(Outcome::Abandoned, Attribution::Us, reason), None, actions)
+            }
+            State::Waiting(_) => {
+                end(Finding::new(Outcome::Answered, attribution, CALLEE_LEFT), None, actions)
+            }
+            State::Connecting { agent, .. } => {
+                actions.push(Action::AgentBack(agent));
+                end(Finding::new(Outcome::Answered, attribution, CALLEE_LEFT), None, actions)
+            }
+            State::Talking { agent, since } => {
+                let talk = Some((agent, now.utc.since(since)));
+                end(Finding::new(Outcome::Answered, attribution, reason), talk, actions)
+            }
+            State::Message => end(abandoned("no_agent"), None, actions),
+            State::HangingUp { finding, talk, .. } => {
+                end(finding, talk.map(|(agent, since)| (agent, now.utc.since(since))), actions)
+            }
+            // The end of a call whose answer was never told.
+            State::Placing | State::Dialing | State::Ringing => {
+                end(Finding::new(Outcome::Failed, attribution, reason), None, actions)
+            }
+            other @ (State::Reserving | State::Intending { .. } | State::Recording) => other,
+        }
+    }
+
+    fn cut(&mut self, before: State, reason: &'static str, now: Now, actions: &mut Vec<Action>) -> State {
+        match before {
+            State::Talking { agent, since } => {
+                let finding = Finding::new(Outcome::Answered, Attribution::Us, reason);
+                self.hang_up(finding, Some((agent, since)), true, now, actions)
+            }
+            other @ (State::Reserving
+            | State::Intending { .. }
+            | State::Placing
+            | State::Dialing
+            | State::Ringing
+            | State::Waiting(_)
+            | State::Connecting { .. }
+            | State::Message
+            | State::HangingUp { .. }
+            | State::Recording) => other,
+        }
+    }
+
+    fn abort(&mut self, before: State, now: Now, actions: &mut Vec<Action>) -> State {
+        match before {
+            State::Reserving => {
+                actions.push(Action::Release);
+                actions.push(Action::Drop(Dropped::NoLine));
+                State::Recording
+            }
+            // The store still answers; the permit is refused then.
+            other @ (State::Intending { .. } | State::HangingUp { .. } | State::Recording) => other,
+            State::Placing | State::Dialing | State::Ringing => {
+                let finding = Finding::new(Outcome::Cancelled, Attribution::Us, "aborted");
+                self.hang_up(finding, None, false, now, actions)
+            }
+            State::Waiting(_) | State::Connecting { .. } => {
+                let agent_lost = self.abandon(before, actions);
+                actions.push(Action::NoteAbandoned { agent_lost });
+                self.hang_up(abandoned("aborted"), None, true, now, actions)
+            }
+            State::Message => self.hang_up(abandoned("aborted"), None, true, now, actions),
+            State::Talking { .. } => self.cut(before, "aborted", now, actions),
+        }
+    }
+
+    fn deadline_passed(&mut self, before: State, now: Now, actions: &mut Vec<Action>) -> State {
+        self.deadline = None;
+        match before {
+            State::Reserving => {
+                actions.push(Action::Release);
+                actions.push(Action::Drop(Dropped::NoLine));
+                State::Recording
+            }
+            State::Placing => {
+                let finding = Finding::new(Outcome::Cancelled, Attribution::Us, "expired");
+                self.hang_up(finding, None, false, now, actions)
+            }
+            State::Dialing | State::Ringing => {
+                let finding = Finding::new(Outcome::NoAnswer, Attribution::Callee, "ring_timeout");
+                self.hang_up(finding, None, false, now, actions)
+            }
+            State::Waiting(_) | State::Connecting { .. } => {
+                let agent_lost = self.abandon(before, actions);
+                actions.push(Action::NoteAbandoned { agent_lost });
+                if self.terms.message {
+                    actions.push(Action::PlayMessage);
+                    self.deadline = Some(now.monotonic.saturating_add(MESSAGE_MAX));
+                    State::Message
+                } else {
+                    self.hang_up(abandoned("no_agent"), None, true, now, actions)
+                }
+            }
+            State::Talking { .. } => self.cut(before, "talk_limit", now, actions),
+            State::Message => self.hang_up(abandoned("no_agent"), None, true, now, actions),
+            // Nobody told its end: it counts as over.
+            State::HangingUp { finding, talk, .. } => {
+                end(finding, talk.map(|(agent, since)| (agent, now.utc.since(since))), actions)
+            }
+            other @ (State::Intending { .. } | State::Recording) => other,
+        }
+    }
+
+    /// Lets go of an agent that is being connected; whether an agent was lost before.
+    fn abandon(&self, before: State, actions: &mut Vec<Action>) -> bool {
+        match before {
+            State::Waiting(answer) => answer.agent_lost,
+            State::Connecting { answer, agent } => {
+                actions.push(Action::Disconnect);
+                actions.push(Action::AgentBack(agent));
+                answer.agent_lost
+            }
+            State::Reserving
+            | State::Intending { .. }
+            | State::Placing
+            | State::Dialing
+            | State::Ringing
+            | State::Talking { .. }
+            | State::Message
+            | State::HangingUp { .. }
+            | State::Recording => false,
+        }
+    }
+
+    pub(super) fn hang_up(
+        &mut self,
+        finding: Finding,
+        talk: Option<(AgentKey, Utc)>,
+        answered: bool,
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) -> State {
+        self.deadline = Some(now.monotonic.saturating_add(HANG_UP_MAX));
+        actions.push(Action::HangUp);
+        State::HangingUp { finding, talk, answered }
+    }
+}
+
+fn abandoned(reason: &str) -> Finding {
+    Finding::new(Outcome::Abandoned, Attribution::Us, reason)
+}
+
+pub(super) fn end(finding: Finding, talk: Option<(AgentKey, Duration)>, actions: &mut Vec<Action>) -> State {
+    if let Some((agent, _)) = talk {
+        actions.push(Action::AgentTalked(agent));
+    }
+    actions.push(Action::End(Verdict { finding, talk }));
+    State::Recording
+}

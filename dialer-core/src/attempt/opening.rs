@@ -1,0 +1,178 @@
+//! The machine's first half: a line, the durable intent, the permit, ringing.
+
+use std::time::Duration;
+
+use super::event::{Action, Dropped};
+use super::machine::{Attempt, State, end};
+use super::outcome::{Attribution, Finding, Outcome};
+use crate::compliance::PERMIT_VALID;
+use crate::store::write::{CallRoute, Refusal};
+use crate::time::Now;
+
+/// Longest wait for the news that an INVITE left, beyond the permit.
+const PLACE_MARGIN: Duration = Duration::from_secs(5);
+
+impl Attempt {
+    pub(super) fn reserved(&mut self, before: State, route: CallRoute, actions: &mut Vec<Action>) -> State {
+        match before {
+            State::Reserving => {
+                self.deadline = None;
+                actions.push(Action::Intend(route.clone()));
+                State::Intending { route }
+            }
+            other @ (State::Intending { .. }
+            | State::Placing
+            | State::Dialing
+            | State::Ringing
+            | State::Waiting(_)
+            | State::Connecting { .. }
+            | State::Talking { .. }
+            | State::Message
+            | State::HangingUp { .. }
+            | State::Recording) => other,
+        }
+    }
+
+    pub(super) fn busy(&mut self, before: State, actions: &mut Vec<Action>) -> State {
+        match before {
+            State::Reserving => {
+                actions.push(Action::Drop(Dropped::NoLine));
+                State::Recording
+            }
+            State::Placing => {
+                end(Finding::new(Outcome::Congestion, Attribution::Trunk, "trunk_busy"), None, actions)
+            }
+            other @ (State::Intending { .. }
+            | State::Dialing
+            | State::Ringing
+            | State::Waiting(_)
+            | State::Connecting { .. }
+            | State::Talking { .. }
+            | State::Message
+            | State::HangingUp { .. }
+            | State::Recording) => other,
+        }
+    }
+
+    pub(super) fn intent_stored(&mut self, before: State, now: Now, actions: &mut Vec<Action>) -> State {
+        match before {
+            State::Intending { route } => {
+                self.deadline = Some(now.monotonic.saturating_add(PERMIT_VALID + PLACE_MARGIN));
+                actions.push(Action::Place(route));
+                State::Placing
+            }
+            other @ (State::Reserving
+            | State::Placing
+            | State::Dialing
+            | State::Ringing
+            | State::Waiting(_)
+            | State::Connecting { .. }
+            | State::Talking { .. }
+            | State::Message
+            | State::HangingUp { .. }
+            | State::Recording) => other,
+        }
+    }
+
+    pub(super) fn intent_refused(
+        &mut self,
+        before: State,
+        refusal: Refusal,
+        actions: &mut Vec<Action>,
+    ) -> State {
+        match before {
+            State::Intending { .. } => {
+                actions.push(Action::Release);
+                match refusal {
+                    // It may have been written all the same: the ending is recorded until the store says how it is.
+                    Refusal::Unavailable(_) => end(
+                        Finding::new(Outcome::Cancelled, Attribution::Us, "store_unavailable"),
+                        None,
+                        actions,
+                    ),
+                    Refusal::Suppressed | Refusal::Open | Refusal::Task | Refusal::Ended => {
+                        actions.push(Action::Drop(Dropped::Refused(refusal)));
+                        State::Recording
+                    }
+                }
+            }
+            other @ (State::Reserving
+            | State::Placing
+            | State::Dialing
+            | State::Ringing
+            | State::Waiting(_)
+            | State::Connecting { .. }
+            | State::Talking { .. }
+            | State::Message
+            | State::HangingUp { .. }
+            | State::Recording) => other,
+        }
+    }
+
+    pub(super) fn permit_refused(
+        &mut self,
+        before: State,
+        reason: &'static str,
+        actions: &mut Vec<Action>,
+    ) -> State {
+        match before {
+            State::Placing => {
+                actions.push(Action::Release);
+                end(Finding::new(Outcome::Cancelled, Attribution::Us, reason), None, actions)
+            }
+            other @ (State::Reserving
+            | State::Intending { .. }
+            | State::Dialing
+            | State::Ringing
+            | State::Waiting(_)
+            | State::Connecting { .. }
+            | State::Talking { .. }
+            | State::Message
+            | State::HangingUp { .. }
+            | State::Recording) => other,
+        }
+    }
+
+    pub(super) fn placed(&mut self, before: State, now: Now, actions: &mut Vec<Action>) -> State {
+        match before {
+            State::Placing => {
+                self.deadline = Some(now.monotonic.saturating_add(self.terms.ring_timeout));
+                actions.push(Action::NotePlaced);
+                State::Dialing
+            }
+            other @ (State::Reserving
+            | State::Intending { .. }
+            | State::Dialing
+            | State::Ringing
+            | State::Waiting(_)
+            | State::Connecting { .. }
+            | State::Talking { .. }
+            | State::Message
+            | State::HangingUp { .. }
+            | State::Recording) => other,
+        }
+    }
+
+    pub(super) fn ringing(&mut self, before: State, now: Now, actions: &mut Vec<Action>) -> State {
+        match before {
+            // The ring timeout counts from here. Only the first news of ringing counts.
+            State::Placing | State::Dialing => {
+                if matches!(before, State::Placing) {
+                    actions.push(Action::NotePlaced);
+                }
+                self.deadline = Some(now.monotonic.saturating_add(self.terms.ring_timeout));
+                actions.push(Action::NoteRinging);
+                State::Ringing
+            }
+            other @ (State::Reserving
+            | State::Intending { .. }
+            | State::Ringing
+            | State::Waiting(_)
+            | State::Connecting { .. }
+            | State::Talking { .. }
+            | State::Message
+            | State::HangingUp { .. }
+            | State::Recording) => other,
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! A campaign as it runs.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use carillon_pacing::budget::Ledger;
+use carillon_pacing::policy::{manual::Manual, progressive::Progressive, ratio::Ratio};
+use carillon_pacing::{Bound, Limits, Pacer, Reason};
+
+use super::CampaignState;
+use super::figures::Figures;
+use super::spec::{CampaignSpec, Mode};
+use crate::attempt::event::Terms;
+use crate::compliance::{self, Rules};
+use crate::id::{AttemptId, CampaignId};
+use crate::selection::supply::Supply;
+use crate::store::write::Write;
+use crate::time::{Now, Utc};
+
+/// Losses of agents remembered, to tell abandons they caused from others.
+const LOSSES_MAX: usize = 1_000;
+/// Talks that outlive a campaign are cut after this, or after the talk limit where that is longer.
+const CUT_AFTER: Duration = Duration::from_secs(60);
+
+/// How a campaign runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Run {
+    Draft,
+    Running {
+        since: Duration,
+    },
+    Paused,
+    Stopping,
+    /// Its last batch is with the store.
+    Closing,
+    Ended,
+}
+
+/// What is known of the tasks in the store.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Fetching {
+    /// A question is out, and whether nothing of the campaign was in motion when it was asked.
+    pub asked: Option<Asked>,
+    /// Nothing new is to be found before this.
+    pub idle_until: Duration,
+    /// The earliest retry written since the question.
+    pub noted: Option<Utc>,
+    /// Open tasks.
+    pub open: u64,
+    /// Tasks in all.
+    pub total: u64,
+}
+
+/// A question to the store.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    pub limit: usize,
+    pub settled: bool,
+}
+
+/// One campaign.
+pub(crate) struct Campaign {
+    pub id: CampaignId,
+    pub spec: CampaignSpec,
+    pub rules: Rules,
+    pub terms: Terms,
+    pub pacer: Box<dyn Pacer>,
+    pub reason: String,
+    pub supply: Supply,
+    pub fetching: Fetching,
+    pub figures: Figures,
+    /// Open attempts, until their ending is stored.
+    pub attempts: BTreeSet<AttemptId>,
+    /// Recordings that are not closed yet, and until when they are waited for once the call has ended.
+    pub recordings: BTreeMap<AttemptId, Option<Duration>>,
+    /// Agents in wrap-up after its calls.
+    pub wrap_ups: u64,
+    /// Agents that count for its pacer.
+    pub lent: u64,
+    /// When free agents were lost, not yet charged to an abandoned call.
+    losses: VecDeque<Duration>,
+    run: Run,
+    started_at: Option<Utc>,
+    elapsed: Duration,
+}
+
+/// Why a spec can't be used; names the key.
+pub(crate) fn refusal(spec: &CampaignSpec) -> Option<String> {
+    let length = spec.name.chars().count();
+    if !(1..=100).contains(&length) {
+        return Some("name: 1 to 100 characters".into());
+    }
+    match spec.mode {
+        Mode::Manual | Mode::Progressive | Mode::Ratio => {}
+        Mode::Preview | Mode::Adaptive | Mode::Predictive => {
+            return Some("mode: not available in this version".into());
+        }
+    }
+    if !(1.0..=10.0).contains(&spec.ratio) {
+        return Some("ratio: 1.0 to 10.0".into());
+    }
+    if !(0.0..=1.0).contains(&spec.abandon_limit) {
+        return Some("abandon_limit: 0 to 1".into());
+    }
+    if spec.abandon_after.is_zero() {
+        return Some("abandon_after: longer than zero".into());
+    }
+    if spec.ring_timeout.is_zero() {
+        return Some("ring_timeout: longer than zero".into());
+    }
+    let ring_min = compliance::jurisdiction::RING_MIN;
+    if spec.ring_timeout < ring_min && !compliance::lifts_ring_minimum(spec.jurisdiction) {
+        return Some("ring_timeout: at least 15s unless jurisdiction is none".into());
+    }
+    if !(1..=100).contains(&spec.closure.attempts_max) {
+        return Some("closure.attempts_max: 1 to 100".into());
+    }
+    if let Some(zone) = &spec.timezone
+        && jiff::tz::TimeZone::get(zone).is_err()
+    {
+        return Some("timezone: not an IANA zone".into());
+    }
+    Rules::from_spec(spec).err().map(|error| format!("window: {error}"))
+}
+
+impl Campaign {
+    /// A draft; the spec has passed [`refusal`]. `None` where it has not.
+    pub fn new(id: CampaignId, spec: CampaignSpec, ledger: Ledger) -> Option<Self> {
+        let rules = Rules::from_spec(&spec).ok()?;
+        let pacer: Box<dyn Pacer> = match spec.mode {
+            Mode::Manual => Box::new(Manual::default()),
+            Mode::Progressive => Box::new(Progressive::default()),
+            Mode::Ratio => Box::new(Ratio::new(spec.ratio, ledger)),
+            Mode::Preview | Mode::Adaptive | Mode::Predictive => return None,
+        };
+        let terms = Terms {
+            abandon_after: spec.abandon_after,
+            message: spec.safe_harbour.is_some(),
+            ring_timeout: spec.ring_timeout,
+            talk_limit: spec.talk_limit,
+        };
+        Some(Self {
+            id,
+            spec,
+            rules,
+            terms,
+            pacer,
+            reason: "not started".into(),
+            supply: Supply::default(),
+            fetching: Fetching::default(),
+            figures: Figures::default(),
+            attempts: BTreeSet::new(),
+            recordings: BTreeMap::new(),
+            wrap_ups: 0,
+            lent: 0,
+            losses: VecDeque::new(),
+            run: Run::Draft,
+            started_at: None,
+            elapsed: Duration::ZERO,
+        })
+    }
+
+    /// Puts a campaign back as an earlier process left it. One that was stopping has no call left and has ended.
+    pub fn restore(&mut self, state: CampaignState, started_at: Option<Utc>, elapsed: Duration, now: Now) {
+        self.started_at = started_at;
+        self.elapsed = elapsed;
+        self.run = match state {
+            CampaignState::Draft => Run::Draft,
+            CampaignState::Running => Run::Running { since: now.monotonic },
+            CampaignState::Paused => Run::Paused,
+            CampaignState::Stopping | CampaignState::Ended => Run::Ended,
+        };
+    }
+
+    pub fn state(&self) -> CampaignState {
+        match self.run {
+            Run::Draft => CampaignState::Draft,
+            Run::Running { .. } => CampaignState::Running,
+            Run::Paused => CampaignState::Paused,
+            Run::Stopping | Run::Closing => CampaignState::Stopping,
+            Run::Ended => CampaignState::Ended,
+        }
+    }
+
+    pub fn is_running(&self) -> bool {
+        matches!(self.run, Run::Running { .. })
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.run == Run::Stopping
+    }
+
+    /// Starts, resumes or opens again; false where nothing changed.
+    pub fn start(&mut self, now: Now) -> bool {
+        match self.run {
+            Run::Running { .. } => false,
+            Run::Draft | Run::Paused | Run::Stopping | Run::Closing | Run::Ended => {
+                self.started_at = self.started_at.or(Some(now.utc));
+                self.run = Run::Running { since: now.monotonic };
+                self.fetching.idle_until = now.monotonic;
+                self.reason = "starting".into();
+                true
+            }
+        }
+    }
+
+    /// Pauses; false unless it ran.
+    pub fn pause(&mut self, now: Now) -> bool {
+        let running = self.is_running();
+        if running {
+            self.elapsed = self.elapsed(now);
+            self.run = Run::Paused;
+            self.reason = "paused".into();
+        }
+        running
+    }
+
+    /// Stops for good; false where it had stopped or never started.
+    pub fn stop(&mut self, reason: &str, now: Now) -> bool {
+        match self.run {
+            Run::Running { .. } | Run::Paused => {
+                self.elapsed = self.elapsed(now);
+                self.run = Run::Stopping;
+                self.supply.clear();
+                self.reason = reason.to_owned();
+                true
+            }
+            Run::Draft | Run::Stopping | Run::Closing | Run::Ended => false,
+        }
+    }
+
+    /// Its last batch goes out.
+    pub fn close(&mut self) {
+        debug_assert!(self.attempts.is_empty(), "no call outlives its campaign");
+        self.run = Run::Closing;
+    }
+
+    /// Its last batch is durable; false where it was started again meanwhile.
+    pub fn closed(&mut self) -> bool {
+        let closing = self.run == Run::Closing;
+        if closing {
+            self.run = Run::Ended;
+        }
+        closing
+    }
+
+    /// How long it has been placing calls.
+    pub fn elapsed(&self, now: Now) -> Duration {
+        match self.run {
+            Run::Running { since } => self.elapsed.saturating_add(now.monotonic.saturating_sub(since)),
+            Run::Draft | Run::Paused | Run::Stopping | Run::Closing | Run::Ended => self.elapsed,
+        }
+    }
+
+    /// How long it may still place calls.
+    pub fn time_left(&self, now: Now) -> Option<Duration> {
+        self.spec.time_limit.map(|limit| limit.saturating_sub(self.elapsed(now)))
+    }
+
+    /// How long talks may go on after it stopped.
+    pub fn cut_after(&self) -> Duration {
+        self.spec.talk_limit.max(CUT_AFTER)
+    }
+
+    /// Its row, in the given state.
+    pub fn row(&self, state: CampaignState, now: Now) -> Write {
+        Write::Campaign {
+            campaign: self.id,
+            spec: Box::new(self.spec.clone()),
+            state,
+            started_at: self.started_at,
+            elapsed: self.elapsed(now),
+        }
+    }
+
+    pub fn limits(&self) -> Limits {
+        Limits { abandon_limit: self.spec.abandon_limit, over_dial: self.spec.safe_harbour.is_some() }
+    }
+
+    /// A free agent that counted for it was lost.
+    pub fn agent_lost(&mut self, now: Duration) {
+        if self.losses.len() >= LOSSES_MAX {
+            self.losses.pop_front();
+        }
+        self.losses.push_back(now);
+    }
+
+    /// Whether an agent was lost since a call was launched; charges one loss to it.
+    pub fn charge_loss(&mut self, launched: Duration) -> bool {
+        let found = self.losses.iter().position(|lost| *lost >= launched);
+        found.and_then(|index| self.losses.remove(index)).is_some()
+    }
+}
+
+/// What bounds placing, in one sentence.
+pub(crate) fn sentence(reason: &Reason) -> String {
+    let Reason { bound, agents_free, lines_out, lines_wanted } = reason;
+    let why = match bound {
+        Bound::Policy => "as many lines as the policy wants",
+        Bound::Agents if *agents_free == 0 => "no agent is free",
+        Bound::Agents => "one line per free agent",
+        Bound::Budget => "the abandonment budget allows one line per free agent and no more",
+        Bound::NoSafeHarbour => "no safe-harbour message: one line per free agent",
+        Bound::Lines => "no line is free on the trunks",
+        Bound::CallsPerSecond => "the trunks' calls per second are used up",
+        Bound::Supply => "no task is due",
+        Bound::Manual => "manual: nothing is placed unless asked for",
+    };
+    format!("{why} ({agents_free} agents free, {lines_out} lines out, {lines_wanted} wanted)")
+}

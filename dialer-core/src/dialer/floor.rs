@@ -1,0 +1,375 @@
+//! The agents at work: their requests, their phones, which campaign they count for, which call they take.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use carillon_pacing::{AgentKey, EventKind};
+
+use super::{Dialer, Timer};
+use crate::agent::machine::{Agent, Standing};
+use crate::agent::{AgentCommand, AgentState};
+use crate::attempt::event::Event;
+use crate::campaign::spec::WrapUp;
+use crate::id::{AttemptId, CampaignId, RequestId};
+use crate::output::{Output, Refused, Reply};
+use crate::selection::idle::Idle;
+use crate::store::write::{CallDialog, CallRoute, OrphanRow, Write};
+use crate::time::Now;
+
+/// Longest user of an agent in characters.
+const USER_CHARACTERS_MAX: usize = 100;
+/// Longest reason of a break in characters.
+const BREAK_CHARACTERS_MAX: usize = 100;
+
+/// All agents.
+#[derive(Debug, Default)]
+pub(super) struct Floor {
+    agents: BTreeMap<AgentKey, Agent>,
+    keys: BTreeMap<String, AgentKey>,
+    idle: Idle,
+    /// Whose pacer counts the agent.
+    lent: BTreeMap<AgentKey, CampaignId>,
+    calls: BTreeMap<AttemptId, AgentKey>,
+    /// The INVITE of each persistent leg.
+    legs: BTreeMap<String, CallRoute>,
+    last_key: u64,
+}
+
+impl Floor {
+    pub fn key(&self, user: &str) -> Option<AgentKey> {
+        self.keys.get(user).copied()
+    }
+
+    pub fn user(&self, agent: AgentKey) -> Option<String> {
+        self.agents.get(&agent).map(|agent| agent.user.clone())
+    }
+
+    /// The agent that has this call, or is being connected with it.
+    pub fn with_call(&self, attempt: AttemptId) -> Option<AgentKey> {
+        self.calls.get(&attempt).copied()
+    }
+
+    pub fn longest_idle(&self, campaign: CampaignId, fits: impl Fn(AgentKey) -> bool) -> Option<AgentKey> {
+        self.idle.longest(campaign, fits)
+    }
+
+    pub fn agents(&self) -> impl Iterator<Item = &Agent> {
+        self.keys.values().filter_map(|key| self.agents.get(key))
+    }
+
+    pub fn agents_mut(&mut self) -> impl Iterator<Item = &mut Agent> {
+        self.agents.values_mut()
+    }
+}
+
+impl Dialer {
+    /// Changes an agent and sees to all that follows from it.
+    pub(super) fn with_agent(&mut self, key: AgentKey, now: Now, change: impl FnOnce(&mut Agent)) {
+        let Some(agent) = self.floor.agents.get_mut(&key) else { return };
+        let (before, call_before, wrap_before) = (agent.standing(), agent.attempt(), agent.wrapping_up());
+        change(agent);
+        let (after, call_after, wrap_after) = (agent.standing(), agent.attempt(), agent.wrapping_up());
+        self.timers.set(Timer::Agent(key), after.due);
+        if call_before != call_after {
+            call_before.and_then(|call| self.floor.calls.remove(&call));
+            if let Some(call) = call_after {
+                let earlier = self.floor.calls.insert(call, key);
+                debug_assert_eq!(earlier, None, "one agent per call");
+            }
+        }
+        if wrap_before != wrap_after {
+            self.count_wrap_up(wrap_before, -1);
+            self.count_wrap_up(wrap_after, 1);
+        }
+        if before != after {
+            self.stands(key, before, after, now);
+        }
+        if wrap_before != wrap_after
+            && let Some(campaign) = wrap_before
+        {
+            self.consider_end(campaign, now);
+        }
+    }
+
+    /// Tells queue and pacer of an agent's new standing; an agent who is ready takes the longest waiting call.
+    fn stands(&mut self, key: AgentKey, before: Standing, after: Standing, now: Now) {
+        self.floor.idle.remove(key);
+        if let Some(since) = after.ready_since {
+            if before.ready_since.is_none() {
+                self.lend(key, self.neediest(), now);
+            }
+            self.floor.idle.insert(key, self.floor.lent.get(&key).copied(), since);
+        }
+        if before.state != after.state
+            && let Some(campaign) = self.floor.lent.get(&key).copied()
+        {
+            let agent = key;
+            let kind = match after.state {
+                AgentState::Ready => EventKind::AgentReady { agent },
+                AgentState::Reserved | AgentState::Talking => EventKind::AgentTalking { agent },
+                AgentState::WrapUp => EventKind::AgentWrapUp { agent },
+                AgentState::Break | AgentState::Unreachable => EventKind::AgentAway { agent },
+                AgentState::Offline => EventKind::AgentLeft { agent },
+            };
+            self.pace(campaign, kind, now);
+            let was_free = matches!(before.state, AgentState::Ready | AgentState::Reserved);
+            let is_lost =
+                matches!(after.state, AgentState::Break | AgentState::Unreachable | AgentState::Offline);
+            if let Some(campaign) = self.campaigns.get_mut(&campaign) {
+                if was_free && is_lost {
+                    campaign.agent_lost(now.monotonic);
+                }
+                if after.state == AgentState::Offline {
+                    campaign.lent = campaign.lent.saturating_sub(1);
+                }
+            }
+        }
+        if after.state == AgentState::Offline {
+            self.floor.lent.remove(&key);
+        }
+        if after.ready_since.is_some() {
+            let wants = |call: &AttemptId| self.attempts.get(call).is_some_and(|call| call.wants(key));
+            let call = self.waiting.iter().find(wants);
+            if let Some(call) = call {
+                self.offer(call, key, now);
+            }
+        }
+    }
+
+    /// The running campaign that a free agent helps most: one with calls to make before one without, then the one
+    /// that has the fewest agents.
+    fn neediest(&self) -> Option<CampaignId> {
+        let running = self.campaigns.values().filter(|campaign| campaign.is_running());
+        running
+            .min_by_key(|campaign| (campaign.supply.is_empty(), campaign.lent, campaign.id))
+            .map(|it| it.id)
+    }
+
+    /// Lets an agent count for a campaign; where none runs, for the one they counted for.
+    fn lend(&mut self, key: AgentKey, to: Option<CampaignId>, now: Now) {
+        let from = self.floor.lent.get(&key).copied();
+        let Some(to) = to.filter(|to| from != Some(*to)) else { return };
+        if let Some(from) = from {
+            self.pace(from, EventKind::AgentLeft { agent: key }, now);
+            if let Some(from) = self.campaigns.get_mut(&from) {
+                from.lent = from.lent.saturating_sub(1);
+            }
+        }
+        self.floor.lent.insert(key, to);
+        if let Some(to) = self.campaigns.get_mut(&to) {
+            to.lent = to.lent.saturating_add(1);
+        }
+    }
+
+    /// Shares the free agents among the running campaigns anew: after one starts or ends, or runs dry.
+    pub(super) fn share_agents(&mut self, now: Now) {
+        let free: Vec<_> = self.floor.idle.iter().collect();
+        for (key, from, since) in free {
+            let to = self.neediest();
+            // A move must help: the other campaign is worse off even after it.
+            let helps = match (
+                from.and_then(|from| self.campaigns.get(&from)),
+                to.and_then(|to| self.campaigns.get(&to)),
+            ) {
+                (_, None) => false,
+                (None, Some(_)) => true,
+                (Some(from), Some(to)) => {
+                    !from.is_running()
+                        || (from.supply.is_empty() && !to.supply.is_empty())
+                        || (from.supply.is_empty() == to.supply.is_empty()
+                            && to.lent.saturating_add(1) < from.lent)
+                }
+            };
+            if helps && let Some(to) = to {
+                self.lend(key, Some(to), now);
+                self.floor.idle.insert(key, Some(to), since);
+                self.pace(to, EventKind::AgentReady { agent: key }, now);
+            }
+        }
+    }
+
+    fn count_wrap_up(&mut self, campaign: Option<CampaignId>, change: i64) {
+        if let Some(campaign) = campaign.and_then(|campaign| self.campaigns.get_mut(&campaign)) {
+            campaign.wrap_ups = campaign.wrap_ups.saturating_add_signed(change);
+        }
+    }
+
+    /// The call is over: wrap-up as the campaign has it.
+    pub(super) fn begin_wrap_up(&mut self, call: AttemptId, campaign: CampaignId, agent: AgentKey, now: Now) {
+        let script = self.campaigns.get(&campaign).and_then(|campaign| match &campaign.spec.wrap_up {
+            WrapUp::Script { after, .. } => Some(*after),
+            WrapUp::Agent => None,
+        });
+        let until = script.map(|after: Duration| now.monotonic.saturating_add(after));
+        self.with_agent(agent, now, |agent| agent.wrap_up(call, campaign, until, now));
+    }
+
+    /// A wrap-up by script is over, or a doubtful phone is trusted again.
+    pub(super) fn agent_due(&mut self, key: AgentKey, now: Now) {
+        let Some(agent) = self.floor.agents.get(&key) else { return };
+        match (agent.wrapping_up(), agent.attempt()) {
+            (Some(campaign), Some(attempt)) => {
+                let script = self.campaigns.get(&campaign).map(|campaign| campaign.spec.wrap_up.clone());
+                if let Some(WrapUp::Script { disposition, .. }) = script
+                    && self.dispositions.is_awaited(attempt)
+                {
+                    self.dispose(attempt, key, None, &disposition, "", now);
+                }
+                self.with_agent(key, now, |agent| agent.wrapped_up(attempt, now));
+            }
+            (None, _) | (Some(_), None) => self.with_agent(key, now, |agent| agent.end_doubt(now)),
+        }
+    }
+
+    /// An agent's request.
+    pub(super) fn agent_command(&mut self, request: RequestId, command: AgentCommand, now: Now) {
+        let result = match command {
+            AgentCommand::SignOn { agent } => self.sign_on(&agent, now),
+            AgentCommand::SignOff { agent } => self.sign_off(&agent, now),
+            AgentCommand::Break { agent, reason } => self.take_break(&agent, &reason, now),
+            AgentCommand::Ready { agent } => self.ready(&agent, now),
+            AgentCommand::HangUp { agent } => self.agent_hangs_up(&agent, now),
+            AgentCommand::Dispose { agent, attempt, disposition, note } => {
+                match self.floor.key(&agent) {
+                    // Answered once it is durable.
+                    Some(key) => return self.dispose(attempt, key, Some(request), &disposition, &note, now),
+                    None => Err(Refused::Unknown(format!("agent {agent}"))),
+                }
+            }
+        };
+        self.outbox.push(Output::Reply { request, result });
+    }
+
+    fn sign_on(&mut self, user: &str, now: Now) -> Result<Reply, Refused> {
+        if !self.recovered {
+            return Err(Refused::State("starting".into()));
+        }
+        if user.is_empty() || user.chars().count() > USER_CHARACTERS_MAX {
+            return Err(Refused::Invalid(format!("agent: 1 to {USER_CHARACTERS_MAX} characters")));
+        }
+        let key = match self.floor.key(user) {
+            Some(key) => key,
+            None if self.floor.agents.len() >= self.options.agents_max as usize => {
+                return Err(Refused::Full("as many agents as there may be".into()));
+            }
+            None => {
+                self.floor.last_key = self.floor.last_key.saturating_add(1);
+                let key = AgentKey(self.floor.last_key);
+                self.floor.agents.insert(key, Agent::new(user, now));
+                self.floor.keys.insert(user.to_owned(), key);
+                key
+            }
+        };
+        if !self.floor.agents.get(&key).is_some_and(Agent::is_signed_on) {
+            self.with_agent(key, now, |agent| agent.sign_on(now));
+            self.outbox.push(Output::SignOn { agent: user.to_owned() });
+        }
+        Ok(Reply::Done)
+    }
+
+    fn sign_off(&mut self, user: &str, now: Now) -> Result<Reply, Refused> {
+        let (key, state) = self.signed_on(user)?;
+        match state {
+            AgentState::Reserved | AgentState::Talking => {
+                return Err(Refused::State("the agent has a call".into()));
+            }
+            AgentState::Offline
+            | AgentState::Unreachable
+            | AgentState::Break
+            | AgentState::Ready
+            | AgentState::WrapUp => {}
+        }
+        self.with_agent(key, now, |agent| agent.sign_off(now));
+        self.outbox.push(Output::SignOff { agent: user.to_owned() });
+        Ok(Reply::Done)
+    }
+
+    fn take_break(&mut self, user: &str, reason: &str, now: Now) -> Result<Reply, Refused> {
+        if reason.chars().count() > BREAK_CHARACTERS_MAX {
+            return Err(Refused::Invalid(format!("reason: at most {BREAK_CHARACTERS_MAX} characters")));
+        }
+        let (key, _) = self.signed_on(user)?;
+        self.with_agent(key, now, |agent| agent.take_break(reason, now));
+        Ok(Reply::Done)
+    }
+
+    fn ready(&mut self, user: &str, now: Now) -> Result<Reply, Refused> {
+        let (key, state) = self.signed_on(user)?;
+        let attempt = self.floor.agents.get(&key).and_then(Agent::attempt);
+        if state == AgentState::WrapUp
+            && let Some(attempt) = attempt
+        {
+            if self.dispositions.is_awaited(attempt) {
+                return Err(Refused::State("a disposition must be recorded first".into()));
+            }
+            self.with_agent(key, now, |agent| agent.wish_calls(now));
+            self.with_agent(key, now, |agent| agent.wrapped_up(attempt, now));
+        } else {
+            self.with_agent(key, now, |agent| agent.wish_calls(now));
+        }
+        Ok(Reply::Done)
+    }
+
+    fn agent_hangs_up(&mut self, user: &str, now: Now) -> Result<Reply, Refused> {
+        let (key, state) = self.signed_on(user)?;
+        let attempt = self.floor.agents.get(&key).and_then(Agent::attempt);
+        match (state, attempt) {
+            (AgentState::Talking, Some(attempt)) => {
+                self.step(attempt, Event::Cut("agent_hung_up"), now);
+                Ok(Reply::Done)
+            }
+            _ => Err(Refused::State("the agent has no call".into())),
+        }
+    }
+
+    fn signed_on(&self, user: &str) -> Result<(AgentKey, AgentState), Refused> {
+        let unknown = || Refused::Unknown(format!("agent {user}"));
+        let key = self.floor.key(user).ok_or_else(unknown)?;
+        let agent = self.floor.agents.get(&key).ok_or_else(unknown)?;
+        if agent.is_signed_on() {
+            Ok((key, agent.state()))
+        } else {
+            Err(Refused::State("the agent is not signed on".into()))
+        }
+    }
+
+    /// The agent's phone is about to be called for its persistent leg.
+    pub(super) fn agent_leg_calling(&mut self, user: &str, route: CallRoute) {
+        if self.floor.legs.len() < self.options.agents_max as usize || self.floor.legs.contains_key(user) {
+            self.floor.legs.insert(user.to_owned(), route.clone());
+        }
+        let leg = Some(OrphanRow { route, dialog: None });
+        self.note(None, vec![Write::AgentLeg { agent: user.to_owned(), leg }]);
+    }
+
+    /// The agent's phone can take calls.
+    pub(super) fn agent_reachable(&mut self, user: &str, leg: Option<CallDialog>, now: Now) {
+        if let (Some(dialog), Some(route)) = (leg, self.floor.legs.get(user)) {
+            let leg = Some(OrphanRow { route: route.clone(), dialog: Some(dialog) });
+            self.note(None, vec![Write::AgentLeg { agent: user.to_owned(), leg }]);
+        }
+        if let Some(key) = self.floor.key(user) {
+            self.with_agent(key, now, |agent| agent.reachable(now));
+        }
+    }
+
+    /// The agent's phone can't take calls; the call it was in is told.
+    pub(super) fn agent_unreachable(&mut self, user: &str, now: Now) {
+        if self.floor.legs.remove(user).is_some() {
+            self.note(None, vec![Write::AgentLeg { agent: user.to_owned(), leg: None }]);
+        }
+        let Some(key) = self.floor.key(user) else { return };
+        let call = self.floor.agents.get(&key).and_then(|agent| match agent.state() {
+            AgentState::Reserved | AgentState::Talking => agent.attempt(),
+            AgentState::Offline
+            | AgentState::Unreachable
+            | AgentState::Break
+            | AgentState::Ready
+            | AgentState::WrapUp => None,
+        });
+        self.with_agent(key, now, |agent| agent.unreachable(now));
+        if let Some(call) = call {
+            self.step(call, Event::AgentLost(key), now);
+        }
+    }
+}

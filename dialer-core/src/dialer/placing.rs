@@ -1,0 +1,243 @@
+//! Placing calls: the supply is filled, the pacer asked, compliance asked, a line held, the permit minted.
+
+use std::time::Duration;
+
+use carillon_pacing::event::CallKey;
+use carillon_pacing::{Capacity, EventKind};
+
+use super::calls::close_task;
+use super::outbox::Purpose;
+use super::{Dialer, Timer};
+use crate::attempt::event::Event;
+use crate::attempt::machine::Attempt;
+use crate::campaign::machine::{Asked, sentence};
+use crate::compliance::Verdict;
+use crate::id::{AttemptId, CampaignId};
+use crate::output::Output;
+use crate::store::read::Due;
+use crate::store::write::{CallRoute, Write};
+use crate::task::TaskState;
+use crate::time::{Now, Utc};
+
+/// The store is asked for due tasks at least this often while a campaign wants some.
+const FETCH_INTERVAL_MAX: Duration = Duration::from_secs(5);
+/// Pause after an answer that brought nothing new although more was due.
+const FETCH_PAUSE: Duration = Duration::from_millis(500);
+/// Shortest time between an answer that brought everything due and the next question.
+const FETCH_INTERVAL_MIN: Duration = Duration::from_millis(50);
+
+impl Dialer {
+    /// Asks the store for due tasks when the supply runs low.
+    pub(super) fn seek_supply(&mut self, id: CampaignId, now: Now) {
+        let settled = self.is_settled(id);
+        let most = self.options.supply_max;
+        let Some(campaign) = self.campaigns.get_mut(&id).filter(|campaign| campaign.is_running()) else {
+            return;
+        };
+        let in_hand = campaign.supply.len();
+        if campaign.fetching.asked.is_some() || in_hand.saturating_mul(2) > most as usize {
+            return;
+        }
+        if now.monotonic < campaign.fetching.idle_until {
+            self.timers.at_latest(Timer::Fetch(id), campaign.fetching.idle_until);
+            return;
+        }
+        // Tasks in hand or on their way to a claim are still due in the store: they come again and are passed over.
+        let known = u32::try_from(in_hand.saturating_add(campaign.attempts.len())).unwrap_or(u32::MAX);
+        let limit = most.saturating_add(known);
+        campaign.fetching.asked = Some(Asked { limit: limit as usize, settled });
+        campaign.fetching.noted = None;
+        self.outbox.push(Output::Fetch { campaign: id, limit, now: now.utc });
+    }
+
+    /// Takes in due tasks.
+    pub(super) fn fetched(
+        &mut self,
+        id: CampaignId,
+        due: Vec<Due>,
+        next_due: Option<Utc>,
+        open: u64,
+        total: u64,
+        now: Now,
+    ) {
+        let Some(campaign) = self.campaigns.get_mut(&id) else { return };
+        let Some(asked) = campaign.fetching.asked.take() else { return };
+        // An answer that the store could not give counts nothing.
+        if open != u64::MAX {
+            campaign.fetching.open = open;
+            campaign.fetching.total = total.max(open);
+        }
+        if !campaign.is_running() {
+            return;
+        }
+        let (full, empty) = (due.len() >= asked.limit, due.is_empty());
+        let accepted = self.take_in(id, due, now);
+        let noted = self.campaigns.get(&id).and_then(|campaign| campaign.fetching.noted);
+        let next_due = [next_due, noted].into_iter().flatten().min();
+        if asked.settled && empty && self.is_settled(id) && self.nothing_left(id, open, next_due, now) {
+            self.stop_campaign(id, "nothing left to call", now);
+            return;
+        }
+        // Asked while something was in motion that has come to rest meanwhile: asked again, to know whether it is over.
+        let again = empty && !asked.settled && self.is_settled(id);
+        let wait = match (full, accepted) {
+            (_, _) if again => Duration::ZERO,
+            (true, 0) => FETCH_PAUSE,
+            (true, _) => Duration::ZERO,
+            (false, _) => {
+                let due_in = next_due.map_or(FETCH_INTERVAL_MAX, |next_due| next_due.since(now.utc));
+                due_in.clamp(FETCH_INTERVAL_MIN, FETCH_INTERVAL_MAX)
+            }
+        };
+        if let Some(campaign) = self.campaigns.get_mut(&id) {
+            campaign.fetching.idle_until = now.monotonic.saturating_add(wait);
+        }
+        self.share_agents(now);
+        self.seek_supply(id, now);
+        self.ask_soon(id, now);
+    }
+
+    /// Adds tasks to the supply that may be called; writes off or postpones the others. How many were new.
+    fn take_in(&mut self, id: CampaignId, due: Vec<Due>, now: Now) -> usize {
+        let most = self.options.supply_max as usize;
+        let Some(campaign) = self.campaigns.get_mut(&id) else { return 0 };
+        let (mut accepted, mut refused) = (0, Vec::new());
+        for due in due {
+            // Attempts know their task by its contact: a contact has at most one.
+            if self.dispositions.holds(due.task) || self.contacts.contains_key(&due.contact) {
+                continue;
+            }
+            match self.compliance.check(&campaign.rules, &due, now.utc) {
+                Verdict::Allowed(_) => accepted += usize::from(campaign.supply.add(due, most)),
+                verdict @ (Verdict::NotBefore(_) | Verdict::Never(_)) => refused.push((due, verdict)),
+            }
+        }
+        accepted += refused.len();
+        self.write_off(id, refused, now);
+        accepted
+    }
+
+    /// Records that tasks may not be called, now or ever.
+    fn write_off(&mut self, id: CampaignId, refused: Vec<(Due, Verdict)>, now: Now) {
+        let mut writes = Vec::with_capacity(refused.len());
+        for (due, verdict) in refused {
+            match verdict {
+                Verdict::Allowed(_) => {}
+                Verdict::Never(reason) => {
+                    writes.push(close_task(&due, reason));
+                    if let Some(campaign) = self.campaigns.get_mut(&id) {
+                        campaign.fetching.open = campaign.fetching.open.saturating_sub(1);
+                    }
+                }
+                Verdict::NotBefore(at) => {
+                    self.note_due(id, at, now);
+                    writes.push(Write::Task {
+                        task: due.task,
+                        state: TaskState::Open,
+                        next_at: Some(at),
+                        disposition: None,
+                    });
+                }
+            }
+        }
+        self.outbox.record(Purpose::Rule, Some(id), writes);
+    }
+
+    /// Remembers when a task falls due again.
+    pub(super) fn note_due(&mut self, id: CampaignId, at: Utc, now: Now) {
+        let Some(campaign) = self.campaigns.get_mut(&id) else { return };
+        let fetching = &mut campaign.fetching;
+        fetching.noted = Some(fetching.noted.map_or(at, |noted| noted.min(at)));
+        let due = now.monotonic.saturating_add(at.since(now.utc).max(FETCH_INTERVAL_MIN));
+        if fetching.idle_until > due {
+            fetching.idle_until = due;
+            if campaign.is_running() {
+                self.timers.at_latest(Timer::Fetch(id), due);
+            }
+        }
+    }
+
+    /// Asks the pacer and does what it says.
+    pub(super) fn decide(&mut self, id: CampaignId, now: Now) {
+        let healthy = self.outbox.is_healthy();
+        let calls_left = (self.options.calls_max as usize).saturating_sub(self.attempts.len());
+        let room = self.room_left;
+        let Some(campaign) = self.campaigns.get_mut(&id).filter(|campaign| campaign.is_running()) else {
+            return;
+        };
+        let capacity = Capacity {
+            now: now.monotonic,
+            lines_free: room.lines_free.min(u32::try_from(calls_left).unwrap_or(u32::MAX)),
+            calls_per_second_free: room.calls_per_second_free,
+            supply: u32::try_from(campaign.supply.len()).unwrap_or(u32::MAX),
+            limits: campaign.limits(),
+        };
+        let decision = campaign.pacer.decide(&capacity);
+        self.timers.set(Timer::Decide(id), Some(decision.until));
+        if !healthy {
+            campaign.reason = "the store is not available".into();
+            return;
+        }
+        campaign.reason = sentence(&decision.reason);
+        let (mut placed, mut refused) = (0, Vec::new());
+        while placed < decision.place {
+            let Some(campaign) = self.campaigns.get_mut(&id) else { break };
+            let Some(due) = campaign.supply.take() else { break };
+            // Another campaign may be calling them; the task stays due and is found again.
+            if self.contacts.contains_key(&due.contact) || self.numbers.contains_key(&due.number) {
+                continue;
+            }
+            match self.compliance.check(&campaign.rules, &due, now.utc) {
+                Verdict::Allowed(_) => {
+                    self.launch(id, due, now);
+                    placed += 1;
+                }
+                verdict @ (Verdict::NotBefore(_) | Verdict::Never(_)) => refused.push((due, verdict)),
+            }
+        }
+        self.room_left.lines_free = self.room_left.lines_free.saturating_sub(placed);
+        self.room_left.calls_per_second_free = self.room_left.calls_per_second_free.saturating_sub(placed);
+        self.write_off(id, refused, now);
+        self.seek_supply(id, now);
+    }
+
+    /// Opens an attempt: a line is asked for, and the pacer knows of it.
+    fn launch(&mut self, id: CampaignId, due: Due, now: Now) {
+        let Some(campaign) = self.campaigns.get_mut(&id) else { return };
+        let Some(next) = self.last_attempt.checked_add(1) else { return };
+        self.last_attempt = next;
+        let attempt = AttemptId(next);
+        let earlier = self.contacts.insert(due.contact, attempt);
+        debug_assert_eq!(earlier, None, "one open attempt per contact");
+        let earlier = self.numbers.insert(due.number.clone(), attempt);
+        debug_assert_eq!(earlier, None, "one open attempt per number");
+        campaign.attempts.insert(attempt);
+        self.outbox.push(Output::Reserve {
+            attempt,
+            number: due.number.clone(),
+            trunks: campaign.spec.trunks.clone(),
+        });
+        let machine = Attempt::new(attempt, id, due, campaign.terms, now);
+        self.timers.set(Timer::Attempt(attempt), machine.deadline());
+        self.attempts.insert(attempt, machine);
+        self.pace(id, EventKind::CallPlaced { call: CallKey(next) }, now);
+    }
+
+    /// The intent is durable: the permit is minted for this instant and the call placed, or it ends here.
+    pub(super) fn place(&mut self, id: AttemptId, route: CallRoute, now: Now) {
+        let Some(attempt) = self.attempts.get(&id) else { return };
+        let Some(campaign) = self.campaigns.get(&attempt.campaign) else { return };
+        if !campaign.is_running() {
+            return self.step(id, Event::PermitRefused("stopped"), now);
+        }
+        if !self.outbox.is_healthy() {
+            return self.step(id, Event::PermitRefused("store_unavailable"), now);
+        }
+        match self.compliance.mint(&campaign.rules, &attempt.due, id, attempt.campaign, now.utc) {
+            Ok(permit) => self.outbox.push(Output::Place { permit, route }),
+            Err(Verdict::NotBefore(_) | Verdict::Never(_) | Verdict::Allowed(_)) => {
+                self.step(id, Event::PermitRefused("not_allowed"), now);
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The start: what an earlier process left is taken over, and nothing of it is lost or done twice.
+
+use std::time::Duration;
+
+use carillon_pacing::budget::Ledger;
+
+use super::Dialer;
+use super::outbox::Purpose;
+use crate::attempt::outcome::{Attribution, Finding, Outcome};
+use crate::campaign::machine::Campaign;
+use crate::campaign::spec::WrapUp;
+use crate::closure::{self, Closure, History};
+use crate::disposition::Awaited;
+use crate::id::CampaignId;
+use crate::output::Output;
+use crate::store::read::{OpenAttempt, Recovered, RecoveredCampaign, Undisposed};
+use crate::store::write::{Ended, Write};
+use crate::time::Now;
+
+/// An INVITE that may still be out is over this long after the ring timeout.
+const RING_MARGIN: Duration = Duration::from_secs(5);
+
+impl Dialer {
+    /// Takes over. Only the first time.
+    pub(super) fn recover(&mut self, recovered: Recovered, now: Now) {
+        if self.recovered {
+            return;
+        }
+        self.recovered = true;
+        self.last_attempt = recovered.last_attempt;
+        self.last_campaign = recovered.last_campaign;
+        recovered.suppressed.iter().for_each(|number| self.compliance.suppress(number));
+        for campaign in recovered.campaigns {
+            // Answered and not bridged when the process died: abandoned.
+            let let_down = recovered.open_attempts.iter().filter(|attempt| {
+                attempt.campaign == campaign.campaign
+                    && attempt.answered_at.is_some()
+                    && attempt.bridged_at.is_none()
+            });
+            let let_down = let_down.count() as u64;
+            self.restore_campaign(campaign, let_down, now);
+        }
+        for leg in recovered.agent_legs.into_values() {
+            self.outbox.push(Output::Adopt(leg));
+        }
+        for attempt in recovered.open_attempts {
+            self.interrupt(attempt, now);
+        }
+        for undisposed in recovered.undisposed {
+            self.await_word(undisposed, now);
+        }
+        let running = self.campaigns.values().filter(|campaign| campaign.is_running());
+        for id in running.map(|campaign| campaign.id).collect::<Vec<CampaignId>>() {
+            self.run_campaign(id, now);
+        }
+    }
+
+    fn restore_campaign(&mut self, row: RecoveredCampaign, let_down: u64, now: Now) {
+        let abandoned = row.abandoned.saturating_add(let_down);
+        let ledger = Ledger { live: row.answered, abandoned, agent_lost: 0 };
+        let Some(mut campaign) = Campaign::new(row.campaign, row.spec, ledger) else {
+            tracing::error!(campaign = %row.campaign, "its spec can't be used by this version: it stays as it is");
+            return;
+        };
+        campaign.restore(row.state, row.started_at, row.elapsed, now);
+        campaign.figures.placed = row.placed;
+        campaign.figures.answered = row.answered;
+        campaign.figures.bridged = row.bridged;
+        campaign.figures.abandoned = abandoned;
+        self.campaigns.insert(row.campaign, campaign);
+    }
+
+    /// An attempt without an outcome: whatever may still be up is seen to, and it ends as interrupted.
+    fn interrupt(&mut self, attempt: OpenAttempt, now: Now) {
+        self.outbox.push(Output::Adopt(attempt.orphan));
+        let finding = Finding::new(Outcome::Interrupted, Attribution::Us, "restart");
+        let history = History {
+            attempts: attempt.attempts,
+            first_attempt_at: attempt.first_attempt_at.unwrap_or(now.utc),
+        };
+        let timezone = attempt.timezone.as_deref();
+        let mut closure = self.judge(attempt.campaign, &finding, timezone, history, now);
+        if let Some(campaign) = self.campaigns.get(&attempt.campaign) {
+            let quiet = now.utc.after(campaign.spec.ring_timeout.saturating_add(RING_MARGIN));
+            closure = closure::moved(&campaign.spec.closure, closure, quiet, history);
+        }
+        let closure = self.within_window(attempt.campaign, closure, timezone, history);
+        let ended = Write::Ended(Ended {
+            attempt: attempt.attempt,
+            at: now.utc,
+            outcome: finding.outcome,
+            sip_status: None,
+            attribution: finding.attribution,
+            reason: finding.reason,
+            talk: Duration::ZERO,
+        });
+        // A campaign that this version can't read keeps its task for a version that can.
+        let closure = if self.campaigns.contains_key(&attempt.campaign) {
+            closure
+        } else {
+            Closure::RetryAt(now.utc.after(closure::RETRY_DEFAULT))
+        };
+        let task = self.task_row(attempt.campaign, attempt.task, closure, None, now);
+        self.outbox.record(Purpose::Rule, Some(attempt.campaign), vec![ended, task]);
+    }
+
+    /// A bridged call without a word: the script gives it now, an agent may still give it.
+    fn await_word(&mut self, row: Undisposed, now: Now) {
+        let awaited = Awaited {
+            campaign: row.campaign,
+            task: row.task,
+            timezone: row.timezone,
+            history: History {
+                attempts: row.attempts,
+                first_attempt_at: row.first_attempt_at.unwrap_or(now.utc),
+            },
+            agent: row.agent,
+            early: None,
+            ended: true,
+        };
+        let wrap_up = self.campaigns.get(&row.campaign).map(|campaign| campaign.spec.wrap_up.clone());
+        match wrap_up {
+            Some(WrapUp::Script { disposition, .. }) => {
+                self.record_word(row.attempt, &awaited, None, &disposition, "", now);
+            }
+            Some(WrapUp::Agent) | None => self.dispositions.expect(row.attempt, awaited),
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The dialer through its doors: a desk of people, a small store and a carrier that do what a test says.
+
+mod agents;
+mod answers;
+mod closing;
+mod desk;
+mod ending;
+mod outage;
+mod random;
+mod restart;
+mod sharing;
+mod walk;

@@ -1,0 +1,177 @@
+//! Random news in random order: nothing panics, and what must always hold holds.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::desk::{Desk, dialog, route, spec};
+use crate::agent::AgentCommand;
+use crate::campaign::CampaignCommand;
+use crate::campaign::spec::{CampaignSpec, Mode, WrapUp};
+use crate::id::{AttemptId, CampaignId, RequestId};
+use crate::input::{EndedBy, Failure, Input};
+
+#[derive(Clone, Debug)]
+enum Move {
+    Pass(u64),
+    /// News of the attempt that is so many behind the latest.
+    News(u64, u8),
+    Agent(u8, u8),
+    Campaign(u8),
+    Store(bool),
+    Slow(bool),
+    Trunk(bool),
+}
+
+fn any_move() -> impl Strategy<Value = Move> {
+    prop_oneof![
+        6 => (1u64..4_000).prop_map(Move::Pass),
+        12 => (0u64..6, 0u8..14).prop_map(|(back, news)| Move::News(back, news)),
+        4 => (0u8..4, 0u8..8).prop_map(|(agent, news)| Move::Agent(agent, news)),
+        1 => (0u8..6).prop_map(Move::Campaign),
+        1 => any::<bool>().prop_map(Move::Store),
+        1 => any::<bool>().prop_map(Move::Slow),
+        1 => any::<bool>().prop_map(Move::Trunk),
+    ]
+}
+
+fn news(attempt: AttemptId, which: u8) -> Input {
+    let ended = |by| Input::Ended { attempt, by, reason: "bye".into() };
+    match which {
+        0 | 1 => Input::Placed { attempt },
+        2 => Input::Ringing { attempt },
+        3 | 4 => Input::Answered { attempt, dialog: dialog() },
+        5 => Input::Failed { attempt, failure: Failure::Status(486) },
+        6 => Input::Failed { attempt, failure: Failure::Cancelled },
+        7 => ended(EndedBy::Callee),
+        8 => ended(EndedBy::Us),
+        9 | 10 => Input::Connected { attempt },
+        11 => Input::AgentLeft { attempt },
+        12 => Input::Busy { attempt },
+        _ => Input::ConnectFailed { attempt, agent: "agent1".into() },
+    }
+}
+
+fn agent(user: String, which: u8, attempt: AttemptId) -> Input {
+    let request = RequestId(1_000_000);
+    let command = match which {
+        0 => return Input::AgentUnreachable { agent: user },
+        1 | 2 => return Input::AgentReachable { agent: user, leg: Some(dialog()) },
+        3 => AgentCommand::Break { agent: user, reason: "tea".into() },
+        4 => AgentCommand::Ready { agent: user },
+        5 => AgentCommand::SignOn { agent: user },
+        6 => AgentCommand::HangUp { agent: user },
+        _ => {
+            AgentCommand::Dispose { agent: user, attempt, disposition: "success".into(), note: String::new() }
+        }
+    };
+    Input::Agent { request, command }
+}
+
+/// What must hold at every moment.
+fn check(desk: &Desk, campaign: CampaignId) -> Result<(), TestCaseError> {
+    let dialer = &desk.dialer;
+    // One open attempt per contact and per number, each with an open row at most.
+    let contacts: BTreeSet<_> = dialer.attempts.values().map(|attempt| attempt.due.contact).collect();
+    prop_assert_eq!(contacts.len(), dialer.attempts.len());
+    prop_assert_eq!(dialer.contacts.len(), dialer.attempts.len());
+    prop_assert_eq!(dialer.numbers.len(), dialer.attempts.len());
+    // Conservation: whatever was claimed has ended or is known to be open.
+    for attempt in desk.claimed.keys().filter(|attempt| !desk.ended.contains_key(attempt)) {
+        prop_assert!(dialer.attempts.contains_key(attempt), "{} is lost", attempt);
+    }
+    // Counters agree with a recount.
+    let view = desk.campaign(campaign);
+    let in_motion = view.ringing + view.waiting + view.talking;
+    prop_assert!(in_motion <= dialer.attempts.len() as u64);
+    prop_assert!(view.bridged + view.abandoned <= view.answered);
+    // An agent has one call, and a call one agent.
+    let calls: Vec<_> = dialer
+        .live(desk.now())
+        .agents
+        .into_iter()
+        .filter(|agent| agent.state == crate::agent::AgentState::Talking)
+        .filter_map(|agent| agent.attempt)
+        .collect();
+    prop_assert_eq!(calls.iter().collect::<BTreeSet<_>>().len(), calls.len());
+    prop_assert_eq!(
+        dialer.campaigns.values().map(|campaign| campaign.pacer.refused_events()).sum::<u64>(),
+        0,
+        "the pacer hears only what can have happened"
+    );
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #[test]
+    fn nothing_is_lost_or_done_twice(
+        moves in proptest::collection::vec(any_move(), 1..150), ratio in any::<bool>(), by_hand in any::<bool>()
+    ) {
+        let mut spec = CampaignSpec { abandon_limit: 1.0, safe_harbour: Some("sorry.wav".into()), ..spec() };
+        if ratio {
+            spec.mode = Mode::Ratio;
+            spec.ratio = 3.0;
+        }
+        if by_hand {
+            spec.wrap_up = WrapUp::Agent;
+        }
+        spec.closure.retry.insert(crate::attempt::outcome::Outcome::Busy, Duration::from_secs(5));
+        let (mut desk, campaign) = Desk::running(spec, 3, 12);
+        for step in moves {
+            match step {
+                Move::Pass(milliseconds) => desk.pass(milliseconds),
+                Move::News(back, which) => {
+                    let attempt = AttemptId(desk.dialer.last_attempt.saturating_sub(back));
+                    let placed = desk.placed.contains(&attempt);
+                    if placed {
+                        desk.tell(news(attempt, which));
+                    } else if which == 0 {
+                        desk.tell(Input::Reserved { attempt, route: route("again") });
+                    }
+                }
+                Move::Agent(user, which) => {
+                    let attempt = AttemptId(desk.dialer.last_attempt);
+                    desk.tell(agent(format!("agent{user}"), which, attempt));
+                }
+                Move::Campaign(which) => {
+                    let command = match which {
+                        0 => CampaignCommand::Pause(campaign),
+                        1 => CampaignCommand::Stop(campaign),
+                        2 => CampaignCommand::Abort(campaign),
+                        _ => CampaignCommand::Start(campaign),
+                    };
+                    let _ = desk.command(command);
+                }
+                Move::Store(down) => desk.store_down = down,
+                Move::Slow(slow) => {
+                    desk.store_slow = slow;
+                    desk.store_answers();
+                }
+                Move::Trunk(busy) => desk.busy = busy,
+            }
+            check(&desk, campaign)?;
+        }
+        // Everything heals: the campaign is stopped, every call ends, every batch becomes durable.
+        desk.store_down = false;
+        desk.store_slow = false;
+        desk.store_answers();
+        let _ = desk.command(CampaignCommand::Start(campaign));
+        desk.command(CampaignCommand::Abort(campaign)).unwrap();
+        desk.pass(5_000);
+        for attempt in desk.placed.clone() {
+            desk.ends(attempt, EndedBy::Us);
+        }
+        desk.pass(5_000);
+        for attempt in desk.claimed.keys() {
+            prop_assert!(desk.ended.contains_key(attempt), "{} has no ending", attempt);
+        }
+        prop_assert!(desk.dialer.attempts.is_empty());
+        let view = desk.campaign(campaign);
+        prop_assert_eq!((view.ringing, view.waiting, view.talking), (0, 0, 0));
+        if !by_hand {
+            prop_assert!(desk.saw(&super::desk::Seen::Finished(campaign)));
+        }
+    }
+}

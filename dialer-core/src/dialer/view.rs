@@ -1,0 +1,69 @@
+//! The live view: what a wallboard shows, put together from what is kept incrementally.
+
+use super::Dialer;
+use crate::campaign::machine::Campaign;
+use crate::live::{AgentView, CampaignView, LiveView};
+use crate::time::Now;
+
+impl Dialer {
+    pub(super) fn view(&self, now: Now) -> LiveView {
+        LiveView {
+            at: now.utc,
+            speed: 1,
+            campaigns: self.campaigns.values().map(|campaign| campaign_view(campaign, now)).collect(),
+            agents: self
+                .floor
+                .agents()
+                .map(|agent| AgentView {
+                    user: agent.user.clone(),
+                    state: agent.state(),
+                    reason: agent.break_reason().to_owned(),
+                    since: agent.since(),
+                    calls: agent.calls,
+                    attempt: agent.attempt(),
+                })
+                .collect(),
+            recent: self.recent.iter().cloned().collect(),
+        }
+    }
+}
+
+fn campaign_view(campaign: &Campaign, now: Now) -> CampaignView {
+    let figures = &campaign.figures;
+    let elapsed = campaign.elapsed(now);
+    let started = now.monotonic.saturating_sub(elapsed);
+    let (open, total) = (campaign.fetching.open, campaign.fetching.total);
+    let closed = total.saturating_sub(open);
+    let eta_ms = match (open, closed) {
+        (0, _) => Some(0),
+        (_, 0) => None,
+        (open, closed) => {
+            let per_task = elapsed.as_millis() as f64 / closed as f64;
+            Some((per_task * open as f64) as u64)
+        }
+    };
+    CampaignView {
+        id: campaign.id,
+        name: campaign.spec.name.clone(),
+        state: campaign.state(),
+        pacing_reason: campaign.reason.clone(),
+        tasks_open: open,
+        tasks_total: total,
+        placed: figures.placed,
+        answered: figures.answered,
+        bridged: figures.bridged,
+        abandoned: figures.abandoned,
+        abandon_rate: if figures.answered == 0 {
+            0.0
+        } else {
+            figures.abandoned as f64 / figures.answered as f64
+        },
+        abandon_limit: campaign.spec.abandon_limit,
+        ringing: figures.ringing,
+        waiting: figures.waiting,
+        talking: figures.talking,
+        calls_per_hour: figures.calls_per_hour(started, now.monotonic),
+        eta_ms,
+        answer_to_agent_p99_ms: figures.answer_to_agent_p99_ms(),
+    }
+}

@@ -1,0 +1,119 @@
+//! Disposition (落单): what the agent recorded about a bridged call, once per attempt.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::closure::History;
+use crate::id::{AttemptId, CampaignId, TaskId};
+
+/// Longest disposition in characters.
+pub const DISPOSITION_CHARACTERS_MAX: usize = 100;
+/// Longest note in characters.
+pub const NOTE_CHARACTERS_MAX: usize = 4_000;
+/// Most calls whose disposition is remembered, so that a repeated send is done once.
+const REMEMBERED_MAX: usize = 10_000;
+
+/// A bridged call that waits for the agent's word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Awaited {
+    pub campaign: CampaignId,
+    pub task: TaskId,
+    pub timezone: Option<String>,
+    pub history: History,
+    /// Who had the call.
+    pub agent: String,
+    /// The word, where the agent gave it while the call was still up.
+    pub early: Option<(String, String)>,
+    /// Whether the call has ended.
+    pub ended: bool,
+}
+
+/// What a word means for the books.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// The first word on an ended call: to be recorded.
+    Record(Awaited),
+    /// Kept until the call has ended.
+    Kept,
+    /// The same word again: done already.
+    Repeated,
+    /// Another word was recorded.
+    Contradicts,
+    /// Nobody waits for a word from this agent on this call.
+    Unknown,
+}
+
+/// All calls that wait for a word, and the latest that have it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Dispositions {
+    awaited: BTreeMap<AttemptId, Awaited>,
+    tasks: BTreeSet<TaskId>,
+    recorded: BTreeMap<AttemptId, (String, String)>,
+}
+
+impl Dispositions {
+    /// A call was bridged, or a restart found it without a word.
+    pub fn expect(&mut self, attempt: AttemptId, awaited: Awaited) {
+        self.tasks.insert(awaited.task);
+        self.awaited.insert(attempt, awaited);
+    }
+
+    /// The call has ended; its early word, where there is one, is due now.
+    pub fn call_ended(&mut self, attempt: AttemptId) -> Option<(String, String)> {
+        let awaited = self.awaited.get_mut(&attempt)?;
+        awaited.ended = true;
+        awaited.early.clone()
+    }
+
+    /// Whether the call still waits for its word.
+    pub fn is_awaited(&self, attempt: AttemptId) -> bool {
+        self.awaited.contains_key(&attempt)
+    }
+
+    /// Calls of a campaign that have ended and wait.
+    pub fn waiting(&self, campaign: CampaignId) -> usize {
+        self.awaited.values().filter(|awaited| awaited.campaign == campaign && awaited.ended).count()
+    }
+
+    /// Whether a task waits for a word.
+    pub fn holds(&self, task: TaskId) -> bool {
+        self.tasks.contains(&task)
+    }
+
+    /// The agent's (or script's) word.
+    pub fn word(&mut self, attempt: AttemptId, agent: &str, disposition: &str) -> Word {
+        if let Some((by, word)) = self.recorded.get(&attempt) {
+            return match by == agent {
+                true if word == disposition => Word::Repeated,
+                true => Word::Contradicts,
+                false => Word::Unknown,
+            };
+        }
+        match self.awaited.get(&attempt) {
+            Some(awaited) if awaited.agent != agent => Word::Unknown,
+            Some(awaited) if !awaited.ended => Word::Kept,
+            Some(_) => {
+                self.remember(attempt, agent, disposition);
+                let awaited = self.awaited.remove(&attempt);
+                if let Some(awaited) = &awaited {
+                    self.tasks.remove(&awaited.task);
+                }
+                awaited.map_or(Word::Unknown, Word::Record)
+            }
+            None => Word::Unknown,
+        }
+    }
+
+    /// Keeps an early word; a later one replaces it.
+    pub fn keep(&mut self, attempt: AttemptId, disposition: &str, note: &str) {
+        if let Some(awaited) = self.awaited.get_mut(&attempt) {
+            awaited.early = Some((disposition.to_owned(), note.to_owned()));
+        }
+    }
+
+    fn remember(&mut self, attempt: AttemptId, agent: &str, disposition: &str) {
+        if self.recorded.len() >= REMEMBERED_MAX {
+            self.recorded.pop_first();
+        }
+        self.recorded.insert(attempt, (agent.to_owned(), disposition.to_owned()));
+    }
+}

@@ -1,0 +1,5 @@
+//! Selection: who is called next, and which agent takes an answered call.
+
+pub(crate) mod idle;
+pub(crate) mod supply;
+pub(crate) mod waiting;
