@@ -21,6 +21,10 @@ pub const RESERVED_MAX: Duration = Duration::from_secs(30);
 /// No call is longer, whatever its owner does.
 pub const TALK_MAX: Duration = Duration::from_secs(12 * 3600);
 
+/// Most reservations that ended before they were placed and are remembered, so that a late order to place one isn't
+/// answered with a second ending.
+pub const LAPSED_MAX: usize = 10_000;
+
 /// One call towards a trunk.
 #[derive(Debug)]
 pub(super) struct Call {
@@ -69,8 +73,8 @@ impl Gateway {
     pub(super) fn place(&mut self, place: PlaceCall, now: Duration) {
         let PlaceCall { call, route, not_after } = place;
         let Some(Call { trunk, stage: Stage::Reserved { port }, .. }) = self.calls.get(&call) else {
-            // Its line went back long ago, or it was placed before: then it has its own ending.
-            if !self.calls.contains_key(&call) {
+            // Placed twice, or ended while the order to place it was on its way: it has or had its own ending.
+            if !self.calls.contains_key(&call) && !self.lapsed.remove(&call) {
                 self.event(Event::Failed { call, failure: Failure::Expired });
             }
             return;
@@ -241,7 +245,9 @@ impl Gateway {
 
     fn customer_stream(&self, call: CallId) -> Option<StreamId> {
         match &self.calls.get(&call)?.stage {
-            Stage::Out { stream, .. } | Stage::Up { stream, .. } | Stage::Queued { stream } => Some(*stream),
+            Stage::Out { stream, .. } | Stage::Up { stream, .. } | Stage::Queued { stream } => {
+                Some(*stream).filter(|stream| self.stream_port(*stream).is_some())
+            }
             Stage::Reserved { .. } | Stage::Ending => None,
         }
     }
@@ -344,6 +350,12 @@ impl Gateway {
     }
 
     fn fail_unsent(&mut self, call: CallId, failure: Failure, now: Duration) {
+        if let Some(Call { stage: Stage::Reserved { .. }, .. }) = self.calls.get(&call) {
+            self.lapsed.insert(call);
+            if self.lapsed.len() > LAPSED_MAX {
+                self.lapsed.pop_first();
+            }
+        }
         self.forget_unsent(call, now);
         self.event(Event::Failed { call, failure });
     }

@@ -27,7 +27,7 @@ mod tests;
 mod timers;
 mod trunks;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ use crate::leg::wire::Wire;
 use crate::media::{MediaCommand, MediaEvent};
 use crate::options::Options;
 use crate::registrar::Registrar;
-use crate::transaction::{Layer, LayerOptions, TagMaker};
+use crate::transaction::{Layer, LayerOptions, TagMaker, Tally};
 use crate::trunk::Trunk;
 use crate::trunk::registration::Registration;
 use agents::Agent;
@@ -83,6 +83,8 @@ pub struct Gateway {
     /// Placed calls whose INVITE waits for the trunk's rate, in order.
     queues: Vec<VecDeque<CallId>>,
     calls: BTreeMap<CallId, Call>,
+    /// Reservations that ended before they were placed.
+    lapsed: BTreeSet<CallId>,
     agents: BTreeMap<String, Agent>,
     legs: BTreeMap<LegId, LegEntry>,
     legs_started: u64,
@@ -109,6 +111,7 @@ impl Gateway {
             trunks: options.trunks.iter().cloned().map(Trunk::new).collect(),
             queues: options.trunks.iter().map(|_| VecDeque::new()).collect(),
             calls: BTreeMap::new(),
+            lapsed: BTreeSet::new(),
             agents: BTreeMap::new(),
             legs: BTreeMap::new(),
             legs_started: 0,
@@ -223,6 +226,11 @@ impl Gateway {
     /// What was counted since start.
     pub fn counters(&self) -> Counters {
         self.wire.counters
+    }
+
+    /// What the transactions counted since start.
+    pub fn transactions(&self) -> Tally {
+        self.wire.layer.tally()
     }
 
     /// Calls that are reserved or up, for metrics and for shutting down.

@@ -13,6 +13,9 @@ use crate::transaction::TransactionKey;
 use crate::transaction::hop::MAX_FORWARDS;
 use crate::trunk::registration::Registration;
 
+/// No trunk is asked more often, whatever the options say.
+pub const HEALTH_INTERVAL_MIN: Duration = Duration::from_secs(1);
+
 impl Gateway {
     /// Tells how each trunk stands at the start, and registers with those that want it.
     pub(super) fn start_trunks(&mut self, now: Duration) {
@@ -74,6 +77,7 @@ impl Gateway {
         let local = self.local();
         let Some(trunk) = self.trunks.get(index) else { return };
         let Some(interval) = trunk.options.options_interval else { return };
+        let interval = interval.max(HEALTH_INTERVAL_MIN);
         let (tag, call_id) = (self.wire.names.tag(), self.wire.names.call_id());
         let branch = self.wire.names.branch();
         if let Ok(request) = options_request(&trunk.options, local, &branch, &tag, call_id) {

@@ -19,6 +19,9 @@ pub const EXPIRES: Duration = Duration::from_secs(3600);
 /// How long after a failure the next try comes, unless the carrier says otherwise (Retry-After).
 pub const RETRY: Duration = Duration::from_secs(30);
 
+/// No carrier makes us come back sooner than this.
+pub const RETRY_MIN: Duration = Duration::from_secs(1);
+
 /// No carrier makes us wait longer than this.
 pub const RETRY_MAX: Duration = Duration::from_secs(600);
 
@@ -139,7 +142,7 @@ impl Registration {
             },
             _ => {
                 let wait = response.headers.retry_after().map(|s| Duration::from_secs(u64::from(s)));
-                self.failed(wait.unwrap_or(RETRY).clamp(RETRY.min(Duration::from_secs(1)), RETRY_MAX), now)
+                self.failed(wait.unwrap_or(RETRY).clamp(RETRY_MIN, RETRY_MAX), now)
             }
         }
     }

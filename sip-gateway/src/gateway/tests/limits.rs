@@ -123,6 +123,18 @@ fn an_unknown_call_that_is_placed_gets_its_ending() {
 }
 
 #[test]
+fn a_reservation_that_lapsed_ends_once_even_if_it_is_placed_late() {
+    let mut bench = Bench::new(options());
+    let route = bench.reserve(1);
+    bench.pass(ms(30_000));
+    assert_eq!(bench.events(), failed(Failure::Expired));
+    let not_after = bench.now + ms(500);
+    bench.command(Command::Place(PlaceCall { call: CALL, route, not_after }));
+    assert_eq!(bench.events(), []);
+    assert!(bench.sent(CARRIER).is_empty());
+}
+
+#[test]
 fn a_trunk_that_never_says_anything_is_given_up_and_tried_again() {
     let mut bench = Bench::new(options());
     for call in 1..=5 {

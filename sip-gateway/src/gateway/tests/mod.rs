@@ -3,6 +3,7 @@
 mod agent_per_call;
 mod agent_persistent;
 mod cancel;
+mod chaos;
 mod digest;
 mod in_dialog;
 mod limits;

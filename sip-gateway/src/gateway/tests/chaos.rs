@@ -1,0 +1,251 @@
+//! Peers, agents and commands in any order: whatever happens, each call ends once and nothing is left behind.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::super::testing::*;
+use crate::command::{AgentLegMode, Command, PlaceCall};
+use crate::event::Event;
+use crate::id::{CallId, StreamId};
+use crate::media::prompt::Prompt;
+use crate::media::{MediaCommand, MediaEvent};
+
+/// What the media threads would see: nothing out of order.
+#[derive(Default)]
+struct Studio {
+    open: BTreeSet<StreamId>,
+    ever: BTreeSet<StreamId>,
+    spliced: BTreeMap<StreamId, StreamId>,
+}
+
+impl Studio {
+    fn take(&mut self, commands: Vec<MediaCommand>) {
+        for command in commands {
+            match command {
+                MediaCommand::Open { stream, .. } => {
+                    assert!(self.ever.insert(stream), "a name is used once");
+                    self.open.insert(stream);
+                }
+                MediaCommand::Close { stream } => {
+                    assert!(self.open.remove(&stream), "closed once");
+                    let spliced = self.spliced.iter().any(|(a, b)| *a == stream || *b == stream);
+                    assert!(!spliced, "parted before it is closed");
+                }
+                MediaCommand::Splice { customer, agent, .. } => {
+                    assert!(self.open.contains(&customer) && self.open.contains(&agent));
+                    let busy = self.spliced.iter().any(|(a, b)| *a == customer || *b == agent);
+                    assert!(!busy, "one agent, one customer");
+                    self.spliced.insert(customer, agent);
+                }
+                MediaCommand::Unsplice { customer, agent, .. } => {
+                    assert_eq!(self.spliced.remove(&customer), Some(agent));
+                }
+                MediaCommand::SetRemote { stream, .. }
+                | MediaCommand::Silence { stream, .. }
+                | MediaCommand::Play { stream, .. } => assert!(self.open.contains(&stream)),
+            }
+        }
+    }
+}
+
+/// Calls seen from outside.
+#[derive(Default)]
+struct Ledger {
+    placed: BTreeSet<CallId>,
+    ended: BTreeSet<CallId>,
+    answered: BTreeSet<CallId>,
+    connected: usize,
+}
+
+impl Ledger {
+    fn take(&mut self, bench: &mut Bench) {
+        for event in bench.events() {
+            match event {
+                Event::Reserved { call, route } => {
+                    self.placed.insert(call);
+                    let not_after = bench.now + ms(800);
+                    bench.command(Command::Place(PlaceCall { call, route, not_after }));
+                }
+                Event::Answered { call, .. } => assert!(self.answered.insert(call), "answered once"),
+                Event::Failed { call, .. } => {
+                    assert!(!self.answered.contains(&call), "what was answered ends, it doesn't fail");
+                    assert!(self.ended.insert(call), "ended once");
+                }
+                Event::Ended { call, .. } => {
+                    assert!(self.answered.contains(&call));
+                    assert!(self.ended.insert(call), "ended once");
+                }
+                Event::Connected { call, .. } => {
+                    assert!(self.answered.contains(&call) && !self.ended.contains(&call));
+                    self.connected += 1;
+                }
+                Event::AgentLeft { call, .. } => assert!(!self.ended.contains(&call)),
+                Event::Busy { .. }
+                | Event::Placed { .. }
+                | Event::Ringing { .. }
+                | Event::ConnectFailed { .. }
+                | Event::AgentHeard { .. }
+                | Event::PromptStarted { .. }
+                | Event::Recorded { .. }
+                | Event::AgentReachable { .. }
+                | Event::AgentUnreachable { .. }
+                | Event::AgentLegCalling { .. }
+                | Event::Registered(_)
+                | Event::Unregistered { .. }
+                | Event::Trunk { .. } => {}
+            }
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Call,
+    /// A response to some INVITE: which, and what.
+    Answer(usize, usize),
+    /// A request of the callee or agent within some dialog.
+    Ask(usize, usize),
+    /// A final response to some BYE or CANCEL of ours.
+    Settle(usize, bool),
+    /// A command for a recent call, counted backwards.
+    Command(u64, usize),
+    Wait(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => Just(Step::Call),
+        6 => (any::<usize>(), 0..16usize).prop_map(|(which, what)| Step::Answer(which, what)),
+        2 => (any::<usize>(), 0..4usize).prop_map(|(which, what)| Step::Ask(which, what)),
+        4 => (any::<usize>(), any::<bool>()).prop_map(|(which, good)| Step::Settle(which, good)),
+        4 => (0..4u64, 0..15usize).prop_map(|(back, what)| Step::Command(back, what)),
+        3 => (0..6_000u64).prop_map(Step::Wait),
+    ]
+}
+
+fn command(bench: &mut Bench, call: u64, what: usize) {
+    let call_id = CallId(call);
+    let user = || if call.is_multiple_of(2) { "anna".to_owned() } else { "ben".to_owned() };
+    let flip = call.is_multiple_of(7);
+    let per_call = call.is_multiple_of(2) == flip;
+    let mode = if per_call { AgentLegMode::PerCall } else { AgentLegMode::Persistent };
+    let prompt = || Arc::new(Prompt { pcmu: vec![0xff; 1_600], pcma: vec![0xd5; 1_600] });
+    match what {
+        0..=8 => bench.command(Command::Connect { call: call_id, user: user(), record: None }),
+        9 => bench.command(Command::Disconnect { call: call_id }),
+        10 => bench.command(Command::HangUp { call: call_id }),
+        11 => bench.command(Command::SignOn { user: user(), leg: mode }),
+        12 => bench.command(Command::SignOff { user: user() }),
+        13 => bench.command(Command::PlayAndHangUp { call: call_id, prompt: prompt() }),
+        _ => bench.media_event(MediaEvent::PromptFinished { call: call_id }),
+    }
+}
+
+/// Every INVITE and every BYE or CANCEL that left, with where to.
+#[derive(Default)]
+struct Seen {
+    invites: Vec<(String, Text)>,
+    ends: Vec<(String, Text)>,
+}
+
+impl Seen {
+    fn take(&mut self, bench: &mut Bench) {
+        for to in [CARRIER, PHONE, "192.0.2.51:5062"] {
+            for text in bench.sent(to) {
+                if text.is("INVITE ") {
+                    self.invites.push((to.to_owned(), text));
+                } else if text.is("BYE ") || text.is("CANCEL ") {
+                    self.ends.push((to.to_owned(), text));
+                }
+            }
+        }
+    }
+}
+
+/// One of the last few.
+fn recent(messages: &[(String, Text)], which: usize) -> Option<&(String, Text)> {
+    messages.iter().rev().nth(which % messages.len().clamp(1, 5))
+}
+
+fn answer(bench: &mut Bench, (from, invite): &(String, Text), what: usize) {
+    let contact = format!("Contact: <sip:peer@{from}>");
+    let good = |tag: &str| invite.reply("200 OK", tag, &[&contact], &sdp(4_000, "0 8", "sendrecv"));
+    let text = match what {
+        0 => invite.reply("100 Trying", "", &[], ""),
+        1 => invite.reply("180 Ringing", "one", &[], ""),
+        2 => invite.reply("183 Session Progress", "one", &[], &sdp(4_000, "8", "sendrecv")),
+        3..=10 => good("one"),
+        11 => good("two"),
+        12 => invite.reply("200 OK", "one", &[&contact], &sdp(4_000, "18", "sendrecv")),
+        13 => invite.reply("486 Busy Here", "one", &[], ""),
+        14 => invite.reply("487 Request Terminated", "one", &[], ""),
+        _ => invite.reply("503 Service Unavailable", "one", &[], ""),
+    };
+    bench.feed(from, text);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+    #[test]
+    fn every_call_ends_once_and_nothing_is_left(steps in proptest::collection::vec(step(), 1..200)) {
+        let mut options = options();
+        options.trunks[0].calls_per_second = 50.0;
+        options.rtp_ports = (20_000, 20_015);
+        let mut bench = Bench::new(options);
+        bench.bind_anna();
+        let (mut ledger, mut studio, mut seen) = (Ledger::default(), Studio::default(), Seen::default());
+        let (mut calls, mut asked) = (0, 0);
+        for (user, leg) in [("anna", AgentLegMode::Persistent), ("ben", AgentLegMode::PerCall)] {
+            bench.command(Command::SignOn { user: user.into(), leg });
+        }
+        seen.take(&mut bench);
+        for step in steps {
+            match step {
+                Step::Call => {
+                    let number = "+15550199".to_owned();
+                    bench.command(Command::Reserve { call: CallId(calls), number, trunks: Vec::new() });
+                    calls += 1;
+                }
+                Step::Answer(which, what) => {
+                    if let Some(invite) = recent(&seen.invites, which) {
+                        answer(&mut bench, invite, what);
+                    }
+                }
+                Step::Ask(which, what) => {
+                    if let Some((from, invite)) = recent(&seen.invites, which) {
+                        asked += 1;
+                        let method = ["BYE", "INVITE", "OPTIONS", "ACK"][what];
+                        bench.feed(from, invite.request(method, "one", asked, &[], ""));
+                    }
+                }
+                Step::Settle(which, good) => {
+                    if let Some((from, end)) = recent(&seen.ends, which) {
+                        let status = if good { "200 OK" } else { "481 Gone" };
+                        bench.feed(from, end.reply(status, "one", &[], ""));
+                    }
+                }
+                Step::Command(back, what) => command(&mut bench, calls.saturating_sub(back + 1), what),
+                Step::Wait(wait_ms) => bench.pass(ms(wait_ms)),
+            }
+            ledger.take(&mut bench);
+            studio.take(bench.media());
+            seen.take(&mut bench);
+        }
+        for call in 0..calls {
+            bench.command(Command::HangUp { call: CallId(call) });
+        }
+        for user in ["anna", "ben"] {
+            bench.command(Command::SignOff { user: user.into() });
+        }
+        bench.pass(Duration::from_secs(300));
+        ledger.take(&mut bench);
+        studio.take(bench.media());
+        prop_assert_eq!(&ledger.placed, &ledger.ended);
+        prop_assert!(studio.open.is_empty() && studio.spliced.is_empty());
+        prop_assert_eq!(bench.gateway.leftovers(), (0, 0, 0));
+        prop_assert_eq!(bench.gateway.room(bench.now).lines_free, 8, "as many as there are ports");
+    }
+}
