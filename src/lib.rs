@@ -11,5 +11,6 @@ pub mod exit;
 pub mod link;
 pub mod node;
 pub mod prompts;
+pub mod run;
 pub mod signals;
 pub mod telemetry;
