@@ -102,7 +102,9 @@ impl Gateway {
     /// A gateway with no calls. `rng` must be seeded from the system's secure source outside tests.
     pub fn new(options: Options, rng: ChaCha20Rng, now: Duration) -> Self {
         let mut names = Names::new(rng);
-        let layer = Layer::new(LayerOptions::new(options.timers), TagMaker::new(names.secret()));
+        // Phones behind NAT that don't ask with `rport` are answered where they are all the same.
+        let layer = LayerOptions { answer_to_source: true, ..LayerOptions::new(options.timers) };
+        let layer = Layer::new(layer, TagMaker::new(names.secret()));
         let registrar = Registrar::new(&options, names.secret());
         let mut gateway = Self {
             wire: Wire::new(layer, names, options.timers),

@@ -91,7 +91,7 @@ impl Text {
         let target = self.between("Contact: <", ">");
         let lines = vec![
             format!("{method} {target} SIP/2.0"),
-            format!("Via: SIP/2.0/UDP {CARRIER};branch=z9hG4bKpeer{method}{cseq}{tag};rport"),
+            format!("Via: SIP/2.0/UDP {CARRIER};branch=z9hG4bKpeer{method}{cseq}{tag}"),
             "Max-Forwards: 70".to_owned(),
             format!("From: {};tag={tag}", self.header("To")),
             format!("To: {}", self.header("From")),

@@ -81,7 +81,7 @@ impl Leg {
         now: Duration,
     ) {
         let cancelled = provisional && wire.layer.cancel(invite, now).is_ok();
-        self.state = State::Leaving { invite, cancelled };
+        self.change(State::Leaving { invite, cancelled });
         // Timer B, or the limit after CANCEL, ends it; this deadline stands behind both.
         self.deadline = Some(now.saturating_add(self.limit()));
     }
@@ -125,7 +125,7 @@ impl Leg {
         match (remote, self.dialogs.first().map(Dialog::durable)) {
             (Some(remote), Some(dialog)) => {
                 self.deadline = self.options.up_max.map(|up_max| now.saturating_add(up_max));
-                self.state = State::Up { reinvite: None };
+                self.change(State::Up { reinvite: None });
                 vec![Notice::Answered { dialog: Box::new(dialog), remote }]
             }
             (_, _) => {
@@ -158,7 +158,7 @@ impl Leg {
         });
         let Some((request, invite)) = sent else { return self.fail(failed, now) };
         self.invite = request;
-        self.state = State::Inviting { invite, challenges: tries, provisional: false, early: None };
+        self.change(State::Inviting { invite, challenges: tries, provisional: false, early: None });
         Vec::new()
     }
 

@@ -21,7 +21,7 @@ impl Leg {
     pub(super) fn close(&mut self, then: Notice, wire: &mut Wire, now: Duration) -> Vec<Notice> {
         match self.send_bye(0, None, Owner::Leg(self.id), wire, now) {
             Some(bye) => {
-                self.state = State::Closing { bye, challenged: false, then };
+                self.change(State::Closing { bye, challenged: false, then });
                 self.deadline = Some(now.saturating_add(self.limit()));
                 Vec::new()
             }
@@ -59,7 +59,7 @@ impl Leg {
             let sent =
                 answer.and_then(|answer| self.send_bye(0, Some(answer), Owner::Leg(self.id), wire, now));
             if let Some(bye) = sent {
-                self.state = State::Closing { bye, challenged: true, then };
+                self.change(State::Closing { bye, challenged: true, then });
                 return Vec::new();
             }
         }

@@ -307,11 +307,16 @@ impl Leg {
 
     /// The one place where a leg ends.
     fn finish(&mut self, last: Notice, now: Duration) -> Vec<Notice> {
-        tracing::debug!(call_id = self.call_id(), ?last, "leg over");
-        self.state = State::Over;
+        self.change(State::Over);
         // A 2xx may be retransmitted, or come late from a fork, for 64*T1 (§13.2.2.4, §13.3.1.4).
         self.deadline = Some(now.saturating_add(self.linger));
         vec![last]
+    }
+
+    /// The one place where the state changes.
+    fn change(&mut self, next: State) {
+        tracing::trace!(call_id = self.call_id(), previous = ?self.state, ?next, "leg");
+        self.state = next;
     }
 
     fn limit(&self) -> Duration {
