@@ -42,12 +42,13 @@ impl Attempt {
             }
             other @ (State::Reserving
             | State::Intending { .. }
+            | State::Withdrawn
             | State::Waiting(_)
             | State::Connecting { .. }
             | State::Talking { .. }
             | State::Message
             | State::HangingUp { .. }
-            | State::Recording) => other,
+            | State::Over) => other,
         }
     }
 
@@ -61,6 +62,7 @@ impl Attempt {
             }
             other @ (State::Reserving
             | State::Intending { .. }
+            | State::Withdrawn
             | State::Placing
             | State::Dialing
             | State::Ringing
@@ -68,7 +70,7 @@ impl Attempt {
             | State::Talking { .. }
             | State::Message
             | State::HangingUp { .. }
-            | State::Recording) => other,
+            | State::Over) => other,
         }
     }
 
@@ -94,6 +96,7 @@ impl Attempt {
             }
             other @ (State::Reserving
             | State::Intending { .. }
+            | State::Withdrawn
             | State::Placing
             | State::Dialing
             | State::Ringing
@@ -102,7 +105,7 @@ impl Attempt {
             | State::Talking { .. }
             | State::Message
             | State::HangingUp { .. }
-            | State::Recording) => other,
+            | State::Over) => other,
         }
     }
 
@@ -121,6 +124,7 @@ pub(super) fn offered(before: State, agent: AgentKey, actions: &mut Vec<Action>)
         }
         other @ (State::Reserving
         | State::Intending { .. }
+        | State::Withdrawn
         | State::Placing
         | State::Dialing
         | State::Ringing
@@ -128,7 +132,7 @@ pub(super) fn offered(before: State, agent: AgentKey, actions: &mut Vec<Action>)
         | State::Talking { .. }
         | State::Message
         | State::HangingUp { .. }
-        | State::Recording) => {
+        | State::Over) => {
             actions.push(Action::AgentBack(agent));
             other
         }
@@ -146,6 +150,7 @@ pub(super) fn connect_failed(before: State, failed: AgentKey, actions: &mut Vec<
         }
         other @ (State::Reserving
         | State::Intending { .. }
+        | State::Withdrawn
         | State::Placing
         | State::Dialing
         | State::Ringing
@@ -154,6 +159,6 @@ pub(super) fn connect_failed(before: State, failed: AgentKey, actions: &mut Vec<
         | State::Talking { .. }
         | State::Message
         | State::HangingUp { .. }
-        | State::Recording) => other,
+        | State::Over) => other,
     }
 }

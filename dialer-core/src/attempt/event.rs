@@ -113,5 +113,5 @@ pub(crate) enum Phase {
     /// With an agent.
     Talking,
     /// Its ending is being stored.
-    Recording,
+    Over,
 }

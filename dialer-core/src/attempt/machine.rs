@@ -17,8 +17,8 @@ use crate::time::{Now, Utc};
 
 /// Longest wait for a held line.
 const RESERVE_MAX: Duration = Duration::from_secs(5);
-/// Longest safe-harbour message.
-const MESSAGE_MAX: Duration = Duration::from_secs(120);
+/// Longest safe-harbour message; it plays in real time, however fast campaign time runs.
+const MESSAGE_MAX: Duration = Duration::from_secs(1_200);
 /// Longest wait for the news that a call we ended has ended; beyond the 64*T1 of RFC 3261 section 17 at high speeds
 /// of campaign time too.
 const HANG_UP_MAX: Duration = Duration::from_secs(700);
@@ -33,10 +33,15 @@ pub(super) struct Answer {
 /// Where it stands, with what belongs to that.
 #[derive(Clone, Debug)]
 pub(super) enum State {
+    /// Waits for its line.
     Reserving,
+    /// Waits for its intent to be durable.
     Intending {
         route: CallRoute,
     },
+    /// The store takes too long: the line is given back, and it ends when the store answers.
+    Withdrawn,
+    /// The INVITE is about to leave.
     Placing,
     Dialing,
     Ringing,
@@ -57,7 +62,8 @@ pub(super) enum State {
         talk: Option<(AgentKey, Utc)>,
         answered: bool,
     },
-    Recording,
+    /// Its ending is being stored, or it leaves no trace.
+    Over,
 }
 
 /// One attempt.
@@ -97,14 +103,14 @@ impl Attempt {
     /// Where it stands.
     pub fn phase(&self) -> Phase {
         match &self.state {
-            State::Reserving | State::Intending { .. } | State::Placing => Phase::Opening,
+            State::Reserving | State::Intending { .. } | State::Withdrawn | State::Placing => Phase::Opening,
             State::Dialing | State::Ringing => Phase::Unanswered,
             State::Waiting(_) | State::Connecting { .. } | State::Message => Phase::Waiting,
             State::Talking { .. } => Phase::Talking,
             State::HangingUp { talk: Some(_), .. } => Phase::Talking,
             State::HangingUp { talk: None, answered: true, .. } => Phase::Waiting,
             State::HangingUp { talk: None, answered: false, .. } => Phase::Unanswered,
-            State::Recording => Phase::Recording,
+            State::Over => Phase::Over,
         }
     }
 
@@ -114,6 +120,7 @@ impl Attempt {
             State::Waiting(answer) => !answer.tried.contains(&agent),
             State::Reserving
             | State::Intending { .. }
+            | State::Withdrawn
             | State::Placing
             | State::Dialing
             | State::Ringing
@@ -121,7 +128,7 @@ impl Attempt {
             | State::Talking { .. }
             | State::Message
             | State::HangingUp { .. }
-            | State::Recording => false,
+            | State::Over => false,
         }
     }
 
@@ -135,6 +142,27 @@ impl Attempt {
         matches!(self.state, State::Reserving)
     }
 
+    /// The state's name, for the table of transitions.
+    #[cfg(test)]
+    pub fn state_name(&self) -> &'static str {
+        match &self.state {
+            State::Reserving => "reserving",
+            State::Intending { .. } => "intending",
+            State::Withdrawn => "withdrawn",
+            State::Placing => "placing",
+            State::Dialing => "dialing",
+            State::Ringing => "ringing",
+            State::Waiting(_) => "waiting",
+            State::Connecting { .. } => "connecting",
+            State::Talking { .. } => "talking",
+            State::Message => "message",
+            State::HangingUp { talk: Some(_), .. } => "hanging up, talked",
+            State::HangingUp { talk: None, answered: true, .. } => "hanging up, answered",
+            State::HangingUp { talk: None, answered: false, .. } => "hanging up, unanswered",
+            State::Over => "over",
+        }
+    }
+
     /// As if the campaign had no safe-harbour message.
     #[cfg(test)]
     pub fn forget_message(&mut self) {
@@ -143,11 +171,11 @@ impl Attempt {
 
     /// Takes in one event.
     pub fn handle(&mut self, event: Event, now: Now) -> Vec<Action> {
-        let before = std::mem::replace(&mut self.state, State::Recording);
+        let before = std::mem::replace(&mut self.state, State::Over);
         tracing::trace!(attempt = %self.id, ?before, ?event, "attempt");
         let mut actions = Vec::new();
         self.state = match event {
-            Event::Reserved(route) => self.reserved(before, route, &mut actions),
+            Event::Reserved(route) => self.reserved(before, route, now, &mut actions),
             Event::Busy => self.busy(before, &mut actions),
             Event::IntentStored => self.intent_stored(before, now, &mut actions),
             Event::IntentRefused(refusal) => self.intent_refused(before, refusal, &mut actions),
@@ -165,7 +193,7 @@ impl Attempt {
             Event::Abort => self.abort(before, now, &mut actions),
             Event::Deadline => self.deadline_passed(before, now, &mut actions),
         };
-        if matches!(self.state, State::Recording) {
+        if matches!(self.state, State::Over) {
             self.deadline = None;
         }
         actions
@@ -185,7 +213,7 @@ impl Attempt {
             State::Waiting(_) | State::Connecting { .. } | State::Talking { .. } | State::Message => {
                 self.ended(before, EndedBy::Network, "failed", now, actions)
             }
-            other @ (State::Reserving | State::Intending { .. } | State::Recording) => other,
+            other @ (State::Reserving | State::Intending { .. } | State::Withdrawn | State::Over) => other,
         }
     }
 
@@ -223,11 +251,11 @@ impl Attempt {
             State::HangingUp { finding, talk, .. } => {
                 end(finding, talk.map(|(agent, since)| (agent, now.utc.since(since))), actions)
             }
-            // The end of a call whose answer was never told.
+            // The end of a call whose answer was never told: our own mistake, and no reason to give the task up.
             State::Placing | State::Dialing | State::Ringing => {
-                end(Finding::new(Outcome::Failed, attribution, reason), None, actions)
+                end(Finding::new(Outcome::Failed, Attribution::Us, reason), None, actions)
             }
-            other @ (State::Reserving | State::Intending { .. } | State::Recording) => other,
+            other @ (State::Reserving | State::Intending { .. } | State::Withdrawn | State::Over) => other,
         }
     }
 
@@ -239,6 +267,7 @@ impl Attempt {
             }
             other @ (State::Reserving
             | State::Intending { .. }
+            | State::Withdrawn
             | State::Placing
             | State::Dialing
             | State::Ringing
@@ -246,7 +275,7 @@ impl Attempt {
             | State::Connecting { .. }
             | State::Message
             | State::HangingUp { .. }
-            | State::Recording) => other,
+            | State::Over) => other,
         }
     }
 
@@ -255,10 +284,12 @@ impl Attempt {
             State::Reserving => {
                 actions.push(Action::Release);
                 actions.push(Action::Drop(Dropped::NoLine));
-                State::Recording
+                State::Over
             }
             // The store still answers; the permit is refused then.
-            other @ (State::Intending { .. } | State::HangingUp { .. } | State::Recording) => other,
+            other @ (State::Intending { .. } | State::Withdrawn | State::HangingUp { .. } | State::Over) => {
+                other
+            }
             State::Placing | State::Dialing | State::Ringing => {
                 let finding = Finding::new(Outcome::Cancelled, Attribution::Us, "aborted");
                 self.hang_up(finding, None, false, now, actions)
@@ -279,7 +310,7 @@ impl Attempt {
             State::Reserving => {
                 actions.push(Action::Release);
                 actions.push(Action::Drop(Dropped::NoLine));
-                State::Recording
+                State::Over
             }
             State::Placing => {
                 let finding = Finding::new(Outcome::Cancelled, Attribution::Us, "expired");
@@ -306,7 +337,11 @@ impl Attempt {
             State::HangingUp { finding, talk, .. } => {
                 end(finding, talk.map(|(agent, since)| (agent, now.utc.since(since))), actions)
             }
-            other @ (State::Intending { .. } | State::Recording) => other,
+            State::Intending { .. } => {
+                actions.push(Action::Release);
+                State::Withdrawn
+            }
+            other @ (State::Withdrawn | State::Over) => other,
         }
     }
 
@@ -321,13 +356,14 @@ impl Attempt {
             }
             State::Reserving
             | State::Intending { .. }
+            | State::Withdrawn
             | State::Placing
             | State::Dialing
             | State::Ringing
             | State::Talking { .. }
             | State::Message
             | State::HangingUp { .. }
-            | State::Recording => false,
+            | State::Over => false,
         }
     }
 
@@ -354,5 +390,5 @@ pub(super) fn end(finding: Finding, talk: Option<(AgentKey, Duration)>, actions:
         actions.push(Action::AgentTalked(agent));
     }
     actions.push(Action::End(Verdict { finding, talk }));
-    State::Recording
+    State::Over
 }

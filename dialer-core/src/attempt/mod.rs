@@ -5,3 +5,6 @@ pub(crate) mod event;
 pub(crate) mod machine;
 mod opening;
 pub mod outcome;
+
+#[cfg(test)]
+mod tests;

@@ -9,18 +9,27 @@ use crate::compliance::PERMIT_VALID;
 use crate::store::write::{CallRoute, Refusal};
 use crate::time::Now;
 
+/// Longest wait for an intent to be durable, before its line is given back.
+const INTENT_MAX: Duration = Duration::from_secs(10);
 /// Longest wait for the news that an INVITE left, beyond the permit.
 const PLACE_MARGIN: Duration = Duration::from_secs(5);
 
 impl Attempt {
-    pub(super) fn reserved(&mut self, before: State, route: CallRoute, actions: &mut Vec<Action>) -> State {
+    pub(super) fn reserved(
+        &mut self,
+        before: State,
+        route: CallRoute,
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) -> State {
         match before {
             State::Reserving => {
-                self.deadline = None;
+                self.deadline = Some(now.monotonic.saturating_add(INTENT_MAX));
                 actions.push(Action::Intend(route.clone()));
                 State::Intending { route }
             }
             other @ (State::Intending { .. }
+            | State::Withdrawn
             | State::Placing
             | State::Dialing
             | State::Ringing
@@ -29,7 +38,7 @@ impl Attempt {
             | State::Talking { .. }
             | State::Message
             | State::HangingUp { .. }
-            | State::Recording) => other,
+            | State::Over) => other,
         }
     }
 
@@ -37,12 +46,13 @@ impl Attempt {
         match before {
             State::Reserving => {
                 actions.push(Action::Drop(Dropped::NoLine));
-                State::Recording
+                State::Over
             }
             State::Placing => {
                 end(Finding::new(Outcome::Congestion, Attribution::Trunk, "trunk_busy"), None, actions)
             }
             other @ (State::Intending { .. }
+            | State::Withdrawn
             | State::Dialing
             | State::Ringing
             | State::Waiting(_)
@@ -50,7 +60,7 @@ impl Attempt {
             | State::Talking { .. }
             | State::Message
             | State::HangingUp { .. }
-            | State::Recording) => other,
+            | State::Over) => other,
         }
     }
 
@@ -61,6 +71,9 @@ impl Attempt {
                 actions.push(Action::Place(route));
                 State::Placing
             }
+            State::Withdrawn => {
+                end(Finding::new(Outcome::Cancelled, Attribution::Us, "store_slow"), None, actions)
+            }
             other @ (State::Reserving
             | State::Placing
             | State::Dialing
@@ -70,7 +83,7 @@ impl Attempt {
             | State::Talking { .. }
             | State::Message
             | State::HangingUp { .. }
-            | State::Recording) => other,
+            | State::Over) => other,
         }
     }
 
@@ -81,8 +94,10 @@ impl Attempt {
         actions: &mut Vec<Action>,
     ) -> State {
         match before {
-            State::Intending { .. } => {
-                actions.push(Action::Release);
+            State::Intending { .. } | State::Withdrawn => {
+                if matches!(before, State::Intending { .. }) {
+                    actions.push(Action::Release);
+                }
                 match refusal {
                     // It may have been written all the same: the ending is recorded until the store says how it is.
                     Refusal::Unavailable(_) => end(
@@ -92,7 +107,7 @@ impl Attempt {
                     ),
                     Refusal::Suppressed | Refusal::Open | Refusal::Task | Refusal::Ended => {
                         actions.push(Action::Drop(Dropped::Refused(refusal)));
-                        State::Recording
+                        State::Over
                     }
                 }
             }
@@ -105,7 +120,7 @@ impl Attempt {
             | State::Talking { .. }
             | State::Message
             | State::HangingUp { .. }
-            | State::Recording) => other,
+            | State::Over) => other,
         }
     }
 
@@ -122,6 +137,7 @@ impl Attempt {
             }
             other @ (State::Reserving
             | State::Intending { .. }
+            | State::Withdrawn
             | State::Dialing
             | State::Ringing
             | State::Waiting(_)
@@ -129,7 +145,7 @@ impl Attempt {
             | State::Talking { .. }
             | State::Message
             | State::HangingUp { .. }
-            | State::Recording) => other,
+            | State::Over) => other,
         }
     }
 
@@ -142,6 +158,7 @@ impl Attempt {
             }
             other @ (State::Reserving
             | State::Intending { .. }
+            | State::Withdrawn
             | State::Dialing
             | State::Ringing
             | State::Waiting(_)
@@ -149,7 +166,7 @@ impl Attempt {
             | State::Talking { .. }
             | State::Message
             | State::HangingUp { .. }
-            | State::Recording) => other,
+            | State::Over) => other,
         }
     }
 
@@ -166,13 +183,14 @@ impl Attempt {
             }
             other @ (State::Reserving
             | State::Intending { .. }
+            | State::Withdrawn
             | State::Ringing
             | State::Waiting(_)
             | State::Connecting { .. }
             | State::Talking { .. }
             | State::Message
             | State::HangingUp { .. }
-            | State::Recording) => other,
+            | State::Over) => other,
         }
     }
 }

@@ -98,10 +98,13 @@ impl Compliance {
         let Some(zone) = self.zone(due.timezone.as_deref().or(rules.region_timezone.as_deref())) else {
             return Verdict::Never(ClosedReason::NoZone);
         };
-        // The pack's cap, told from what a task knows: its attempts all lie after its first.
+        // The pack's cap, in periods that begin with the task's first attempt.
         let cap = rules.pack.as_ref().and_then(|pack| pack.attempts);
         let earliest = match (cap, due.first_attempt_at) {
-            (Some((most, period)), Some(first)) if due.attempts >= most => now.max(first.after(period)),
+            (Some((most, period)), Some(first)) => {
+                let periods_used = due.attempts.checked_div(most).unwrap_or(0);
+                now.max(first.after(period.saturating_mul(periods_used)))
+            }
             (Some(_) | None, Some(_) | None) => now,
         };
         match rules.calendar.next_open(&zone, earliest) {
@@ -261,5 +264,9 @@ mod tests {
         due.attempts = 3;
         let tomorrow = NOW.after(Duration::from_secs(24 * 3600));
         assert_eq!(compliance.check(&rules, &due, NOW), Verdict::NotBefore(tomorrow));
+        due.attempts = 5;
+        assert!(matches!(compliance.check(&rules, &due, tomorrow), Verdict::Allowed(_)));
+        due.attempts = 6;
+        assert!(matches!(compliance.check(&rules, &due, tomorrow), Verdict::NotBefore(_)));
     }
 }

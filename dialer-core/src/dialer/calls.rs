@@ -19,18 +19,21 @@ use crate::store::write::{CallRoute, Ended, Intent, Refusal, Write};
 use crate::task::{ClosedReason, TaskState};
 use crate::time::{Now, Utc};
 
-/// How long the end of a campaign waits for a recording to be closed.
-const RECORDING_MAX: Duration = Duration::from_secs(10);
+/// How long the end of a campaign waits for a recording to be closed; files are closed in real time, however fast
+/// campaign time runs.
+const RECORDING_MAX: Duration = Duration::from_secs(60);
 /// A task whose contact or number has an open attempt that this process doesn't know waits this long.
 const OPEN_ELSEWHERE: Duration = Duration::from_secs(60);
 
 impl Dialer {
-    /// A line is held; where the attempt is gone meanwhile, it is given back.
+    /// A line is held. It is given back where nothing can be done with it.
     pub(super) fn reserved(&mut self, attempt: AttemptId, route: CallRoute, now: Now) {
-        if self.attempts.contains_key(&attempt) {
+        if self.attempts.contains_key(&attempt) && self.outbox.is_healthy() {
             self.step(attempt, Event::Reserved(route), now);
         } else {
+            // Gone meanwhile, or its intent could not be written now.
             self.outbox.push(Output::Release { attempt });
+            self.step(attempt, Event::Busy, now);
         }
     }
 
@@ -56,7 +59,7 @@ impl Dialer {
     fn count_phase(&mut self, campaign: CampaignId, phase: Phase, change: i64) {
         let Some(campaign) = self.campaigns.get_mut(&campaign) else { return };
         let counter = match phase {
-            Phase::Opening | Phase::Recording => return,
+            Phase::Opening | Phase::Over => return,
             Phase::Unanswered => &mut campaign.figures.ringing,
             Phase::Waiting => &mut campaign.figures.waiting,
             Phase::Talking => &mut campaign.figures.talking,
@@ -383,7 +386,7 @@ impl Dialer {
             },
             Purpose::Ending(id) => {
                 if let Err(refusal) = &result {
-                    tracing::error!(attempt = %id, %refusal, "an ending was refused");
+                    tracing::warn!(attempt = %id, %refusal, "an ending was refused");
                 }
                 self.forget(id);
             }

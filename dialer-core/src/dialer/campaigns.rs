@@ -45,6 +45,9 @@ impl Dialer {
         if let Some(refusal) = refusal(&spec) {
             return Err(Refused::Invalid(refusal));
         }
+        if !self.outbox.is_healthy() {
+            return Err(Refused::Store);
+        }
         let full = || Refused::Full("as many campaigns as there may be".into());
         if self.campaigns.len() >= self.options.campaigns_max as usize {
             return Err(full());
@@ -182,12 +185,12 @@ impl Dialer {
     /// Whether a settled campaign whose store had no due task has anything left to wait for.
     pub(super) fn nothing_left(&self, id: CampaignId, open: u64, next_due: Option<Utc>, now: Now) -> bool {
         let Some(campaign) = self.campaigns.get(&id) else { return false };
-        if !campaign.supply.is_empty() || self.dispositions.waiting(id) > 0 {
+        if open == u64::MAX || !campaign.supply.is_empty() || self.dispositions.waiting(id) > 0 {
             return false;
         }
         match (next_due, campaign.time_left(now)) {
             _ if open == 0 => true,
-            (None, _) => open != u64::MAX,
+            (None, _) => true,
             (Some(_), None) => false,
             (Some(next_due), Some(left)) => next_due >= now.utc.after(left),
         }

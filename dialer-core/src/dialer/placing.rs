@@ -20,7 +20,7 @@ use crate::task::TaskState;
 use crate::time::{Now, Utc};
 
 /// The store is asked for due tasks at least this often while a campaign wants some.
-const FETCH_INTERVAL_MAX: Duration = Duration::from_secs(5);
+const FETCH_INTERVAL_MAX: Duration = Duration::from_secs(2);
 /// Pause after an answer that brought nothing new although more was due.
 const FETCH_PAUSE: Duration = Duration::from_millis(500);
 /// Shortest time between an answer that brought everything due and the next question.

@@ -8,12 +8,13 @@ use crate::agent::{AgentCommand, AgentState};
 use crate::attempt::outcome::{Attribution, Outcome};
 use crate::campaign::spec::{CampaignSpec, testing};
 use crate::campaign::{CampaignCommand, CampaignState};
+pub use crate::dialer::testing::{dialog, due, route};
 use crate::id::{AttemptId, CampaignId, ContactId, RequestId, TaskId, Ticket};
 use crate::input::{EndedBy, Failure, Input};
 use crate::live::{AgentView, CampaignView};
 use crate::output::{Output, Refused, Reply};
 use crate::store::read::{Due, Recovered};
-use crate::store::write::{CallDialog, CallRoute, Ended, Refusal, Write};
+use crate::store::write::{Ended, Refusal, Write};
 use crate::task::TaskState;
 use crate::time::{Now, Utc};
 
@@ -64,6 +65,8 @@ pub struct Desk {
     pub late: Vec<(Ticket, Vec<Write>)>,
     /// No line is free.
     pub busy: bool,
+    /// Lines are held only when a test says so.
+    pub trunk_slow: bool,
     pub suppressed: BTreeSet<String>,
     next_request: u64,
 }
@@ -95,6 +98,7 @@ impl Desk {
             store_slow: false,
             late: Vec::new(),
             busy: false,
+            trunk_slow: false,
             suppressed: BTreeSet::new(),
             next_request: 0,
         };
@@ -185,15 +189,7 @@ impl Desk {
     }
 
     pub fn add_task(&mut self, campaign: CampaignId, task: u64) {
-        let due = Due {
-            task: TaskId(task),
-            contact: ContactId(task),
-            name: format!("contact {task}"),
-            number: format!("+1555{task:07}"),
-            timezone: Some("UTC".into()),
-            attempts: 0,
-            first_attempt_at: None,
-        };
+        let due = due(task);
         let row = Row { campaign, due, state: TaskState::Open, next_at: Some(START), disposition: None };
         self.tasks.insert(TaskId(task), row);
     }
@@ -285,6 +281,7 @@ impl Desk {
             Output::Reserve { attempt, .. } if self.busy => {
                 return self.dialer.handle_input(Input::Busy { attempt }, now);
             }
+            Output::Reserve { .. } if self.trunk_slow => return,
             Output::Reserve { attempt, number, .. } => {
                 let route = route(&number);
                 return self.dialer.handle_input(Input::Reserved { attempt, route }, now);
@@ -425,36 +422,5 @@ fn bridged_ending(attempt: AttemptId) -> Ended {
         attribution: Attribution::Callee,
         reason: "bye".into(),
         talk: Duration::from_secs(1),
-    }
-}
-
-pub fn route(number: &str) -> CallRoute {
-    CallRoute {
-        trunk: "carrier".into(),
-        caller_id: "+15550000000".into(),
-        call_id: format!("call-{number}"),
-        branch: "z9hG4bK1".into(),
-        from_tag: "1".into(),
-        cseq: 1,
-        request_uri: format!("sip:{number}@carrier.example"),
-        from_uri: "sip:us@example".into(),
-        to_uri: format!("sip:{number}@carrier.example"),
-        next_hop: "192.0.2.1:5060".into(),
-        local: "192.0.2.2:5060".into(),
-    }
-}
-
-pub fn dialog() -> CallDialog {
-    CallDialog {
-        call_id: "call".into(),
-        local_tag: "1".into(),
-        remote_tag: "2".into(),
-        local_uri: "sip:us@example".into(),
-        remote_uri: "sip:them@example".into(),
-        remote_target: "sip:them@192.0.2.1".into(),
-        route_set: Vec::new(),
-        local_cseq: 1,
-        next_hop: "192.0.2.1:5060".into(),
-        local: "192.0.2.2:5060".into(),
     }
 }

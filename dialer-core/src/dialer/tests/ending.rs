@@ -148,7 +148,7 @@ fn the_end_waits_for_an_open_recording_but_not_for_ever() {
             let recording = Recording { file: "1.wav".into(), duration_ms: 1, sha256: String::new() };
             desk.tell(Input::Recorded { attempt, recording: Ok(recording) });
         } else {
-            desk.pass(8_000);
+            desk.pass(58_000);
         }
         desk.pass(100);
         assert!(desk.saw(&Seen::Finished(campaign)), "{closed}");

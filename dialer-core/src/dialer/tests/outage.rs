@@ -1,10 +1,11 @@
 //! The store away: nothing is placed, live calls go on, nothing is lost.
 
-use super::desk::{Desk, Seen, spec};
+use super::desk::{Desk, Seen, route, spec};
 use crate::agent::AgentState;
 use crate::attempt::outcome::Outcome;
 use crate::campaign::CampaignCommand;
-use crate::input::EndedBy;
+use crate::id::AttemptId;
+use crate::input::{EndedBy, Failure, Input};
 use crate::output::Refused;
 use crate::task::{ClosedReason, TaskState};
 
@@ -65,4 +66,34 @@ fn a_stop_during_an_outage_finishes_after_it() {
     desk.pass(2_000);
     assert!(desk.saw(&Seen::Finished(campaign)));
     assert_eq!(desk.task(1).state, TaskState::Closed(ClosedReason::Success));
+}
+
+#[test]
+fn a_line_is_not_held_for_a_store_that_takes_too_long() {
+    let (mut desk, _) = Desk::running(spec(), 1, 1);
+    desk.store_slow = true;
+    desk.pass(11_000);
+    let attempt = AttemptId(1);
+    assert!(desk.saw(&Seen::Release(attempt)));
+    desk.store_slow = false;
+    desk.store_answers();
+    assert_eq!(desk.ending(attempt), (Outcome::Cancelled, "store_slow"));
+    assert!(desk.placed.is_empty());
+}
+
+#[test]
+fn a_line_that_comes_after_the_store_went_is_given_back() {
+    let (mut desk, _) = Desk::running(spec(), 2, 5);
+    let first = desk.answered();
+    desk.tell(Input::Connected { attempt: first });
+    let second = desk.last();
+    desk.fails(second, Failure::Status(404));
+    desk.trunk_slow = true;
+    desk.pass(100);
+    let third = AttemptId(3);
+    desk.store_down = true;
+    desk.ends(first, EndedBy::Callee);
+    desk.tell(Input::Reserved { attempt: third, route: route("third") });
+    assert!(desk.saw(&Seen::Release(third)));
+    assert!(!desk.claimed.contains_key(&third) && desk.late.is_empty());
 }
