@@ -64,6 +64,21 @@ impl Finding {
     pub fn new(outcome: Outcome, attribution: Attribution, reason: &str) -> Self {
         Self { outcome, sip_status: None, attribution, reason: reason.into() }
     }
+
+    /// Final SIP status of the INVITE: whatever somebody picked up was answered with 200.
+    pub fn final_status(&self) -> Option<u16> {
+        match self.outcome {
+            Outcome::Answered | Outcome::Abandoned | Outcome::Machine => Some(200),
+            Outcome::Busy
+            | Outcome::NoAnswer
+            | Outcome::Rejected
+            | Outcome::InvalidNumber
+            | Outcome::Congestion
+            | Outcome::Failed
+            | Outcome::Cancelled
+            | Outcome::Interrupted => self.sip_status,
+        }
+    }
 }
 
 /// Reads a failure without an answer.

@@ -274,7 +274,7 @@ impl Dialer {
             attempt: id,
             at: now.utc,
             outcome: finding.outcome,
-            sip_status: finding.sip_status,
+            sip_status: finding.final_status(),
             attribution: finding.attribution,
             reason: finding.reason.clone(),
             talk: talk_time,
