@@ -106,7 +106,7 @@ fn bad_rows_are_told_apart_with_line_column_and_reason() {
 fn lines_are_those_of_the_file() {
     for end in ["\n", "\r\n"] {
         for last in ["", end] {
-            let list = format!("id,number,name||a,+15550000001,\"two|lines\"|||b,911,x|c,+15550000003,\"y\"");
+            let list = "id,number,name||a,+15550000001,\"two|lines\"|||b,911,x|c,+15550000003,\"y\"";
             let list = list.replace('|', end) + last;
             let rows = read(&list);
             assert_eq!(

@@ -210,3 +210,10 @@ fn int(value: u64) -> i64 {
 fn from_int(value: i64) -> Result<u64, StoreError> {
     u64::try_from(value).map_err(|_| StoreError::Value(format!("{value} is negative")))
 }
+
+/// Queries whose plans are held by a test.
+#[cfg(test)]
+pub(crate) mod plans {
+    /// Those of a fetch.
+    pub(crate) const FETCH: [&str; 2] = [super::reads::DUE, super::reads::NEXT_DUE];
+}

@@ -54,7 +54,7 @@ pub(super) fn reader_options(path: &Path) -> SqliteConnectOptions {
 /// Keeps other processes from the database for as long as the value lives.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -66,9 +66,18 @@ impl Lock {
         let failed = |source| StoreError::Lock { path: path.clone(), source };
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self { file }),
             Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: database.to_owned() }),
             Err(TryLockError::Error(source)) => Err(failed(source)),
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the file would do, were there no child process that has it open for a moment between fork and exec.
+        if let Err(error) = self.file.unlock() {
+            tracing::debug!(%error, "unlock");
         }
     }
 }

@@ -125,7 +125,14 @@ mod on_disk {
             self.store.as_ref().unwrap()
         }
 
-        fn open(&mut self) {
+        /// Ends this process's hold on the database.
+        pub fn close(&mut self) {
+            if let Some(store) = self.store.take() {
+                self.runtime.block_on(store.close());
+            }
+        }
+
+        pub fn open(&mut self) {
             let (told, results) = mpsc::channel();
             let on_stored = Box::new(move |ticket, result| {
                 let _ = told.send((ticket, result));
@@ -186,9 +193,7 @@ mod on_disk {
         }
 
         fn reopen(&mut self) {
-            let store = self.store.take().unwrap();
-            self.runtime.block_on(store.close());
-            drop(store);
+            self.close();
             self.open();
         }
     }
