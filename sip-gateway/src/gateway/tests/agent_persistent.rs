@@ -1,5 +1,6 @@
 //! Persistent agent legs: called at sign-on, kept, spliced, called again.
 
+use super::super::agents::AGENTS_MAX;
 use super::super::testing::*;
 use super::{CALL, ended};
 use crate::command::{AgentLegMode, Command};
@@ -231,4 +232,18 @@ fn a_phone_that_never_answers_is_cancelled_and_called_again() {
     assert_eq!(bench.events().last(), Some(&unreachable("leg_refused")));
     bench.pass(ms(1_000));
     assert_eq!(bench.starts(PHONE), ["INVITE"]);
+}
+
+#[test]
+fn one_agent_more_than_there_is_room_for_is_refused() {
+    let mut bench = Bench::new(options());
+    let sign_on =
+        |number: usize| Command::SignOn { user: format!("agent{number}"), leg: AgentLegMode::Persistent };
+    for number in 0..AGENTS_MAX {
+        bench.command(sign_on(number));
+    }
+    bench.events();
+    bench.command(sign_on(AGENTS_MAX));
+    let user = format!("agent{AGENTS_MAX}");
+    assert_eq!(bench.events(), [Event::AgentUnreachable { user, reason: "too_many_agents" }]);
 }

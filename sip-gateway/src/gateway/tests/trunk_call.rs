@@ -5,6 +5,7 @@ use super::{CALL, ended, failed};
 use crate::command::{Command, PlaceCall};
 use crate::event::{EndedBy, Event, Failure};
 use crate::id::StreamId;
+use crate::leg::FORKS_MAX;
 use crate::media::MediaEvent;
 
 #[test]
@@ -208,6 +209,19 @@ fn of_forked_answers_the_first_is_kept_and_others_are_ended() {
     // The kept one still stands, and its BYE goes to its own party.
     bench.command(Command::HangUp { call: CALL });
     assert!(bench.one(CARRIER).header("To").ends_with(";tag=callee"));
+}
+
+#[test]
+fn no_more_forks_are_told_apart_than_there_is_room_for() {
+    let mut bench = Bench::new(options());
+    let invite = bench.answered(1);
+    for fork in 0..FORKS_MAX + 4 {
+        let answer = invite.reply("200 OK", &format!("fork{fork}"), &[CONTACT], &sdp(4002, "0", "sendrecv"));
+        bench.feed(CARRIER, answer);
+    }
+    let byes = bench.starts(CARRIER).iter().filter(|start| *start == "BYE").count();
+    assert_eq!(byes, FORKS_MAX - 1, "one was kept, the last ones are left to their own timers");
+    assert_eq!(bench.events(), []);
 }
 
 #[test]
