@@ -13,6 +13,8 @@ pub struct Options {
     pub open_live: bool,
     /// Whether the session cookie is marked `Secure`; true where TLS ends in front of this server.
     pub secure_cookie: bool,
+    /// Token with which metrics may be read from anywhere; without one they are open to the same machine.
+    pub metrics_token: Option<MetricsToken>,
     /// How long a session lives after its last use.
     pub session_idle: Duration,
     /// How long a session lives at most.
@@ -27,10 +29,21 @@ impl Default for Options {
             users: Vec::new(),
             open_live: false,
             secure_cookie: false,
+            metrics_token: None,
             session_idle: Duration::from_secs(30 * 60),
             session_life: Duration::from_secs(12 * 3600),
             limits: Limits::default(),
         }
+    }
+}
+
+/// A token that opens the metrics. Never shown in Debug.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MetricsToken(pub String);
+
+impl std::fmt::Debug for MetricsToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
     }
 }
 

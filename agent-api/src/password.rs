@@ -41,7 +41,6 @@ pub fn is_password_hash(text: &str) -> bool {
 /// Compares what was typed with what is known, in about the same time whatever is known. `decoy` is a hash of
 /// nothing anybody knows: it is worked through where there is no hash to compare with, so that the time tells
 /// neither which names exist nor how their passwords are kept. Takes tens of milliseconds of CPU.
-#[allow(dead_code)] // Until sessions use it.
 pub(crate) fn verify(typed: &str, known: Option<&Password>, decoy: &str) -> bool {
     if typed.len() > PASSWORD_BYTES_MAX {
         return false;

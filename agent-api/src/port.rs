@@ -111,9 +111,11 @@ pub struct RejectedRow {
 pub struct AttemptQuery {
     /// Of this campaign only.
     pub campaign: Option<CampaignId>,
+    /// Bridged to this agent only.
+    pub agent: Option<String>,
     /// Older than this one.
     pub before: Option<AttemptId>,
-    /// Most attempts wanted, 1..=[`ATTEMPTS_PAGE_MAX`].
+    /// Most attempts wanted, at least 1, at most [`ATTEMPTS_PAGE_MAX`] and one more.
     pub limit: u32,
 }
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use carillon_api::options::{Options as ApiOptions, Password, User};
+use carillon_api::options::{MetricsToken, Options as ApiOptions, Password, User};
 use carillon_api::rights::Role;
 use carillon_sip::command::AgentLegMode;
 use carillon_sip::options::Options as SipOptions;
@@ -35,6 +35,8 @@ pub struct ServiceConfig {
     pub store: PathBuf,
     /// Folder of the recordings, absolute.
     pub recordings: PathBuf,
+    /// Folder of the prompts that campaigns name (`safe_harbour`), absolute.
+    pub prompts: PathBuf,
     /// Log level, one of `error`, `warn`, `info`, `debug`, `trace`.
     pub log: String,
 }
@@ -78,6 +80,7 @@ fn read(document: &Document<'_>) -> Option<ServiceConfig> {
     if let Some(life) = api.duration_within("session_life", minute..=7 * 24 * 60 * minute) {
         options.session_life = life.value;
     }
+    options.metrics_token = metrics_token(document, &mut api);
     options.users = api_users(document, &mut api);
     api.finish();
     for user in &sip.users {
@@ -102,9 +105,16 @@ fn read(document: &Document<'_>) -> Option<ServiceConfig> {
         "CARILLON_RECORDINGS_DIRECTORY",
         "recordings",
     );
+    let prompts = path(
+        document,
+        root.section("prompts", "[prompts]"),
+        "directory",
+        "CARILLON_PROMPTS_DIRECTORY",
+        "prompts",
+    );
     let log = level(document, root.section("log", "[log]"));
     root.finish();
-    Some(ServiceConfig { sip, leg, api_listen, api: options, store, recordings, log })
+    Some(ServiceConfig { sip, leg, api_listen, api: options, store, recordings, prompts, log })
 }
 
 fn api_listen(document: &Document<'_>, written: Option<At<String>>) -> SocketAddr {
@@ -113,6 +123,18 @@ fn api_listen(document: &Document<'_>, written: Option<At<String>>) -> SocketAdd
         document.problem(&written.place, "must be an IP address with port, like \"127.0.0.1:8080\"");
         API_LISTEN_DEFAULT
     })
+}
+
+fn metrics_token(document: &Document<'_>, api: &mut Section<'_>) -> Option<MetricsToken> {
+    let written = api.text_or_variable("metrics_token", "CARILLON_METRICS_TOKEN")?;
+    if written.value.chars().count() < PASSWORD_CHARACTERS_MIN
+        || !written.value.bytes().all(|b| b.is_ascii_graphic())
+    {
+        let message =
+            format!("must have at least {PASSWORD_CHARACTERS_MIN} visible ASCII characters without spaces");
+        document.problem(&written.place, message);
+    }
+    Some(MetricsToken(written.value))
 }
 
 /// The administrator, from `admin_*`, and every `[[api.user]]`.

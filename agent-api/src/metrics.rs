@@ -1,0 +1,156 @@
+//! Names, units and meaning of every metric, and their text for Prometheus.
+//!
+//! One prefix, base units, few labels; never a number, a name of a person or an id of a call as a label. Recording is
+//! the binary's business (through the `metrics` macros and [`show_live`]), except for what this crate serves itself.
+
+use carillon_core::agent::AgentState;
+use carillon_core::live::LiveView;
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// Ended attempts; labels `campaign`, `outcome`.
+pub const CALLS_TOTAL: &str = "dialer_calls_total";
+/// Calls right now; labels `campaign`, `state` (`ringing`, `waiting`, `talking`).
+pub const CALLS: &str = "dialer_calls";
+/// Real time from answer to first agent audio; label `campaign`.
+pub const ANSWER_TO_AGENT_SECONDS: &str = "dialer_answer_to_agent_seconds";
+/// Talk time of bridged calls; label `campaign`.
+pub const TALK_SECONDS: &str = "dialer_talk_seconds";
+/// Abandoned share of live answers; label `campaign`.
+pub const ABANDON_RATIO: &str = "dialer_abandon_ratio";
+/// The limit that share is held against; label `campaign`.
+pub const ABANDON_LIMIT_RATIO: &str = "dialer_abandon_limit_ratio";
+/// Open tasks; label `campaign`.
+pub const TASKS_OPEN: &str = "dialer_tasks_open";
+/// Agents; label `state`.
+pub const AGENTS: &str = "dialer_agents";
+/// Batches of writes; label `result` (`stored`, `refused`, `failed`).
+pub const STORE_BATCHES_TOTAL: &str = "dialer_store_batches_total";
+/// From a batch's arrival at the writer until it is durable.
+pub const STORE_COMMIT_SECONDS: &str = "dialer_store_commit_seconds";
+/// SIP datagrams; label `direction` (`received`, `sent`, `dropped`).
+pub const SIP_DATAGRAMS_TOTAL: &str = "dialer_sip_datagrams_total";
+/// SIP requests refused; label `reason` (`malformed`, `credentials`, `foreign_source`, `stray`).
+pub const SIP_REFUSED_TOTAL: &str = "dialer_sip_refused_total";
+/// Lines in use; label `trunk`.
+pub const TRUNK_CALLS: &str = "dialer_trunk_calls";
+/// API requests; labels `route`, `method`, `status`.
+pub const API_REQUESTS_TOTAL: &str = "dialer_api_requests_total";
+/// Time from a request to the head of its answer; labels `route`, `method`.
+pub const API_REQUEST_SECONDS: &str = "dialer_api_request_seconds";
+/// Sign-ins; label `result` (`granted`, `refused`).
+pub const SIGN_INS_TOTAL: &str = "dialer_api_sign_ins_total";
+/// Always 1; label `version`.
+pub const BUILD_INFO: &str = "dialer_build_info";
+
+/// Bounds of the buckets of times, in seconds: two decades finer than a second, the legal two seconds among them.
+const TIME_BUCKETS: [f64; 14] =
+    [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
+const TALK_BUCKETS: [f64; 9] = [5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0];
+
+const AGENT_STATES: [(AgentState, &str); 7] = [
+    (AgentState::Offline, "offline"),
+    (AgentState::Unreachable, "unreachable"),
+    (AgentState::Break, "break"),
+    (AgentState::Ready, "ready"),
+    (AgentState::Reserved, "reserved"),
+    (AgentState::Talking, "talking"),
+    (AgentState::WrapUp, "wrap_up"),
+];
+
+/// The process-wide collection of metrics.
+#[derive(Clone)]
+pub struct Exporter(PrometheusHandle);
+
+impl Exporter {
+    /// Makes this the process's collection and describes every metric.
+    ///
+    /// # Errors
+    /// Another one was installed before.
+    pub fn install() -> Result<Self, BuildError> {
+        let handle = PrometheusBuilder::new()
+            .set_buckets(&TIME_BUCKETS)?
+            .set_buckets_for_metric(Matcher::Full(TALK_SECONDS.into()), &TALK_BUCKETS)?
+            .install_recorder()?;
+        describe();
+        gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+        Ok(Self(handle))
+    }
+
+    /// Everything collected so far, in Prometheus text format.
+    pub fn render(&self) -> String {
+        self.0.render()
+    }
+
+    /// Folds what was recorded into the histograms; to be called every few seconds, or memory grows between scrapes.
+    pub fn upkeep(&self) {
+        self.0.run_upkeep();
+    }
+}
+
+/// Sets every gauge that follows from the live view.
+pub fn show_live(view: &LiveView) {
+    for campaign in &view.campaigns {
+        let name = || campaign.name.clone();
+        for (state, calls) in
+            [("ringing", campaign.ringing), ("waiting", campaign.waiting), ("talking", campaign.talking)]
+        {
+            gauge!(CALLS, "campaign" => name(), "state" => state).set(to_float(calls));
+        }
+        gauge!(ABANDON_RATIO, "campaign" => name()).set(campaign.abandon_rate);
+        gauge!(ABANDON_LIMIT_RATIO, "campaign" => name()).set(campaign.abandon_limit);
+        gauge!(TASKS_OPEN, "campaign" => name()).set(to_float(campaign.tasks_open));
+    }
+    for (state, name) in AGENT_STATES {
+        let count = view.agents.iter().filter(|agent| agent.state == state).count();
+        gauge!(AGENTS, "state" => name).set(to_float(u64::try_from(count).unwrap_or(u64::MAX)));
+    }
+}
+
+fn describe() {
+    describe_counter!(CALLS_TOTAL, Unit::Count, "Ended attempts");
+    describe_gauge!(CALLS, Unit::Count, "Calls right now");
+    describe_histogram!(ANSWER_TO_AGENT_SECONDS, Unit::Seconds, "From answer to first agent audio");
+    describe_histogram!(TALK_SECONDS, Unit::Seconds, "Talk time of bridged calls");
+    describe_gauge!(ABANDON_RATIO, "Abandoned share of live answers");
+    describe_gauge!(ABANDON_LIMIT_RATIO, "The limit the abandoned share is held against");
+    describe_gauge!(TASKS_OPEN, Unit::Count, "Open tasks");
+    describe_gauge!(AGENTS, Unit::Count, "Agents by state");
+    describe_counter!(STORE_BATCHES_TOTAL, Unit::Count, "Batches of writes");
+    describe_histogram!(STORE_COMMIT_SECONDS, Unit::Seconds, "Until a batch of writes is durable");
+    describe_counter!(SIP_DATAGRAMS_TOTAL, Unit::Count, "SIP datagrams");
+    describe_counter!(SIP_REFUSED_TOTAL, Unit::Count, "SIP requests refused");
+    describe_gauge!(TRUNK_CALLS, Unit::Count, "Lines in use");
+    describe_counter!(API_REQUESTS_TOTAL, Unit::Count, "API requests");
+    describe_histogram!(API_REQUEST_SECONDS, Unit::Seconds, "From an API request to the head of its answer");
+    describe_counter!(SIGN_INS_TOTAL, Unit::Count, "Sign-ins to the API");
+    describe_gauge!(BUILD_INFO, "Version of the running program");
+}
+
+/// Counts are far below the 53 bits that a float holds exactly.
+#[allow(clippy::cast_precision_loss)]
+fn to_float(count: u64) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_live_view_shows_in_the_text() {
+        let exporter = Exporter::install().unwrap();
+        show_live(&LiveView::default());
+        metrics::histogram!(ANSWER_TO_AGENT_SECONDS, "campaign" => "renewals").record(0.02);
+        let text = exporter.render();
+        for line in [
+            "# TYPE dialer_agents gauge",
+            "dialer_agents{state=\"wrap_up\"} 0",
+            "dialer_answer_to_agent_seconds_bucket{campaign=\"renewals\",le=\"2\"} 1",
+            "dialer_build_info{version=",
+        ] {
+            assert!(text.contains(line), "{line} in\n{text}");
+        }
+        assert!(Exporter::install().is_err(), "there is one collection");
+    }
+}

@@ -1,0 +1,25 @@
+//! The wallboard page: three static files, no inline script or style, so that the content policy can forbid both.
+
+use axum::Router;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::routing::get;
+
+const HTML: &str = include_str!("page/index.html");
+const SCRIPT: &str = include_str!("page/page.js");
+const STYLE: &str = include_str!("page/page.css");
+
+/// Paths served here; not part of the API document.
+pub const PAGE_PATHS: [&str; 3] = ["/", "/page.js", "/page.css"];
+
+/// Routes of the page. It holds no data; what it shows comes from the live stream, which has its own rights.
+pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    Router::new()
+        .route(PAGE_PATHS[0], get(|| async { file("text/html; charset=utf-8", HTML) }))
+        .route(PAGE_PATHS[1], get(|| async { file("text/javascript; charset=utf-8", SCRIPT) }))
+        .route(PAGE_PATHS[2], get(|| async { file("text/css; charset=utf-8", STYLE) }))
+}
+
+fn file(kind: &'static str, text: &'static str) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")], text)
+}

@@ -1,0 +1,230 @@
+//! The business machine's types as the API document shows them. The machine itself knows no OpenAPI, so these stand
+//! beside its types, are never built, and a test holds each against what the real type writes.
+
+#![allow(missing_docs, dead_code)] // Read by the document's generator alone; the real types have the words.
+
+use std::collections::BTreeMap;
+
+use utoipa::ToSchema;
+
+/// Durations are written as a whole number and a unit: `500ms`, `25s`, `30m`, `2h`, `10d`.
+#[derive(ToSchema)]
+#[schema(as = CampaignSpec)]
+pub(crate) struct CampaignSpec {
+    /// 1 to 100 characters.
+    #[schema(max_length = 100)]
+    pub name: String,
+    pub mode: Mode,
+    /// Lines per idle agent, mode `ratio` only.
+    #[schema(minimum = 1.0, maximum = 10.0, default = 2.0)]
+    pub ratio: Option<f64>,
+    pub jurisdiction: Jurisdiction,
+    /// Largest share of live answers that may be abandoned; 1 means no limit.
+    #[schema(minimum = 0.0, maximum = 1.0, default = 0.03)]
+    pub abandon_limit: Option<f64>,
+    /// From answer to agent.
+    #[schema(default = "2s")]
+    pub abandon_after: Option<String>,
+    /// Name of a WAV file among the server's prompts; without one the campaign is never over-dialed.
+    pub safe_harbour: Option<String>,
+    /// At least 15s unless the jurisdiction is `none`.
+    #[schema(default = "25s")]
+    pub ring_timeout: Option<String>,
+    #[schema(default = false)]
+    pub record: Option<bool>,
+    /// Stop placing after this long.
+    pub time_limit: Option<String>,
+    /// Names of the trunks to use, in order; empty means all.
+    pub trunks: Option<Vec<String>>,
+    pub wrap_up: Option<WrapUp>,
+    /// 0s means until a side hangs up.
+    #[schema(default = "0s")]
+    pub talk_limit: Option<String>,
+    /// ISO 3166 alpha-2.
+    pub region: Option<String>,
+    /// IANA zone.
+    pub timezone: Option<String>,
+    pub windows: Option<Vec<Window>>,
+    pub closure: Option<ClosureSpec>,
+}
+
+#[derive(ToSchema)]
+#[schema(as = Mode, rename_all = "snake_case")]
+pub(crate) enum Mode {
+    Manual,
+    Preview,
+    Progressive,
+    Ratio,
+    Adaptive,
+    Predictive,
+}
+
+#[derive(ToSchema)]
+#[schema(as = Jurisdiction, rename_all = "snake_case")]
+pub(crate) enum Jurisdiction {
+    Us,
+    Uk,
+    Ca,
+    Au,
+    De,
+    Fr,
+    In,
+    Cn,
+    None,
+}
+
+/// `"agent"`: the agent records a disposition. `{"script": ...}`: it is recorded by itself.
+#[derive(ToSchema)]
+#[schema(as = WrapUp, rename_all = "snake_case")]
+pub(crate) enum WrapUp {
+    Script { after: String, disposition: String },
+    Agent,
+}
+
+#[derive(ToSchema)]
+#[schema(as = Window)]
+pub(crate) struct Window {
+    pub days: Vec<Day>,
+    /// `HH:MM`.
+    pub from: String,
+    /// `HH:MM` up to `24:00`, later than `from`.
+    pub to: String,
+}
+
+#[derive(ToSchema)]
+#[schema(as = Day, rename_all = "snake_case")]
+pub(crate) enum Day {
+    Mon,
+    Tue,
+    Wed,
+    Thu,
+    Fri,
+    Sat,
+    Sun,
+}
+
+#[derive(ToSchema)]
+#[schema(as = ClosureSpec)]
+pub(crate) struct ClosureSpec {
+    #[schema(minimum = 1, maximum = 100, default = 3)]
+    pub attempts_max: Option<u32>,
+    #[schema(default = "10d")]
+    pub within: Option<String>,
+    /// Dispositions that close the task as a success.
+    pub success: Option<Vec<String>>,
+    /// Delay before the next attempt, by outcome.
+    pub retry: Option<BTreeMap<String, String>>,
+}
+
+#[derive(ToSchema)]
+#[schema(as = CampaignState, rename_all = "snake_case")]
+pub(crate) enum CampaignState {
+    Draft,
+    Running,
+    Paused,
+    Stopping,
+    Ended,
+}
+
+#[derive(ToSchema)]
+#[schema(as = AgentState, rename_all = "snake_case")]
+pub(crate) enum AgentState {
+    Offline,
+    Unreachable,
+    Break,
+    Ready,
+    Reserved,
+    Talking,
+    WrapUp,
+}
+
+#[derive(ToSchema)]
+#[schema(as = Outcome, rename_all = "snake_case")]
+pub(crate) enum Outcome {
+    Answered,
+    Abandoned,
+    Machine,
+    Busy,
+    NoAnswer,
+    Rejected,
+    InvalidNumber,
+    Congestion,
+    Failed,
+    Cancelled,
+    Interrupted,
+}
+
+#[derive(ToSchema)]
+#[schema(as = Attribution, rename_all = "snake_case")]
+pub(crate) enum Attribution {
+    Callee,
+    Trunk,
+    Network,
+    Us,
+}
+
+#[derive(ToSchema)]
+#[schema(as = Role, rename_all = "snake_case")]
+pub(crate) enum Role {
+    Admin,
+    Operator,
+    Agent,
+}
+
+/// Times are milliseconds since 1970, campaign time.
+#[derive(ToSchema)]
+#[schema(as = LiveView)]
+pub(crate) struct LiveView {
+    pub at: i64,
+    /// Campaign seconds per real second.
+    pub speed: u32,
+    pub campaigns: Vec<CampaignView>,
+    pub agents: Vec<AgentView>,
+    /// Latest endings, newest first; at most 20.
+    pub recent: Vec<EndingView>,
+}
+
+#[derive(ToSchema)]
+#[schema(as = CampaignView)]
+pub(crate) struct CampaignView {
+    pub id: u64,
+    pub name: String,
+    pub state: CampaignState,
+    /// What bounds the calls being placed right now.
+    pub pacing_reason: String,
+    pub tasks_open: u64,
+    pub tasks_total: u64,
+    pub placed: u64,
+    pub answered: u64,
+    pub bridged: u64,
+    pub abandoned: u64,
+    pub abandon_rate: f64,
+    pub abandon_limit: f64,
+    pub ringing: u64,
+    pub waiting: u64,
+    pub talking: u64,
+    pub calls_per_hour: f64,
+    pub eta_ms: Option<u64>,
+    pub answer_to_agent_p99_ms: Option<u64>,
+}
+
+#[derive(ToSchema)]
+#[schema(as = AgentView)]
+pub(crate) struct AgentView {
+    pub user: String,
+    pub state: AgentState,
+    pub reason: String,
+    pub since: i64,
+    pub calls: u64,
+    pub attempt: Option<u64>,
+}
+
+#[derive(ToSchema)]
+#[schema(as = EndingView)]
+pub(crate) struct EndingView {
+    pub attempt: u64,
+    pub at: i64,
+    pub outcome: Outcome,
+    pub agent: Option<String>,
+    pub talk_ms: u64,
+}

@@ -1,0 +1,304 @@
+//! Bodies of requests and answers, where they are not the business machine's own types.
+
+use carillon_core::agent::AgentState;
+use carillon_core::attempt::outcome::{Attribution, Outcome};
+use carillon_core::campaign::CampaignState;
+use carillon_core::campaign::spec::CampaignSpec;
+use carillon_core::live::AgentView;
+use carillon_core::time::Utc;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::mask::mask;
+use crate::port;
+use crate::rights::Role;
+use crate::schema;
+
+/// Who wants to sign in.
+#[derive(Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SignIn {
+    /// Name.
+    pub user: String,
+    /// Password.
+    pub password: String,
+}
+
+/// A session that was opened.
+#[derive(Clone, Serialize, ToSchema)]
+pub struct SignedIn {
+    /// Sent as `Authorization: Bearer TOKEN`; browsers get it as a cookie besides.
+    pub token: String,
+    /// Seconds without a request after which the session ends.
+    pub idle_s: u64,
+    /// Who signed in.
+    #[serde(flatten)]
+    pub person: PersonBody,
+}
+
+/// Who is signed in.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct PersonBody {
+    /// Name.
+    pub user: String,
+    /// What they may do.
+    #[schema(value_type = schema::Role)]
+    pub role: Role,
+}
+
+/// A campaign and where it stands.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct CampaignBody {
+    /// Its id.
+    pub id: u64,
+    /// Its state.
+    #[schema(value_type = schema::CampaignState)]
+    pub state: CampaignState,
+    /// What it is.
+    #[schema(value_type = schema::CampaignSpec)]
+    pub spec: CampaignSpec,
+}
+
+impl From<port::Campaign> for CampaignBody {
+    fn from(campaign: port::Campaign) -> Self {
+        Self { id: campaign.id.0, state: campaign.state, spec: campaign.spec }
+    }
+}
+
+/// All campaigns.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct CampaignList {
+    /// By id.
+    pub items: Vec<CampaignBody>,
+}
+
+/// What became of an uploaded list.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ImportBody {
+    /// New contacts.
+    pub imported: u64,
+    /// Rows of contacts already in the list.
+    pub duplicates: u64,
+    /// Bad rows.
+    pub rejected: u64,
+    /// The first bad rows, at most 1,000.
+    pub rejected_rows: Vec<RejectedRowBody>,
+}
+
+/// A bad row of an uploaded list.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct RejectedRowBody {
+    /// Line in the uploaded text, from 1.
+    pub line: u64,
+    /// Column, where one is to blame.
+    pub column: Option<String>,
+    /// Why.
+    pub reason: String,
+}
+
+impl From<port::ImportReport> for ImportBody {
+    fn from(report: port::ImportReport) -> Self {
+        let row = |row: port::RejectedRow| RejectedRowBody {
+            line: row.line,
+            column: row.column,
+            reason: row.reason,
+        };
+        Self {
+            imported: report.imported,
+            duplicates: report.duplicates,
+            rejected: report.rejected,
+            rejected_rows: report.rejected_rows.into_iter().take(port::REJECTED_ROWS_MAX).map(row).collect(),
+        }
+    }
+}
+
+/// An agent.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct AgentBody {
+    /// User, the same as the phone's.
+    pub user: String,
+    /// State.
+    #[schema(value_type = schema::AgentState)]
+    pub state: AgentState,
+    /// Reason of a break; empty without one.
+    pub reason: String,
+    /// Since when, RFC 3339 UTC.
+    pub since: String,
+    /// Bridged calls so far.
+    pub calls: u64,
+    /// The attempt in hand.
+    pub attempt: Option<u64>,
+}
+
+impl From<&AgentView> for AgentBody {
+    fn from(view: &AgentView) -> Self {
+        Self {
+            user: view.user.clone(),
+            state: view.state,
+            reason: view.reason.clone(),
+            since: rfc3339(view.since),
+            calls: view.calls,
+            attempt: view.attempt.map(|attempt| attempt.0),
+        }
+    }
+}
+
+/// All agents that the dialer knows.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct AgentList {
+    /// By user.
+    pub items: Vec<AgentBody>,
+}
+
+/// The state an agent wants to be in.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AgentWish {
+    /// What is wanted.
+    pub state: WantedState,
+    /// Reason of a break, shown to supervisors; at most 100 characters.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// States that can be asked for; the others come about by calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WantedState {
+    /// Sign on; ready as soon as the phone can be reached.
+    SignedOn,
+    /// Sign off; refused while talking.
+    Offline,
+    /// On break; after the call when there is one.
+    Break,
+    /// Back from break, or out of wrap-up once a disposition is recorded.
+    Ready,
+}
+
+/// What an agent records after (or during) a call.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DispositionBody {
+    /// The attempt it is about.
+    pub attempt: u64,
+    /// 1 to 100 characters.
+    pub disposition: String,
+    /// Free text, at most 2,000 characters.
+    #[serde(default)]
+    pub note: String,
+}
+
+/// Which attempts are wanted.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AttemptsAsked {
+    /// Of this campaign only.
+    pub campaign: Option<u64>,
+    /// Bridged to this agent only.
+    pub agent: Option<String>,
+    /// Most attempts wanted; 100 unless said otherwise.
+    #[param(minimum = 1, maximum = 500)]
+    pub limit: Option<u32>,
+    /// `next_cursor` of the page before.
+    pub cursor: Option<String>,
+}
+
+/// A page of attempts.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct AttemptPage {
+    /// Newest first.
+    pub items: Vec<AttemptBody>,
+    /// Where the next page starts; absent on the last one.
+    pub next_cursor: Option<String>,
+}
+
+/// One attempt. Times are RFC 3339 UTC with milliseconds, absent where it never happened.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[allow(missing_docs)] // Named as in the report; docs/CAMPAIGN_FILE.md explains each.
+pub struct AttemptBody {
+    pub id: u64,
+    pub campaign: u64,
+    pub task: u64,
+    pub contact: u64,
+    /// In full for those who may see numbers, else like `+1555•••0001`.
+    pub number: String,
+    pub trunk: String,
+    pub caller_id: String,
+    pub placed_at: Option<String>,
+    pub ringing_at: Option<String>,
+    pub answered_at: Option<String>,
+    pub bridged_at: Option<String>,
+    pub ended_at: Option<String>,
+    #[schema(value_type = Option<schema::Outcome>)]
+    pub outcome: Option<Outcome>,
+    pub sip_status: Option<u16>,
+    #[schema(value_type = Option<schema::Attribution>)]
+    pub attribution: Option<Attribution>,
+    pub reason: String,
+    pub agent: Option<String>,
+    pub answer_to_agent_ms: Option<u64>,
+    pub talk_ms: u64,
+    pub disposition: Option<String>,
+    pub recording: Option<String>,
+}
+
+impl AttemptBody {
+    /// Shows an attempt to somebody who may (`numbers`) or may not see numbers.
+    pub(crate) fn new(attempt: port::Attempt, numbers: bool) -> Self {
+        Self {
+            id: attempt.id.0,
+            campaign: attempt.campaign.0,
+            task: attempt.task.0,
+            contact: attempt.contact.0,
+            number: if numbers { attempt.number } else { mask(&attempt.number) },
+            trunk: attempt.trunk,
+            caller_id: attempt.caller_id,
+            placed_at: attempt.placed_at.map(rfc3339),
+            ringing_at: attempt.ringing_at.map(rfc3339),
+            answered_at: attempt.answered_at.map(rfc3339),
+            bridged_at: attempt.bridged_at.map(rfc3339),
+            ended_at: attempt.ended_at.map(rfc3339),
+            outcome: attempt.outcome,
+            sip_status: attempt.sip_status,
+            attribution: attempt.attribution,
+            reason: attempt.reason,
+            agent: attempt.agent,
+            answer_to_agent_ms: attempt.answer_to_agent_ms,
+            talk_ms: attempt.talk_ms,
+            disposition: attempt.disposition,
+            recording: attempt.recording,
+        }
+    }
+}
+
+/// How the process is.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct HealthBody {
+    /// `ready` or `not_ready`.
+    pub status: String,
+    /// The store: `up`, or what is wrong.
+    pub store: String,
+    /// The gateway: `up`, or what is wrong.
+    pub sip: String,
+    /// The dialer: `up`, or what is wrong.
+    pub dialer: String,
+}
+
+/// RFC 3339 UTC with milliseconds; instants no calendar holds are shown as its last one.
+pub(crate) fn rfc3339(at: Utc) -> String {
+    let timestamp = jiff::Timestamp::from_millisecond(at.0).unwrap_or(jiff::Timestamp::MAX);
+    format!("{timestamp:.3}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_utc_with_milliseconds() {
+        assert_eq!(rfc3339(Utc(0)), "1970-01-01T00:00:00.000Z");
+        assert_eq!(rfc3339(Utc(1_760_000_000_123)), "2025-10-09T08:53:20.123Z");
+        assert!(rfc3339(Utc(i64::MAX)).starts_with("9999-"));
+    }
+}

@@ -1,0 +1,259 @@
+//! A dialer in memory: authoritative for its campaigns, agents and attempts, without calls.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use axum::body::Bytes;
+use carillon_api::port::{
+    Attempt, AttemptQuery, Campaign, CampaignAction, Health, ImportReport, Part, Port, PortError,
+    RejectedRow, Reply,
+};
+use carillon_core::agent::{AgentCommand, AgentState};
+use carillon_core::attempt::outcome::{Attribution, Outcome};
+use carillon_core::campaign::CampaignState;
+use carillon_core::campaign::spec::CampaignSpec;
+use carillon_core::id::{AttemptId, CampaignId, ContactId, TaskId};
+use carillon_core::live::{AgentView, LiveView};
+use carillon_core::time::Utc;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::watch;
+
+/// Number of every attempt in here.
+pub const NUMBER: &str = "+15550000001";
+
+pub struct Dialer {
+    state: Mutex<State>,
+    live: watch::Sender<Arc<LiveView>>,
+}
+
+#[derive(Default)]
+struct State {
+    campaigns: BTreeMap<u64, Campaign>,
+    contacts: BTreeMap<u64, BTreeSet<String>>,
+    agents: BTreeMap<String, AgentState>,
+    attempts: BTreeMap<u64, Attempt>,
+    dispositions: BTreeMap<(String, u64), String>,
+    health: Option<Health>,
+    down: bool,
+    stuck: bool,
+}
+
+impl Dialer {
+    /// With agents `agent1` and `agent2`, signed off.
+    pub fn new() -> Arc<Self> {
+        let dialer = Self { state: Mutex::default(), live: watch::Sender::default() };
+        for user in ["agent1", "agent2"] {
+            dialer.state().agents.insert(user.into(), AgentState::Offline);
+        }
+        dialer.show();
+        Arc::new(dialer)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// The store goes away.
+    pub fn go_down(&self) {
+        let mut state = self.state();
+        state.down = true;
+        state.health =
+            Some(Health { store: Part::Down("disk is full".into()), sip: Part::Up, dialer: Part::Up });
+    }
+
+    /// Nothing is answered any more.
+    pub fn get_stuck(&self) {
+        self.state().stuck = true;
+    }
+
+    pub fn campaigns_made(&self) -> usize {
+        self.state().campaigns.len()
+    }
+
+    pub fn agent(&self, user: &str) -> AgentState {
+        self.state().agents[user]
+    }
+
+    pub fn disposition(&self, user: &str, attempt: u64) -> Option<String> {
+        self.state().dispositions.get(&(user.into(), attempt)).cloned()
+    }
+
+    /// An ended attempt bridged to `agent`.
+    pub fn add_attempt(&self, id: u64, campaign: u64, agent: &str) {
+        let attempt = Attempt {
+            id: AttemptId(id),
+            campaign: CampaignId(campaign),
+            task: TaskId(id),
+            contact: ContactId(id),
+            number: NUMBER.into(),
+            trunk: "carrier".into(),
+            caller_id: "+15550000000".into(),
+            placed_at: Some(Utc(1_000)),
+            ringing_at: None,
+            answered_at: Some(Utc(3_000)),
+            bridged_at: Some(Utc(3_000)),
+            ended_at: Some(Utc(9_000)),
+            outcome: Some(Outcome::Answered),
+            sip_status: Some(200),
+            attribution: Some(Attribution::Callee),
+            reason: "bye".into(),
+            agent: Some(agent.into()),
+            answer_to_agent_ms: Some(11),
+            talk_ms: 6_000,
+            disposition: None,
+            recording: None,
+        };
+        self.state().attempts.insert(id, attempt);
+    }
+
+    /// Pushes the agents' states into the live view.
+    pub fn show(&self) {
+        let view = |(user, state): (&String, &AgentState)| AgentView {
+            user: user.clone(),
+            state: *state,
+            reason: String::new(),
+            since: Utc(0),
+            calls: 0,
+            attempt: None,
+        };
+        let agents = self.state().agents.iter().map(view).collect();
+        self.live.send_replace(Arc::new(LiveView { agents, ..LiveView::default() }));
+    }
+
+    fn answer<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut State) -> Result<T, PortError>,
+    ) -> Reply<'static, T> {
+        let mut state = self.state();
+        if state.stuck {
+            return std::future::pending().boxed();
+        }
+        if state.down {
+            return std::future::ready(Err(PortError::Unavailable("the store is not available".into())))
+                .boxed();
+        }
+        std::future::ready(work(&mut state)).boxed()
+    }
+}
+
+fn unknown() -> PortError {
+    PortError::Unknown("this is not known".into())
+}
+
+impl Port for Dialer {
+    fn create_campaign(&self, spec: CampaignSpec) -> Reply<'_, CampaignId> {
+        self.answer(|state| {
+            let id = CampaignId(state.campaigns.len() as u64 + 1);
+            state.campaigns.insert(id.0, Campaign { id, state: CampaignState::Draft, spec });
+            Ok(id)
+        })
+    }
+
+    fn campaigns(&self) -> Reply<'_, Vec<Campaign>> {
+        self.answer(|state| Ok(state.campaigns.values().cloned().collect()))
+    }
+
+    fn campaign(&self, id: CampaignId) -> Reply<'_, Campaign> {
+        self.answer(|state| state.campaigns.get(&id.0).cloned().ok_or_else(unknown))
+    }
+
+    fn command_campaign(&self, id: CampaignId, action: CampaignAction) -> Reply<'_, ()> {
+        self.answer(|state| {
+            let campaign = state.campaigns.get_mut(&id.0).ok_or_else(unknown)?;
+            campaign.state = match (campaign.state, action) {
+                (CampaignState::Draft | CampaignState::Paused, CampaignAction::Start) => {
+                    CampaignState::Running
+                }
+                (CampaignState::Running, CampaignAction::Pause) => CampaignState::Paused,
+                (CampaignState::Running | CampaignState::Paused, CampaignAction::Stop) => {
+                    CampaignState::Stopping
+                }
+                (state, _) => return Err(PortError::State(format!("the campaign is {state:?}"))),
+            };
+            Ok(())
+        })
+    }
+
+    fn import_contacts(&self, id: CampaignId, csv: Bytes) -> Reply<'_, ImportReport> {
+        self.answer(|state| {
+            if !state.campaigns.contains_key(&id.0) {
+                return Err(unknown());
+            }
+            let contacts = state.contacts.entry(id.0).or_default();
+            let text = String::from_utf8_lossy(&csv).into_owned();
+            if text.lines().next() != Some("id,number") {
+                return Err(PortError::Invalid("the header must be id,number".into()));
+            }
+            let mut report = ImportReport::default();
+            for (line, row) in (2..).zip(text.lines().skip(1)) {
+                match row.split_once(",+") {
+                    Some((contact, _)) if contacts.insert(contact.into()) => report.imported += 1,
+                    Some(_) => report.duplicates += 1,
+                    None => {
+                        let column = Some("number".to_owned());
+                        report.rejected += 1;
+                        report.rejected_rows.push(RejectedRow {
+                            line,
+                            column,
+                            reason: "not a number".into(),
+                        });
+                    }
+                }
+            }
+            Ok(report)
+        })
+    }
+
+    fn command_agent(&self, command: AgentCommand) -> Reply<'_, ()> {
+        let reply = self.answer(|state| {
+            let (agent, next) = match command {
+                AgentCommand::SignOn { agent } | AgentCommand::Ready { agent } => (agent, AgentState::Ready),
+                AgentCommand::SignOff { agent } => (agent, AgentState::Offline),
+                AgentCommand::Break { agent, .. } => (agent, AgentState::Break),
+                AgentCommand::HangUp { .. } => return Err(PortError::State("there is no call".into())),
+                AgentCommand::Dispose { agent, attempt, disposition, .. } => {
+                    let attempt = state.attempts.get_mut(&attempt.0).ok_or_else(unknown)?;
+                    if attempt.agent.as_deref() != Some(agent.as_str()) {
+                        return Err(PortError::State("the agent has no such call".into()));
+                    }
+                    attempt.disposition = Some(disposition.clone());
+                    state.dispositions.insert((agent, attempt.id.0), disposition);
+                    return Ok(());
+                }
+            };
+            *state.agents.get_mut(&agent).ok_or_else(unknown)? = next;
+            Ok(())
+        });
+        self.show();
+        reply
+    }
+
+    fn attempts(&self, query: AttemptQuery) -> Reply<'_, Vec<Attempt>> {
+        self.answer(|state| {
+            let found = state.attempts.values().rev();
+            let found = found
+                .filter(|attempt| query.before.is_none_or(|before| attempt.id < before))
+                .filter(|attempt| query.campaign.is_none_or(|campaign| attempt.campaign == campaign))
+                .filter(|attempt| query.agent.is_none() || attempt.agent == query.agent);
+            Ok(found.take(query.limit as usize).cloned().collect())
+        })
+    }
+
+    fn attempt(&self, id: AttemptId) -> Reply<'_, Attempt> {
+        self.answer(|state| state.attempts.get(&id.0).cloned().ok_or_else(unknown))
+    }
+
+    fn health(&self) -> BoxFuture<'_, Health> {
+        let up = Health { store: Part::Up, sip: Part::Up, dialer: Part::Up };
+        std::future::ready(self.state().health.clone().unwrap_or(up)).boxed()
+    }
+
+    fn live(&self) -> watch::Receiver<Arc<LiveView>> {
+        self.live.subscribe()
+    }
+
+    fn metrics(&self) -> String {
+        "dialer_build_info{version=\"test\"} 1\n".into()
+    }
+}

@@ -1,0 +1,17 @@
+//! The API as its users meet it: requests in, answers out, a dialer in memory behind it.
+
+mod agents;
+mod attempts;
+mod campaigns;
+mod client;
+mod contacts;
+mod dialer;
+mod health;
+mod hostile;
+mod idempotency;
+mod live;
+mod openapi;
+mod page;
+mod rights;
+mod serve;
+mod sessions;
