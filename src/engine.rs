@@ -32,6 +32,7 @@ use rand_chacha::ChaCha20Rng;
 use tokio::sync::{oneshot, watch};
 
 use crate::clock::RealNow;
+use crate::meters::Batches;
 use crate::node::{self, Node, NodeInput, NodeOutput};
 
 /// Messages from other threads that may wait; a sender beyond that waits itself.
@@ -245,6 +246,7 @@ pub fn start(
         status: status_sender,
         known: Status::default(),
         live_due: Duration::ZERO,
+        batches: Batches::default(),
         datagrams: Vec::with_capacity(DATAGRAMS_PER_TURN),
     };
     let thread = std::thread::Builder::new()
@@ -271,6 +273,7 @@ struct Engine {
     status: watch::Sender<Arc<Status>>,
     known: Status,
     live_due: Duration,
+    batches: Batches,
     datagrams: Vec<(Bytes, SocketAddr)>,
 }
 
@@ -304,7 +307,10 @@ impl Engine {
         for _ in 0..MESSAGES_PER_TURN {
             let input = match self.messages.try_recv() {
                 Ok(Message::Media(event)) => NodeInput::Media(event),
-                Ok(Message::Stored { ticket, result }) => NodeInput::Stored { ticket, result },
+                Ok(Message::Stored { ticket, result }) => {
+                    self.batches.answered(ticket, &result);
+                    NodeInput::Stored { ticket, result }
+                }
                 Ok(Message::Fetched { campaign, due, next_due, open, total }) => {
                     NodeInput::Fetched { campaign, due, next_due, open, total }
                 }
@@ -368,8 +374,10 @@ impl Engine {
                     }
                 }
                 NodeOutput::Record { ticket, writes } => {
+                    self.batches.submitted(ticket, &writes);
                     if self.store.submit(ticket, writes).is_err() {
                         let result = Err(Refusal::Unavailable("the store's queue is full".into()));
+                        self.batches.answered(ticket, &result);
                         let now = self.now();
                         self.node.handle(NodeInput::Stored { ticket, result }, now);
                     }

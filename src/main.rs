@@ -24,6 +24,12 @@ enum Action {
         #[arg(long)]
         report: PathBuf,
     },
+    /// Run the service: API, agents, campaigns.
+    Serve {
+        /// Configuration file (docs/CONFIG.md).
+        #[arg(long)]
+        config: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -35,6 +41,7 @@ fn main() -> ExitCode {
     };
     let done = match cli.command {
         Action::Run { campaign, report } => runtime.block_on(carillon::run::command(&campaign, report)),
+        Action::Serve { config } => runtime.block_on(carillon::serve::command(&config)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

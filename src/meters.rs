@@ -1,0 +1,135 @@
+//! Meters: what the process counts and times for `/metrics`. Names and units stand in `carillon_api::metrics`.
+//!
+//! Endings are counted when they are durable, so that the counters agree with the store.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use carillon_api::metrics::{self as names, Exporter};
+use carillon_core::attempt::outcome::Outcome;
+use carillon_core::id::{AttemptId, CampaignId, Ticket};
+use carillon_core::store::words::Word;
+use carillon_core::store::write::{Refusal, Write};
+use carillon_sip::gateway::counters::Counters;
+use metrics::{counter, histogram};
+
+use crate::engine::EngineHandle;
+
+/// How often gauges follow the live view.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Attempts whose campaign is remembered; far above the calls that can be up at once.
+const CAMPAIGNS_MAX: usize = 100_000;
+
+/// Shows the newest state of the engine as gauges and counters until the engine stops.
+pub fn follow(engine: &EngineHandle, exporter: Exporter) {
+    let (live, status) = (engine.live(), engine.status());
+    tokio::spawn(async move {
+        let mut tick = tokio::time::interval(INTERVAL);
+        loop {
+            tick.tick().await;
+            names::show_live(&live.borrow());
+            show_counters(&status.borrow().counters);
+            exporter.upkeep();
+            if status.has_changed().is_err() {
+                return;
+            }
+        }
+    });
+}
+
+fn show_counters(counters: &Counters) {
+    let datagrams = |direction: &'static str| counter!(names::SIP_DATAGRAMS_TOTAL, "direction" => direction);
+    datagrams("received").absolute(counters.datagrams_received);
+    datagrams("sent").absolute(counters.datagrams_sent);
+    datagrams("dropped").absolute(counters.datagrams_dropped);
+    let refused = |reason: &'static str| counter!(names::SIP_REFUSED_TOTAL, "reason" => reason);
+    refused("malformed").absolute(counters.malformed_answered);
+    refused("credentials").absolute(counters.register_refused);
+    refused("foreign_source").absolute(counters.foreign_source);
+    refused("stray").absolute(counters.strays.saturating_add(counters.strangers));
+}
+
+/// Batches on their way to the store and what they will have counted once they are durable.
+#[derive(Default)]
+pub struct Batches {
+    campaigns: BTreeMap<AttemptId, CampaignId>,
+    under_way: BTreeMap<Ticket, Batch>,
+}
+
+struct Batch {
+    since: Instant,
+    endings: Vec<(Option<CampaignId>, Outcome, Duration)>,
+    answer_to_agent: Vec<(Option<CampaignId>, Duration)>,
+}
+
+impl Batches {
+    /// A batch goes to the store.
+    pub fn submitted(&mut self, ticket: Ticket, writes: &[Write]) {
+        let mut batch = Batch { since: Instant::now(), endings: Vec::new(), answer_to_agent: Vec::new() };
+        for write in writes {
+            match write {
+                Write::Intent(intent) => {
+                    if self.campaigns.len() < CAMPAIGNS_MAX {
+                        self.campaigns.insert(intent.attempt, intent.campaign);
+                    }
+                }
+                Write::Ended(ended) => {
+                    let campaign = self.campaigns.get(&ended.attempt).copied();
+                    batch.endings.push((campaign, ended.outcome, ended.talk));
+                }
+                Write::AgentHeard { attempt, answer_to_agent } => {
+                    batch.answer_to_agent.push((self.campaigns.get(attempt).copied(), *answer_to_agent));
+                }
+                Write::Disposition { .. }
+                | Write::Campaign { .. }
+                | Write::Placed { .. }
+                | Write::Ringing { .. }
+                | Write::Answered { .. }
+                | Write::Bridged { .. }
+                | Write::Recorded { .. }
+                | Write::Task { .. }
+                | Write::AgentTime { .. }
+                | Write::AgentLeg { .. }
+                | Write::Binding(_)
+                | Write::Unbind { .. } => {}
+            }
+        }
+        for write in writes {
+            if let Write::Ended(ended) = write {
+                self.campaigns.remove(&ended.attempt);
+            }
+        }
+        self.under_way.insert(ticket, batch);
+    }
+
+    /// The store has answered.
+    pub fn answered(&mut self, ticket: Ticket, result: &Result<(), Refusal>) {
+        let Some(batch) = self.under_way.remove(&ticket) else { return };
+        let word = match result {
+            Ok(()) => "stored",
+            Err(Refusal::Unavailable(_)) => "failed",
+            Err(Refusal::Suppressed | Refusal::Open | Refusal::Task | Refusal::Ended) => "refused",
+        };
+        counter!(names::STORE_BATCHES_TOTAL, "result" => word).increment(1);
+        if result.is_err() {
+            return;
+        }
+        histogram!(names::STORE_COMMIT_SECONDS).record(batch.since.elapsed());
+        for (campaign, outcome, talk) in batch.endings {
+            let campaign = label(campaign);
+            counter!(names::CALLS_TOTAL, "campaign" => campaign.clone(), "outcome" => outcome.word())
+                .increment(1);
+            if !talk.is_zero() {
+                histogram!(names::TALK_SECONDS, "campaign" => campaign).record(talk);
+            }
+        }
+        for (campaign, time) in batch.answer_to_agent {
+            histogram!(names::ANSWER_TO_AGENT_SECONDS, "campaign" => label(campaign)).record(time);
+        }
+    }
+}
+
+/// The campaign's id as a label; campaigns are few.
+fn label(campaign: Option<CampaignId>) -> String {
+    campaign.map_or_else(|| "unknown".to_owned(), |campaign| campaign.to_string())
+}

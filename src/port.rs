@@ -1,0 +1,207 @@
+//! The API's way to the dialer: requests go to the engine's letter box, reads go to the store.
+
+use std::future::Future;
+use std::io::Cursor;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use carillon_api::metrics::Exporter;
+use carillon_api::port::{
+    Attempt, AttemptQuery, Campaign, CampaignAction, Health, ImportReport, Part, Port, PortError,
+    REJECTED_ROWS_MAX, RejectedRow, Reply,
+};
+use carillon_core::agent::AgentCommand;
+use carillon_core::campaign::CampaignCommand;
+use carillon_core::campaign::spec::CampaignSpec;
+use carillon_core::contact::import::{BadRow, ListReader};
+use carillon_core::id::{AttemptId, CampaignId};
+use carillon_core::live::LiveView;
+use carillon_core::output;
+use carillon_core::store::read::AttemptRow;
+use carillon_core::store::sqlite::{CampaignRow, ImportError, Store};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::watch;
+
+use crate::engine::EngineHandle;
+use crate::prompts;
+
+/// Longest wait for the dialer's answer; it answers within milliseconds while it is well.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+
+/// The API's port over a running engine and its store.
+pub struct EnginePort {
+    engine: EngineHandle,
+    store: Store,
+    metrics: Exporter,
+}
+
+impl EnginePort {
+    /// A port over `engine` and the store it writes to.
+    pub fn new(engine: EngineHandle, store: Store, metrics: Exporter) -> Self {
+        Self { engine, store, metrics }
+    }
+
+    async fn spec(&self, id: CampaignId) -> Result<Campaign, PortError> {
+        let campaigns = self.store.campaigns().await.map_err(unavailable)?;
+        let found = campaigns.into_iter().find(|row| row.campaign == id);
+        let row = found.ok_or_else(|| PortError::Unknown(format!("campaign {id}")))?;
+        Ok(Campaign { id: row.campaign, state: row.state, spec: row.spec })
+    }
+}
+
+impl Port for EnginePort {
+    fn create_campaign(&self, spec: CampaignSpec) -> Reply<'_, CampaignId> {
+        async move {
+            let prompt = prompts::of(&spec).map_err(PortError::Invalid)?;
+            let command = CampaignCommand::Create(Box::new(spec));
+            let id = match timely(self.engine.campaign(command)).await? {
+                output::Reply::Campaign(id) => id,
+                output::Reply::Done => {
+                    return Err(PortError::Unavailable("the dialer did not name the campaign".into()));
+                }
+            };
+            if let Some(prompt) = prompt {
+                self.engine.set_prompt(id, prompt).map_err(unavailable)?;
+            }
+            Ok(id)
+        }
+        .boxed()
+    }
+
+    fn campaigns(&self) -> Reply<'_, Vec<Campaign>> {
+        async move {
+            let rows = self.store.campaigns().await.map_err(unavailable)?;
+            let campaign = |row: CampaignRow| Campaign { id: row.campaign, state: row.state, spec: row.spec };
+            Ok(rows.into_iter().map(campaign).collect())
+        }
+        .boxed()
+    }
+
+    fn campaign(&self, id: CampaignId) -> Reply<'_, Campaign> {
+        self.spec(id).boxed()
+    }
+
+    fn command_campaign(&self, id: CampaignId, action: CampaignAction) -> Reply<'_, ()> {
+        let command = match action {
+            CampaignAction::Start => CampaignCommand::Start(id),
+            CampaignAction::Pause => CampaignCommand::Pause(id),
+            CampaignAction::Stop => CampaignCommand::Stop(id),
+        };
+        async move { timely(self.engine.campaign(command)).await.map(|_| ()) }.boxed()
+    }
+
+    fn import_contacts(&self, id: CampaignId, csv: Bytes) -> Reply<'_, ImportReport> {
+        async move {
+            let campaign = self.spec(id).await?;
+            let reader = ListReader::new(Cursor::new(csv), campaign.spec.region.as_deref())
+                .map_err(|error| PortError::Invalid(error.to_string()))?;
+            let (list, bad) =
+                self.store.import_rows(id, reader, REJECTED_ROWS_MAX).await.map_err(|error| match error {
+                    ImportError::List(error) => PortError::Invalid(error.to_string()),
+                    error => unavailable(error),
+                })?;
+            timely(self.engine.campaign(CampaignCommand::ListChanged(id))).await?;
+            Ok(ImportReport {
+                imported: list.imported,
+                duplicates: list.known,
+                rejected: list.rejected,
+                rejected_rows: bad.into_iter().map(rejected_row).collect(),
+            })
+        }
+        .boxed()
+    }
+
+    fn command_agent(&self, command: AgentCommand) -> Reply<'_, ()> {
+        async move { timely(self.engine.agent(command)).await.map(|_| ()) }.boxed()
+    }
+
+    fn attempts(&self, query: AttemptQuery) -> Reply<'_, Vec<Attempt>> {
+        async move {
+            let rows = self
+                .store
+                .attempts_before(query.campaign, query.before, query.limit)
+                .await
+                .map_err(unavailable)?;
+            Ok(rows.into_iter().map(attempt).collect())
+        }
+        .boxed()
+    }
+
+    fn attempt(&self, id: AttemptId) -> Reply<'_, Attempt> {
+        async move {
+            let before = AttemptId(id.0.saturating_add(1));
+            let rows = self.store.attempts_before(None, Some(before), 1).await.map_err(unavailable)?;
+            let row = rows.into_iter().find(|(row, _)| row.attempt == id);
+            row.map(attempt).ok_or_else(|| PortError::Unknown(format!("attempt {id}")))
+        }
+        .boxed()
+    }
+
+    fn health(&self) -> BoxFuture<'_, Health> {
+        async move {
+            let store = match tokio::time::timeout(ANSWER_MAX, self.store.campaigns()).await {
+                Ok(Ok(_)) => Part::Up,
+                Ok(Err(error)) => Part::Down(error.to_string()),
+                Err(_) => Part::Down("the database does not answer".into()),
+            };
+            // The engine shows its state several times a second; one that no longer does has stopped.
+            let engine = match self.engine.status().has_changed() {
+                Ok(_) => Part::Up,
+                Err(_) => Part::Down("the engine has stopped".into()),
+            };
+            Health { store, sip: engine.clone(), dialer: engine }
+        }
+        .boxed()
+    }
+
+    fn live(&self) -> watch::Receiver<Arc<LiveView>> {
+        self.engine.live()
+    }
+
+    fn metrics(&self) -> String {
+        self.metrics.render()
+    }
+}
+
+async fn timely<T>(answer: impl Future<Output = Result<T, output::Refused>>) -> Result<T, PortError> {
+    match tokio::time::timeout(ANSWER_MAX, answer).await {
+        Ok(answer) => answer.map_err(PortError::from),
+        Err(_) => Err(PortError::Unavailable("the dialer does not answer".into())),
+    }
+}
+
+fn unavailable(error: impl std::fmt::Display) -> PortError {
+    PortError::Unavailable(error.to_string())
+}
+
+fn rejected_row(bad: BadRow) -> RejectedRow {
+    RejectedRow { line: bad.line, column: bad.column, reason: bad.reason.to_string() }
+}
+
+fn attempt((row, disposition): (AttemptRow, Option<String>)) -> Attempt {
+    Attempt {
+        id: row.attempt,
+        campaign: row.campaign,
+        task: row.task,
+        contact: row.contact,
+        number: row.number,
+        trunk: row.trunk,
+        caller_id: row.caller_id,
+        placed_at: row.placed_at,
+        ringing_at: row.ringing_at,
+        answered_at: row.answered_at,
+        bridged_at: row.bridged_at,
+        ended_at: row.ended_at,
+        outcome: row.outcome,
+        sip_status: row.sip_status,
+        attribution: row.attribution,
+        reason: row.reason,
+        agent: row.agent,
+        answer_to_agent_ms: row.answer_to_agent_ms,
+        talk_ms: row.talk_ms,
+        disposition,
+        recording: row.recording.map(|recording| recording.file),
+    }
+}
