@@ -39,13 +39,12 @@ pub(crate) fn wait_for(section: &mut Section<'_>) -> Duration {
 
 /// Reads every `[[agents.agent]]`; at least one has to be there.
 pub(crate) fn users(document: &Document<'_>, section: &mut Section<'_>) -> Vec<UserOptions> {
-    let entries = section.sections("agent", "[[agents.agent]]");
+    let Some(entries) = section.sections("agent", "[[agents.agent]]") else { return Vec::new() };
     if entries.is_empty() {
-        let mut place = section.place("");
-        if !section.is_present() {
-            place = section.place("[[agents.agent]]");
-        }
-        document.problem(&place, "needs at least one [[agents.agent]] with user and password");
+        document.problem(
+            &section.place("agent"),
+            "missing; needs at least one [[agents.agent]] with user and password",
+        );
     }
     if entries.len() > AGENTS_MAX {
         document.problem(&section.place("agent"), format!("at most {AGENTS_MAX} agents"));

@@ -92,7 +92,7 @@ fn read(document: &Document<'_>) -> Option<CampaignFile> {
     let list_has_file = list.has("file");
     list.finish();
 
-    let windows = specs.windows(root.sections("window", "[[window]]"));
+    let windows = specs.windows(root.sections("window", "[[window]]").unwrap_or_default());
     let closure = specs.closure(root.section("closure", "[closure]"));
     root.finish();
 

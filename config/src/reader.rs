@@ -140,11 +140,6 @@ impl<'a> Section<'a> {
         Place { line: self.line, key: key.join(" ") }
     }
 
-    /// Whether the file has this section.
-    pub(crate) fn is_present(&self) -> bool {
-        self.table.is_some()
-    }
-
     /// Text.
     pub(crate) fn text(&mut self, key: &'static str) -> Option<At<String>> {
         self.convert(key, |value| text_of(value).map(str::to_owned))
@@ -287,13 +282,13 @@ impl<'a> Section<'a> {
         section
     }
 
-    /// The tables of the array `key`, written `[[name]]`.
-    pub(crate) fn sections(&mut self, key: &'static str, name: &str) -> Vec<Section<'a>> {
-        let Some((place, value)) = self.value(key) else { return Vec::new() };
+    /// The tables of the array `key`, written `[[name]]`; `None`, with a problem noted, where it is something else.
+    pub(crate) fn sections(&mut self, key: &'static str, name: &str) -> Option<Vec<Section<'a>>> {
+        let Some((place, value)) = self.value(key) else { return Some(Vec::new()) };
         let DeValue::Array(items) = value else {
             let place = Place { line: place.line, key: name.to_owned() };
             self.document.problem(&place, format!("must be written as {name}, not {}", kind(value)));
-            return Vec::new();
+            return None;
         };
         let mut sections = Vec::new();
         for item in items.iter() {
@@ -312,7 +307,7 @@ impl<'a> Section<'a> {
                 }
             }
         }
-        sections
+        Some(sections)
     }
 
     /// Every key of the section with a duration each, for sections whose keys are names.

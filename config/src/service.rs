@@ -163,7 +163,7 @@ fn api_users(document: &Document<'_>, api: &mut Section<'_>) -> Vec<User> {
         }
     };
     add(name, Role::Admin, admin_password);
-    for mut entry in api.sections("user", "[[api.user]]") {
+    for mut entry in api.sections("user", "[[api.user]]").unwrap_or_default() {
         let name = entry.text_required("name");
         let role = entry.name::<Role>("role");
         entry.need("role");

@@ -157,7 +157,7 @@ pub(crate) fn trunks(
     root: &mut Section<'_>,
     listen: &[SocketAddr],
 ) -> Vec<TrunkOptions> {
-    let sections = root.sections("trunk", "[[trunk]]");
+    let Some(sections) = root.sections("trunk", "[[trunk]]") else { return Vec::new() };
     if sections.is_empty() {
         document.problem(&root.place("[[trunk]]"), "needs at least one trunk with name, uri and caller_ids");
     }
@@ -270,7 +270,10 @@ fn trunk_address(uri: &str, listen: &[SocketAddr]) -> Result<SocketAddr, String>
         .to_socket_addrs()
         .map_err(|error| format!("host {host} can't be resolved: {error}"))?
         .collect();
-    let fits = |address: &&SocketAddr| listen.iter().any(|own| own.is_ipv4() == address.is_ipv4());
+    // Without a good listen address its own problem is told; this one would only repeat it.
+    let fits = |address: &&SocketAddr| {
+        listen.is_empty() || listen.iter().any(|own| own.is_ipv4() == address.is_ipv4())
+    };
     match found.iter().find(fits) {
         Some(address) => Ok(*address),
         None if found.is_empty() => Err(format!("host {host} has no address")),

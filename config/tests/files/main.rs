@@ -2,3 +2,6 @@
 
 mod campaign_file;
 mod folder;
+mod hostile;
+mod service_file;
+mod wrong_files;
