@@ -1,7 +1,9 @@
 //! The API's way to the dialer: requests go to the engine's letter box, reads go to the store.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::io::Cursor;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,12 +37,20 @@ pub struct EnginePort {
     engine: EngineHandle,
     store: Store,
     metrics: Exporter,
+    prompts: PathBuf,
+    agents: BTreeSet<String>,
 }
 
 impl EnginePort {
-    /// A port over `engine` and the store it writes to.
-    pub fn new(engine: EngineHandle, store: Store, metrics: Exporter) -> Self {
-        Self { engine, store, metrics }
+    /// A port over `engine` and the store it writes to. Prompts lie in `prompts`; `agents` may sign on.
+    pub fn new(
+        engine: EngineHandle,
+        store: Store,
+        metrics: Exporter,
+        prompts: PathBuf,
+        agents: BTreeSet<String>,
+    ) -> Self {
+        Self { engine, store, metrics, prompts, agents }
     }
 
     async fn spec(&self, id: CampaignId) -> Result<Campaign, PortError> {
@@ -54,7 +64,7 @@ impl EnginePort {
 impl Port for EnginePort {
     fn create_campaign(&self, spec: CampaignSpec) -> Reply<'_, CampaignId> {
         async move {
-            let prompt = prompts::of(&spec).map_err(PortError::Invalid)?;
+            let prompt = prompts::of(&spec, &self.prompts).map_err(PortError::Invalid)?;
             let command = CampaignCommand::Create(Box::new(spec));
             let id = match timely(self.engine.campaign(command)).await? {
                 output::Reply::Campaign(id) => id,
@@ -114,6 +124,12 @@ impl Port for EnginePort {
     }
 
     fn command_agent(&self, command: AgentCommand) -> Reply<'_, ()> {
+        if let AgentCommand::SignOn { agent } = &command
+            && !self.agents.contains(agent)
+        {
+            let unknown = PortError::Unknown(format!("agent {agent}"));
+            return async move { Err(unknown) }.boxed();
+        }
         async move { timely(self.engine.agent(command)).await.map(|_| ()) }.boxed()
     }
 

@@ -7,14 +7,14 @@ use carillon_core::campaign::spec::CampaignSpec;
 use carillon_sip::io::wav;
 use carillon_sip::media::prompt::Prompt;
 
-/// The campaign's message, ready to be sent; `None` when it has none.
+/// The campaign's message, ready to be sent; `None` when it has none. A relative name lies in `directory`.
 ///
 /// # Errors
 /// One sentence naming the key and the file.
-pub fn of(spec: &CampaignSpec) -> Result<Option<Arc<Prompt>>, String> {
-    let Some(path) = &spec.safe_harbour else { return Ok(None) };
-    match wav::load_prompt(Path::new(path)) {
+pub fn of(spec: &CampaignSpec, directory: &Path) -> Result<Option<Arc<Prompt>>, String> {
+    let Some(name) = &spec.safe_harbour else { return Ok(None) };
+    match wav::load_prompt(&directory.join(name)) {
         Ok(prompt) => Ok(Some(Arc::new(prompt))),
-        Err(error) => Err(format!("safe_harbour: {path}: {error}")),
+        Err(error) => Err(format!("safe_harbour: {name}: {error}")),
     }
 }

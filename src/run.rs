@@ -42,7 +42,7 @@ pub type OnStart = Box<dyn FnOnce(&EngineHandle, &Store) + Send>;
 
 /// Runs a campaign to its end and writes the report.
 pub async fn run(file: CampaignFile, options: RunOptions) -> Result<Summary, Exit> {
-    let prompt = prompts::of(&file.spec).map_err(Exit::file)?;
+    let prompt = prompts::of(&file.spec, Path::new("")).map_err(Exit::file)?;
     check_list(&file.list.file).map_err(list_exit)?;
     let mut signals = Signals::new()?;
     std::fs::create_dir_all(&options.directory)

@@ -38,6 +38,7 @@ pub async fn command(path: &Path) -> Result<(), Exit> {
     let known: Vec<_> =
         recovered.campaigns.iter().map(|campaign| (campaign.campaign, campaign.spec.clone())).collect();
 
+    let agents = config.sip.users.iter().map(|user| user.user.clone()).collect();
     let (engine, thread) = engine::start(
         mailbox,
         EngineOptions {
@@ -54,7 +55,7 @@ pub async fn command(path: &Path) -> Result<(), Exit> {
     )
     .map_err(Exit::other)?;
     for (campaign, spec) in known {
-        match prompts::of(&spec) {
+        match prompts::of(&spec, &config.prompts) {
             Ok(Some(prompt)) => engine.set_prompt(campaign, prompt).map_err(Exit::other)?,
             Ok(None) => {}
             // Without its message an abandoned caller is hung up on: a person should look.
@@ -64,7 +65,7 @@ pub async fn command(path: &Path) -> Result<(), Exit> {
 
     let exporter = Exporter::install().map_err(Exit::other)?;
     meters::follow(&engine, exporter.clone());
-    let port = Arc::new(EnginePort::new(engine.clone(), store.clone(), exporter));
+    let port = Arc::new(EnginePort::new(engine.clone(), store.clone(), exporter, config.prompts, agents));
     let limits = config.api.limits;
     let router = carillon_api::router(port, config.api);
     let (close, closed) = oneshot::channel::<()>();
