@@ -408,7 +408,6 @@ impl Dialer {
     fn forget(&mut self, id: AttemptId) {
         let Some(attempt) = self.attempts.remove(&id) else { return };
         self.timers.set(Timer::Attempt(id), None);
-        self.waiting.remove(id);
         let contact = self.contacts.remove(&attempt.due.contact);
         let number = self.numbers.remove(&attempt.due.number);
         debug_assert_eq!((contact, number), (Some(id), Some(id)), "one open attempt per contact and number");

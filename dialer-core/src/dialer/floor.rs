@@ -53,6 +53,11 @@ impl Floor {
         self.idle.longest(campaign, fits)
     }
 
+    /// Free agents, their campaign, and since when they wait.
+    pub fn idle(&self) -> impl Iterator<Item = (AgentKey, Option<CampaignId>, Duration)> + '_ {
+        self.idle.iter()
+    }
+
     pub fn agents(&self) -> impl Iterator<Item = &Agent> {
         self.keys.values().filter_map(|key| self.agents.get(key))
     }
@@ -163,7 +168,7 @@ impl Dialer {
 
     /// Shares the free agents among the running campaigns anew: after one starts or ends, or runs dry.
     pub(super) fn share_agents(&mut self, now: Now) {
-        let free: Vec<_> = self.floor.idle.iter().collect();
+        let free: Vec<_> = self.floor.idle().collect();
         for (key, from, since) in free {
             let to = self.neediest();
             // A move must help: the other campaign is worse off even after it.

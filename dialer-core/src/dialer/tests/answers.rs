@@ -129,6 +129,20 @@ fn an_agent_lost_while_being_connected_counts_as_lost() {
 }
 
 #[test]
+fn another_agent_takes_the_call_of_one_who_is_lost() {
+    let (mut desk, campaign) = Desk::running(spec(), 2, 1);
+    let attempt = desk.answered();
+    desk.tell(Input::AgentUnreachable { agent: "agent1".into() });
+    assert!(desk.saw(&Seen::Connect(attempt, "agent2".into())), "at once");
+    desk.tell(Input::Connected { attempt });
+    desk.tell(Input::AgentUnreachable { agent: "agent2".into() });
+    assert!(desk.saw(&Seen::HangUp(attempt)), "nobody is left with the callee");
+    desk.ends(attempt, EndedBy::Us);
+    assert_eq!(desk.ending(attempt), (Outcome::Answered, "agent_left"));
+    assert_eq!(desk.campaign(campaign).abandoned, 0);
+}
+
+#[test]
 fn a_slow_agent_leg_loses_the_call_at_the_limit() {
     let (mut desk, _) = Desk::running(spec(), 1, 1);
     let attempt = desk.answered();

@@ -3,6 +3,7 @@
 mod agents;
 mod answers;
 mod closing;
+mod deaths;
 mod desk;
 mod ending;
 mod outage;

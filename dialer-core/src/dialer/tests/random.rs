@@ -6,7 +6,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::desk::{Desk, dialog, route, spec};
-use crate::agent::AgentCommand;
+use crate::agent::{AgentCommand, AgentState};
+use crate::attempt::event::Phase;
 use crate::campaign::CampaignCommand;
 use crate::campaign::spec::{CampaignSpec, Mode, WrapUp};
 use crate::id::{AttemptId, CampaignId, RequestId};
@@ -81,19 +82,30 @@ fn check(desk: &Desk, campaign: CampaignId) -> Result<(), TestCaseError> {
     for attempt in desk.claimed.keys().filter(|attempt| !desk.ended.contains_key(attempt)) {
         prop_assert!(dialer.attempts.contains_key(attempt), "{} is lost", attempt);
     }
-    // Counters agree with a recount.
+    // Counters, queues and shares agree with a recount.
     let view = desk.campaign(campaign);
-    let in_motion = view.ringing + view.waiting + view.talking;
-    prop_assert!(in_motion <= dialer.attempts.len() as u64);
+    let count = |phase| dialer.attempts.values().filter(|attempt| attempt.phase() == phase).count() as u64;
+    let counted = (view.ringing, view.waiting, view.talking);
+    prop_assert_eq!(counted, (count(Phase::Unanswered), count(Phase::Waiting), count(Phase::Talking)));
     prop_assert!(view.bridged + view.abandoned <= view.answered);
+    let waiting: Vec<_> = dialer.waiting.iter().collect();
+    prop_assert_eq!(waiting.len(), dialer.attempts.values().filter(|attempt| attempt.is_seeking()).count());
+    prop_assert!(waiting.iter().all(|attempt| dialer.attempts[attempt].is_seeking()));
+    let running = &dialer.campaigns[&campaign];
+    prop_assert_eq!(running.attempts.len(), dialer.attempts.len());
+    let agents = dialer.live(desk.now()).agents;
+    let in_state = |state| agents.iter().filter(|agent| agent.state == state).count() as u64;
+    prop_assert_eq!(running.wrap_ups, in_state(AgentState::WrapUp));
+    prop_assert_eq!(dialer.floor.idle().count() as u64, in_state(AgentState::Ready));
+    // Nobody waits while somebody who could take the call is free.
+    let free = dialer.floor.idle().map(|(agent, ..)| agent);
+    for agent in free {
+        prop_assert!(waiting.iter().all(|attempt| !dialer.attempts[attempt].wants(agent)));
+    }
     // An agent has one call, and a call one agent.
-    let calls: Vec<_> = dialer
-        .live(desk.now())
-        .agents
-        .into_iter()
-        .filter(|agent| agent.state == crate::agent::AgentState::Talking)
-        .filter_map(|agent| agent.attempt)
-        .collect();
+    let in_call = |state| matches!(state, AgentState::Reserved | AgentState::Talking);
+    let calls: Vec<_> =
+        agents.iter().filter(|agent| in_call(agent.state)).filter_map(|agent| agent.attempt).collect();
     prop_assert_eq!(calls.iter().collect::<BTreeSet<_>>().len(), calls.len());
     prop_assert_eq!(
         dialer.campaigns.values().map(|campaign| campaign.pacer.refused_events()).sum::<u64>(),
