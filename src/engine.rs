@@ -225,6 +225,7 @@ pub fn start(
     };
     let now = real_now(origin);
     let mut node = Node::new(options.node, secure_generator()?, now);
+    let batches = Batches::new(&options.recovered);
     node.handle(NodeInput::Recovered(options.recovered), now);
 
     let (live_sender, live) = watch::channel(Arc::new(node.live(now)));
@@ -246,7 +247,7 @@ pub fn start(
         status: status_sender,
         known: Status::default(),
         live_due: Duration::ZERO,
-        batches: Batches::default(),
+        batches,
         datagrams: Vec::with_capacity(DATAGRAMS_PER_TURN),
     };
     let thread = std::thread::Builder::new()

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use carillon_api::metrics::{self as names, Exporter};
 use carillon_core::attempt::outcome::Outcome;
 use carillon_core::id::{AttemptId, CampaignId, Ticket};
+use carillon_core::store::read::Recovered;
 use carillon_core::store::words::Word;
 use carillon_core::store::write::{Refusal, Write};
 use carillon_sip::gateway::counters::Counters;
@@ -50,8 +51,8 @@ fn show_counters(counters: &Counters) {
 }
 
 /// Batches on their way to the store and what they will have counted once they are durable.
-#[derive(Default)]
 pub struct Batches {
+    names: BTreeMap<CampaignId, String>,
     campaigns: BTreeMap<AttemptId, CampaignId>,
     under_way: BTreeMap<Ticket, Batch>,
 }
@@ -63,6 +64,12 @@ struct Batch {
 }
 
 impl Batches {
+    /// Nothing under way; campaigns of earlier processes keep their names.
+    pub fn new(recovered: &Recovered) -> Self {
+        let names = recovered.campaigns.iter().map(|known| (known.campaign, known.spec.name.clone()));
+        Self { names: names.collect(), campaigns: BTreeMap::new(), under_way: BTreeMap::new() }
+    }
+
     /// A batch goes to the store.
     pub fn submitted(&mut self, ticket: Ticket, writes: &[Write]) {
         let mut batch = Batch { since: Instant::now(), endings: Vec::new(), answer_to_agent: Vec::new() };
@@ -80,8 +87,10 @@ impl Batches {
                 Write::AgentHeard { attempt, answer_to_agent } => {
                     batch.answer_to_agent.push((self.campaigns.get(attempt).copied(), *answer_to_agent));
                 }
+                Write::Campaign { campaign, spec, .. } => {
+                    self.names.insert(*campaign, spec.name.clone());
+                }
                 Write::Disposition { .. }
-                | Write::Campaign { .. }
                 | Write::Placed { .. }
                 | Write::Ringing { .. }
                 | Write::Answered { .. }
@@ -116,7 +125,7 @@ impl Batches {
         }
         histogram!(names::STORE_COMMIT_SECONDS).record(batch.since.elapsed());
         for (campaign, outcome, talk) in batch.endings {
-            let campaign = label(campaign);
+            let campaign = self.label(campaign);
             counter!(names::CALLS_TOTAL, "campaign" => campaign.clone(), "outcome" => outcome.word())
                 .increment(1);
             if !talk.is_zero() {
@@ -124,12 +133,13 @@ impl Batches {
             }
         }
         for (campaign, time) in batch.answer_to_agent {
-            histogram!(names::ANSWER_TO_AGENT_SECONDS, "campaign" => label(campaign)).record(time);
+            histogram!(names::ANSWER_TO_AGENT_SECONDS, "campaign" => self.label(campaign)).record(time);
         }
     }
-}
 
-/// The campaign's id as a label; campaigns are few.
-fn label(campaign: Option<CampaignId>) -> String {
-    campaign.map_or_else(|| "unknown".to_owned(), |campaign| campaign.to_string())
+    /// The campaign's name as a label; campaigns are few.
+    fn label(&self, campaign: Option<CampaignId>) -> String {
+        let name = campaign.and_then(|campaign| self.names.get(&campaign));
+        name.cloned().unwrap_or_else(|| "unknown".to_owned())
+    }
 }
