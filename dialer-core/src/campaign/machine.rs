@@ -8,10 +8,11 @@ use carillon_pacing::policy::{manual::Manual, progressive::Progressive, ratio::R
 use carillon_pacing::{Bound, Limits, Pacer, Reason};
 
 use super::CampaignState;
+use super::check::check;
 use super::figures::Figures;
 use super::spec::{CampaignSpec, Mode};
 use crate::attempt::event::Terms;
-use crate::compliance::{self, Rules};
+use crate::compliance::Rules;
 use crate::id::{AttemptId, CampaignId};
 use crate::selection::supply::Supply;
 use crate::store::write::Write;
@@ -84,43 +85,12 @@ pub(crate) struct Campaign {
     elapsed: Duration,
 }
 
-/// Why a spec can't be used; names the key.
+/// Why a spec can't be used; names the keys.
 pub(crate) fn refusal(spec: &CampaignSpec) -> Option<String> {
-    let length = spec.name.chars().count();
-    if !(1..=100).contains(&length) {
-        return Some("name: 1 to 100 characters".into());
-    }
-    match spec.mode {
-        Mode::Manual | Mode::Progressive | Mode::Ratio => {}
-        Mode::Preview | Mode::Adaptive | Mode::Predictive => {
-            return Some("mode: not available in this version".into());
-        }
-    }
-    if !(1.0..=10.0).contains(&spec.ratio) {
-        return Some("ratio: 1.0 to 10.0".into());
-    }
-    if !(0.0..=1.0).contains(&spec.abandon_limit) {
-        return Some("abandon_limit: 0 to 1".into());
-    }
-    if spec.abandon_after.is_zero() {
-        return Some("abandon_after: longer than zero".into());
-    }
-    if spec.ring_timeout.is_zero() {
-        return Some("ring_timeout: longer than zero".into());
-    }
-    let ring_min = compliance::jurisdiction::RING_MIN;
-    if spec.ring_timeout < ring_min && !compliance::lifts_ring_minimum(spec.jurisdiction) {
-        return Some("ring_timeout: at least 15s unless jurisdiction is none".into());
-    }
-    if !(1..=100).contains(&spec.closure.attempts_max) {
-        return Some("closure.attempts_max: 1 to 100".into());
-    }
-    if let Some(zone) = &spec.timezone
-        && jiff::tz::TimeZone::get(zone).is_err()
-    {
-        return Some("timezone: not an IANA zone".into());
-    }
-    Rules::from_spec(spec).err().map(|error| format!("window: {error}"))
+    let problems = check(spec);
+    let lines: Vec<_> =
+        problems.iter().map(|problem| format!("{}: {}", problem.key, problem.message)).collect();
+    (!lines.is_empty()).then(|| lines.join("; "))
 }
 
 impl Campaign {

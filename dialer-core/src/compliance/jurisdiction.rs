@@ -10,10 +10,6 @@ use super::window::Calendar;
 use crate::campaign::duration_text;
 use crate::campaign::spec::{CampaignSpec, Jurisdiction};
 
-/// Shortest ringing before a call may be given up as unanswered (16 CFR 310.4(b)(4)(ii): fifteen seconds or four
-/// rings; Ofcom's policy says fifteen seconds as well).
-pub const RING_MIN: Duration = Duration::from_secs(15);
-
 /// One jurisdiction's rules, as far as this version knows them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pack {

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::campaign::spec::{CampaignSpec, Jurisdiction};
+use crate::campaign::spec::CampaignSpec;
 use crate::contact::number;
 use crate::id::{AttemptId, CampaignId};
 use crate::store::read::Due;
@@ -159,14 +159,10 @@ impl Compliance {
     }
 }
 
-/// Whether ringing may be shorter than law has it.
-pub fn lifts_ring_minimum(jurisdiction: Jurisdiction) -> bool {
-    jurisdiction::pack(jurisdiction).is_none()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::campaign::spec::Jurisdiction;
     use crate::campaign::spec::testing::spec;
     use crate::id::{ContactId, TaskId};
 

@@ -3,11 +3,10 @@
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
 
+use crate::campaign::check::{ENTRIES_MAX, minutes_of};
 use crate::campaign::spec::{Day, Window};
 use crate::time::Utc;
 
-/// Most windows a campaign may have.
-pub const WINDOWS_MAX: usize = 100;
 /// Minutes of a day; the end of a window may be this.
 const DAY_MINUTES: u16 = 24 * 60;
 /// How far ahead the next window is looked for: every weekday once, and the rest of today a week from now.
@@ -26,7 +25,7 @@ pub enum WindowError {
     #[error("`days` is empty")]
     Days,
     /// Too many windows.
-    #[error("at most {WINDOWS_MAX} windows")]
+    #[error("at most {ENTRIES_MAX} windows")]
     Many,
 }
 
@@ -55,7 +54,7 @@ impl Calendar {
 
     /// Open in the given windows.
     pub fn from_windows(windows: &[Window]) -> Result<Self, WindowError> {
-        if windows.len() > WINDOWS_MAX {
+        if windows.len() > ENTRIES_MAX {
             return Err(WindowError::Many);
         }
         let mut spans: [Vec<(u16, u16)>; 7] = Default::default();
@@ -142,16 +141,8 @@ fn index(day: Day) -> usize {
     }
 }
 
-/// `HH:MM` as minutes of the day, up to 24:00.
 fn minutes(text: &str) -> Result<u16, WindowError> {
-    let error = || WindowError::Time(text.chars().take(10).collect());
-    let (hours, minutes) = text.split_once(':').ok_or_else(error)?;
-    let two_digits = |part: &str| -> Option<u16> {
-        (part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit())).then(|| part.parse().ok()).flatten()
-    };
-    let (hours, minutes) = (two_digits(hours).ok_or_else(error)?, two_digits(minutes).ok_or_else(error)?);
-    let total = hours * 60 + minutes;
-    if minutes < 60 && total <= DAY_MINUTES { Ok(total) } else { Err(error()) }
+    minutes_of(text).ok_or_else(|| WindowError::Time(text.chars().take(10).collect()))
 }
 
 #[cfg(test)]
@@ -244,7 +235,7 @@ mod tests {
         assert_eq!(refused("09:60", "12:00"), WindowError::Time("09:60".into()));
         assert_eq!(refused("12:00", "12:00"), WindowError::Order);
         assert_eq!(Calendar::from_windows(&[window(&[], "09:00", "12:00")]), Err(WindowError::Days));
-        let many = vec![window(&[Day::Mon], "09:00", "12:00"); WINDOWS_MAX + 1];
+        let many = vec![window(&[Day::Mon], "09:00", "12:00"); ENTRIES_MAX + 1];
         assert_eq!(Calendar::from_windows(&many), Err(WindowError::Many));
     }
 

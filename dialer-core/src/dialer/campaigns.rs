@@ -10,6 +10,7 @@ use crate::attempt::event::Event;
 use crate::campaign::machine::{Campaign, refusal};
 use crate::campaign::spec::CampaignSpec;
 use crate::campaign::{CampaignCommand, CampaignState};
+use crate::compliance::jurisdiction;
 use crate::id::{AttemptId, CampaignId, RequestId};
 use crate::output::{Output, Refused, Reply};
 use crate::store::write::{Refusal, Write};
@@ -21,8 +22,11 @@ pub(super) const SHEET: Duration = Duration::from_secs(10);
 impl Dialer {
     /// An operator's or script's request.
     pub(super) fn campaign_command(&mut self, request: RequestId, command: CampaignCommand, now: Now) {
+        if !self.recovered {
+            let result = Err(Refused::State("starting".into()));
+            return self.outbox.push(Output::Reply { request, result });
+        }
         let result = match command {
-            _ if !self.recovered => Err(Refused::State("starting".into())),
             CampaignCommand::Create(spec) => match self.create(*spec, request, now) {
                 // Answered once it is durable.
                 Ok(()) => return,
@@ -55,7 +59,7 @@ impl Dialer {
         let next = self.last_campaign.checked_add(1).ok_or_else(full)?;
         let id = CampaignId(next);
         let campaign = Campaign::new(id, spec, Ledger::default())
-            .ok_or_else(|| Refused::Invalid("mode: not available in this version".into()))?;
+            .ok_or_else(|| Refused::Invalid("mode: is not in this version".into()))?;
         self.last_campaign = next;
         let row = campaign.row(CampaignState::Draft, now);
         self.campaigns.insert(id, campaign);
@@ -73,7 +77,11 @@ impl Dialer {
     }
 
     fn start_campaign(&mut self, id: CampaignId, now: Now) -> Result<Reply, Refused> {
-        if self.campaign(id)?.start(now) {
+        let campaign = self.campaign(id)?;
+        if campaign.start(now) {
+            for warning in jurisdiction::warnings(&campaign.spec) {
+                tracing::warn!(campaign = %id, "{warning}");
+            }
             self.record_state(id, now);
             self.run_campaign(id, now);
         }

@@ -211,19 +211,25 @@ impl Dialer {
 
     /// A wrap-up by script is over, or a doubtful phone is trusted again.
     pub(super) fn agent_due(&mut self, key: AgentKey, now: Now) {
-        let Some(agent) = self.floor.agents.get(&key) else { return };
-        match (agent.wrapping_up(), agent.attempt()) {
-            (Some(campaign), Some(attempt)) => {
-                let script = self.campaigns.get(&campaign).map(|campaign| campaign.spec.wrap_up.clone());
-                if let Some(WrapUp::Script { disposition, .. }) = script
-                    && self.dispositions.is_awaited(attempt)
-                {
-                    self.dispose(attempt, key, None, &disposition, "", now);
-                }
-                self.with_agent(key, now, |agent| agent.wrapped_up(attempt, now));
-            }
-            (None, _) | (Some(_), None) => self.with_agent(key, now, |agent| agent.end_doubt(now)),
+        let wrapping_up = self.floor.agents.get(&key).is_some_and(|agent| agent.wrapping_up().is_some());
+        if wrapping_up {
+            self.end_wrap_up(key, now);
+        } else {
+            self.with_agent(key, now, |agent| agent.end_doubt(now));
         }
+    }
+
+    /// Ends an agent's wrap-up; the script's word is spoken where the agent spoke none.
+    fn end_wrap_up(&mut self, key: AgentKey, now: Now) {
+        let Some(agent) = self.floor.agents.get(&key) else { return };
+        let (Some(campaign), Some(attempt)) = (agent.wrapping_up(), agent.attempt()) else { return };
+        let script = self.campaigns.get(&campaign).map(|campaign| campaign.spec.wrap_up.clone());
+        if let Some(WrapUp::Script { disposition, .. }) = script
+            && self.dispositions.is_awaited(attempt)
+        {
+            self.dispose(attempt, key, None, &disposition, "", now);
+        }
+        self.with_agent(key, now, |agent| agent.wrapped_up(attempt, now));
     }
 
     /// An agent's request.
@@ -284,6 +290,8 @@ impl Dialer {
             | AgentState::Ready
             | AgentState::WrapUp => {}
         }
+        // A word that nobody speaks any more is the script's; where agents speak it, it may still come.
+        self.end_wrap_up(key, now);
         self.with_agent(key, now, |agent| agent.sign_off(now));
         self.outbox.push(Output::SignOff { agent: user.to_owned() });
         Ok(Reply::Done)
@@ -318,13 +326,11 @@ impl Dialer {
     fn agent_hangs_up(&mut self, user: &str, now: Now) -> Result<Reply, Refused> {
         let (key, state) = self.signed_on(user)?;
         let attempt = self.floor.agents.get(&key).and_then(Agent::attempt);
-        match (state, attempt) {
-            (AgentState::Talking, Some(attempt)) => {
-                self.step(attempt, Event::Cut("agent_hung_up"), now);
-                Ok(Reply::Done)
-            }
-            _ => Err(Refused::State("the agent has no call".into())),
-        }
+        let Some(attempt) = attempt.filter(|_| state == AgentState::Talking) else {
+            return Err(Refused::State("the agent has no call".into()));
+        };
+        self.step(attempt, Event::Cut("agent_hung_up"), now);
+        Ok(Reply::Done)
     }
 
     fn signed_on(&self, user: &str) -> Result<(AgentKey, AgentState), Refused> {

@@ -67,6 +67,12 @@ struct Room {
     calls_per_second_free: u32,
 }
 
+impl Room {
+    fn is_none(self) -> bool {
+        self.lines_free == 0 || self.calls_per_second_free == 0
+    }
+}
+
 /// The business machine. Tell it what happened, drain what it wants done, call it again at its timeout.
 pub struct Dialer {
     options: Options,
@@ -126,7 +132,7 @@ impl Dialer {
                 self.fetched(campaign, due, next_due, open, total, now);
             }
             Input::Room { lines_free, calls_per_second_free } => {
-                self.room = Room { lines_free, calls_per_second_free };
+                self.room_told(Room { lines_free, calls_per_second_free }, now);
             }
             Input::Reserved { attempt, route } => self.reserved(attempt, route, now),
             Input::Busy { attempt } => self.step(attempt, Event::Busy, now),
@@ -194,6 +200,18 @@ impl Dialer {
                 Timer::Settle(campaign) => self.give_up_recordings(campaign, now),
                 Timer::Retry => self.retry_batches(now),
                 Timer::Sheet => self.record_sheets(now),
+            }
+        }
+    }
+
+    /// Room on the trunks; where there was none, pacers that waited for it are asked.
+    fn room_told(&mut self, room: Room, now: Now) {
+        let had_none = self.room.is_none();
+        self.room = room;
+        if had_none && !room.is_none() {
+            let running = self.campaigns.values().filter(|campaign| campaign.is_running());
+            for campaign in running.map(|campaign| campaign.id).collect::<Vec<_>>() {
+                self.ask_soon(campaign, now);
             }
         }
     }

@@ -195,3 +195,21 @@ fn legs_are_recorded_for_a_restart() {
         .collect();
     assert_eq!(legs, [Some(false), Some(true), None]);
 }
+
+#[test]
+fn signing_off_in_wrap_up_leaves_the_word_to_the_script_or_to_later() {
+    let (mut desk, _) = Desk::running(spec(), 1, 1);
+    let attempt = desk.bridged();
+    desk.ends(attempt, EndedBy::Callee);
+    desk.ask(AgentCommand::SignOff { agent: AGENT.into() }).unwrap();
+    assert_eq!(desk.words[&attempt], "success");
+    let (mut desk, campaign) = Desk::running(by_hand(), 1, 1);
+    let attempt = desk.bridged();
+    desk.ends(attempt, EndedBy::Callee);
+    desk.ask(AgentCommand::SignOff { agent: AGENT.into() }).unwrap();
+    desk.pass(10_000);
+    assert!(!desk.saw(&Seen::Finished(campaign)), "the word may still come");
+    assert_eq!(word(&mut desk, attempt, "success"), Ok(Reply::Done));
+    desk.pass(10_000);
+    assert!(desk.saw(&Seen::Finished(campaign)));
+}

@@ -80,11 +80,19 @@ impl Desk {
         Self::with_tasks(recovered, BTreeMap::new())
     }
 
+    pub fn limited(options: Options) -> Self {
+        Self::build(options, Recovered::default(), BTreeMap::new())
+    }
+
     pub fn with_tasks(recovered: Recovered, tasks: BTreeMap<TaskId, Row>) -> Self {
+        Self::build(Options::default(), recovered, tasks)
+    }
+
+    fn build(options: Options, recovered: Recovered, tasks: BTreeMap<TaskId, Row>) -> Self {
         let clock = Duration::from_secs(100);
         let now = Now { monotonic: clock, utc: START };
         let mut desk = Self {
-            dialer: Dialer::new(Options::default(), now),
+            dialer: Dialer::new(options, now),
             clock,
             seen: Vec::new(),
             tasks,

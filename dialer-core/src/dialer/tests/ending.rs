@@ -197,7 +197,7 @@ fn requests_that_cannot_be_done_say_why() {
             other => panic!("{key}: {other:?}"),
         };
     for mode in [Mode::Preview, Mode::Adaptive, Mode::Predictive] {
-        refused("mode: not available in this version", CampaignSpec { mode, ..spec() });
+        refused("mode: is not in this version", CampaignSpec { mode, ..spec() });
     }
     refused("name", CampaignSpec { name: String::new(), ..spec() });
     refused("ratio", CampaignSpec { ratio: f64::NAN, ..spec() });

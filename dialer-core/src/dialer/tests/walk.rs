@@ -1,11 +1,13 @@
 //! The walk of one call, from the list to the closed task.
 
+use super::super::Options;
 use super::desk::{Desk, Seen, spec};
-use crate::agent::AgentState;
+use crate::agent::{AgentCommand, AgentState};
 use crate::attempt::outcome::Outcome;
-use crate::campaign::CampaignState;
 use crate::campaign::spec::{CampaignSpec, Mode};
-use crate::input::EndedBy;
+use crate::campaign::{CampaignCommand, CampaignState};
+use crate::input::{EndedBy, Failure, Input};
+use crate::output::Refused;
 use crate::store::write::Write;
 use crate::task::{ClosedReason, TaskState};
 
@@ -94,8 +96,8 @@ fn a_large_list_is_worked_off_in_order() {
         let open: Vec<_> =
             desk.placed.iter().filter(|attempt| !desk.ended.contains_key(attempt)).copied().collect();
         for attempt in open {
-            desk.tell(crate::input::Input::Placed { attempt });
-            desk.fails(attempt, crate::input::Failure::Status(404));
+            desk.tell(Input::Placed { attempt });
+            desk.fails(attempt, Failure::Status(404));
         }
         if desk.saw(&Seen::Finished(campaign)) {
             break;
@@ -105,4 +107,40 @@ fn a_large_list_is_worked_off_in_order() {
     assert_eq!(desk.ended.len(), 700);
     let order: Vec<u64> = desk.claimed.values().map(|task| task.0).collect();
     assert!(order.is_sorted(), "best first");
+}
+
+#[test]
+fn lines_that_come_free_are_used_at_once() {
+    let (mut desk, campaign) = Desk::running(spec(), 3, 10);
+    desk.tell(Input::Room { lines_free: 5, calls_per_second_free: 0 });
+    desk.pass(10_000);
+    assert!(desk.placed.is_empty());
+    assert!(desk.campaign(campaign).pacing_reason.contains("calls per second"));
+    desk.tell(Input::Room { lines_free: 2, calls_per_second_free: 5 });
+    desk.pass(50);
+    assert_eq!(desk.placed.len(), 2);
+}
+
+#[test]
+fn no_more_calls_than_the_options_allow() {
+    let options = Options { calls_max: 2, ..Options::default() };
+    let mut desk = Desk::limited(options);
+    let campaign = desk.create(spec());
+    (1..=9).for_each(|task| desk.add_task(campaign, task));
+    (1..=5).for_each(|agent| desk.sign_on(&format!("agent{agent}")));
+    desk.command(CampaignCommand::Start(campaign)).unwrap();
+    desk.pass(5_000);
+    assert_eq!(desk.placed.len(), 2);
+}
+
+#[test]
+fn full_houses_say_so() {
+    let options = Options { agents_max: 1, campaigns_max: 1, ..Options::default() };
+    let mut desk = Desk::limited(options);
+    desk.create(spec());
+    let another = desk.command(CampaignCommand::Create(Box::new(spec())));
+    assert!(matches!(another, Err(Refused::Full(_))));
+    desk.sign_on("agent1");
+    let another = desk.ask(AgentCommand::SignOn { agent: "agent2".into() });
+    assert!(matches!(another, Err(Refused::Full(_))));
 }
