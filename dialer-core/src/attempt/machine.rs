@@ -142,33 +142,6 @@ impl Attempt {
         matches!(self.state, State::Reserving)
     }
 
-    /// The state's name, for the table of transitions.
-    #[cfg(test)]
-    pub fn state_name(&self) -> &'static str {
-        match &self.state {
-            State::Reserving => "reserving",
-            State::Intending { .. } => "intending",
-            State::Withdrawn => "withdrawn",
-            State::Placing => "placing",
-            State::Dialing => "dialing",
-            State::Ringing => "ringing",
-            State::Waiting(_) => "waiting",
-            State::Connecting { .. } => "connecting",
-            State::Talking { .. } => "talking",
-            State::Message => "message",
-            State::HangingUp { talk: Some(_), .. } => "hanging up, talked",
-            State::HangingUp { talk: None, answered: true, .. } => "hanging up, answered",
-            State::HangingUp { talk: None, answered: false, .. } => "hanging up, unanswered",
-            State::Over => "over",
-        }
-    }
-
-    /// As if the campaign had no safe-harbour message.
-    #[cfg(test)]
-    pub fn forget_message(&mut self) {
-        self.terms.message = false;
-    }
-
     /// Takes in one event.
     pub fn handle(&mut self, event: Event, now: Now) -> Vec<Action> {
         let before = std::mem::replace(&mut self.state, State::Over);
@@ -391,4 +364,32 @@ pub(super) fn end(finding: Finding, talk: Option<(AgentKey, Duration)>, actions:
     }
     actions.push(Action::End(Verdict { finding, talk }));
     State::Over
+}
+
+#[cfg(test)]
+impl Attempt {
+    /// The state's name, for the table of transitions.
+    pub fn state_name(&self) -> &'static str {
+        match &self.state {
+            State::Reserving => "reserving",
+            State::Intending { .. } => "intending",
+            State::Withdrawn => "withdrawn",
+            State::Placing => "placing",
+            State::Dialing => "dialing",
+            State::Ringing => "ringing",
+            State::Waiting(_) => "waiting",
+            State::Connecting { .. } => "connecting",
+            State::Talking { .. } => "talking",
+            State::Message => "message",
+            State::HangingUp { talk: Some(_), .. } => "hanging up, talked",
+            State::HangingUp { talk: None, answered: true, .. } => "hanging up, answered",
+            State::HangingUp { talk: None, answered: false, .. } => "hanging up, unanswered",
+            State::Over => "over",
+        }
+    }
+
+    /// As if the campaign had no safe-harbour message.
+    pub fn forget_message(&mut self) {
+        self.terms.message = false;
+    }
 }

@@ -119,14 +119,21 @@ impl Dialer {
         Ok(Reply::Done)
     }
 
-    /// Nothing more is placed; ringing lines run to their ring timeout, live calls go on until they are cut.
+    /// The time is up: as at a stop, and talks that outlive the campaign for long are cut.
+    pub(super) fn time_is_up(&mut self, id: CampaignId, now: Now) {
+        if let Some(campaign) = self.campaigns.get(&id) {
+            let cut = now.monotonic.saturating_add(campaign.cut_after());
+            self.timers.set(Timer::Cut(id), Some(cut));
+            self.stop_campaign(id, "time limit reached", now);
+        }
+    }
+
+    /// Nothing more is placed; ringing lines run to their ring timeout, live calls go on.
     pub(super) fn stop_campaign(&mut self, id: CampaignId, reason: &str, now: Now) {
         let Some(campaign) = self.campaigns.get_mut(&id) else { return };
         if !campaign.stop(reason, now) {
             return;
         }
-        let cut = now.monotonic.saturating_add(campaign.cut_after());
-        self.timers.set(Timer::Cut(id), Some(cut));
         self.timers.set(Timer::TimeLimit(id), None);
         self.record_state(id, now);
         self.withdraw_unplaced(id, now);

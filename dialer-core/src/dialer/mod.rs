@@ -10,11 +10,6 @@ mod recovery;
 mod timers;
 mod view;
 
-#[cfg(test)]
-pub(crate) mod testing;
-#[cfg(test)]
-mod tests;
-
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -195,7 +190,7 @@ impl Dialer {
                 Timer::Agent(agent) => self.agent_due(agent, now),
                 Timer::Decide(campaign) => self.decide(campaign, now),
                 Timer::Fetch(campaign) => self.seek_supply(campaign, now),
-                Timer::TimeLimit(campaign) => self.stop_campaign(campaign, "time limit reached", now),
+                Timer::TimeLimit(campaign) => self.time_is_up(campaign, now),
                 Timer::Cut(campaign) => self.cut_talks(campaign, now),
                 Timer::Settle(campaign) => self.give_up_recordings(campaign, now),
                 Timer::Retry => self.retry_batches(now),
@@ -233,3 +228,8 @@ impl Dialer {
         self.outbox.record(Purpose::Note, campaign, writes);
     }
 }
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! The store: what is written ([`write`]), what is read back ([`read`]), and a model of both ([`memory`]).
+//! The store: what is written ([`mod@write`]), what is read back ([`read`]), and a model of both ([`memory`]).
 //!
 //! Safety rests on unique indexes and conditional updates: one open attempt per contact and per number, one
 //! terminal outcome per attempt.

@@ -39,6 +39,19 @@ fn at_the_time_limit_ringing_and_talking_go_on_and_nothing_new_is_placed() {
 }
 
 #[test]
+fn a_stop_lets_people_finish_their_talk() {
+    let (mut desk, campaign) = Desk::running(spec(), 1, 5);
+    let attempt = desk.bridged();
+    desk.command(CampaignCommand::Stop(campaign)).unwrap();
+    desk.pass(3_600_000);
+    assert!(!desk.saw(&Seen::HangUp(attempt)));
+    desk.ends(attempt, EndedBy::Callee);
+    desk.pass(1_000);
+    assert!(desk.saw(&Seen::Finished(campaign)));
+    assert_eq!(desk.placed.len(), 1);
+}
+
+#[test]
 fn it_ends_early_when_nothing_falls_due_before_the_limit() {
     let mut spec = limited(100);
     spec.closure.retry.insert(Outcome::Busy, Duration::from_secs(300));
