@@ -1,8 +1,10 @@
 //! Thin door of the `carillon` binary: reads the command line, calls the library, sets the exit status.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use carillon::demo::DemoOptions;
 use carillon::exit::Exit;
 use clap::{Parser, Subcommand};
 
@@ -30,11 +32,33 @@ enum Action {
         #[arg(long)]
         config: PathBuf,
     },
+    /// Watch a whole campaign against a simulated carrier and simulated agents: real SIP and RTP on this machine.
+    Demo {
+        /// Simulated agents.
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=50))]
+        agents: u8,
+        /// Contacts to call.
+        #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        contacts: u16,
+        /// Seed: the same one gives the same callees.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// How much faster than life campaign and callees go. SIP timers and audio stay real.
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=20))]
+        speed: u32,
+        /// Where the wallboard page is served.
+        #[arg(long, default_value = "127.0.0.1:8080")]
+        listen: SocketAddr,
+        /// Keep state and report in this folder.
+        #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "carillon-demo")]
+        keep: Option<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
-    carillon::telemetry::start();
     let cli = Cli::parse();
+    // The demo has its own live line; only what goes wrong may interrupt it.
+    carillon::telemetry::start(if matches!(cli.command, Action::Demo { .. }) { "warn" } else { "info" });
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&Exit::other(format!("tokio: {error}"))),
@@ -42,6 +66,16 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Action::Run { campaign, report } => runtime.block_on(carillon::run::command(&campaign, report)),
         Action::Serve { config } => runtime.block_on(carillon::serve::command(&config)),
+        Action::Demo { agents, contacts, seed, speed, listen, keep } => {
+            runtime.block_on(carillon::demo::run(DemoOptions {
+                agents: usize::from(agents),
+                contacts: usize::from(contacts),
+                seed,
+                speed,
+                listen: Some(listen),
+                keep,
+            }))
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,12 +1,12 @@
-//! Logs: to stderr, level by `CARILLON_LOG` (default `info`), never with numbers or secrets at INFO and above.
+//! Logs: to stderr, level by `CARILLON_LOG`, never with numbers or secrets at INFO and above.
 
 use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
 
-/// Starts logging; a second call changes nothing.
-pub fn start() {
-    let filter = EnvFilter::try_from_env("CARILLON_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+/// Starts logging at level `default` unless `CARILLON_LOG` says otherwise; a second call changes nothing.
+pub fn start(default: &str) {
+    let filter = EnvFilter::try_from_env("CARILLON_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     // Only the first subscriber counts; a later one is refused and that is fine.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)

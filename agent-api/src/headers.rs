@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::problem::{MEDIA_TYPE, Problem};
 
-/// Nothing inline, nothing from elsewhere, no frames: a page that only its own three files can change.
+/// Nothing inline, nothing from elsewhere, no frames: a page that only its own files can change.
 const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
      connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 

@@ -29,7 +29,8 @@ impl Progress {
     /// What to write now, if anything. `now` is real time.
     pub fn update(&mut self, view: &LiveView, now: Duration) -> Option<String> {
         let campaign = view.campaigns.first()?;
-        if now < self.next {
+        // Nothing is listed before the contacts are read.
+        if now < self.next || campaign.tasks_total == 0 {
             return None;
         }
         self.written = true;
@@ -53,7 +54,9 @@ impl Progress {
 fn line(campaign: &CampaignView, view: &LiveView) -> String {
     let agents = |state: AgentState| view.agents.iter().filter(|agent| agent.state == state).count();
     let closed = campaign.tasks_total.saturating_sub(campaign.tasks_open);
-    let eta = campaign.eta_ms.map_or_else(|| "-".to_owned(), clock);
+    // The one figure in real time: it tells how long to watch.
+    let eta =
+        campaign.eta_ms.map_or_else(|| "-".to_owned(), |eta_ms| clock(eta_ms / u64::from(view.speed.max(1))));
     format!(
         "{closed}/{total} closed | idle {idle} | ringing {ringing} | talking {talking} | wrap-up {wrap_up} | abandoned {rate:.2}% of \
          {answered} | {per_hour:.0} calls/h | ETA {eta}",
@@ -115,6 +118,7 @@ mod tests {
                 eta_ms: Some(3_723_000),
                 answer_to_agent_p99_ms: Some(20),
             }],
+            speed: 2,
             agents: vec![agent(AgentState::Ready), agent(AgentState::Ready), agent(AgentState::WrapUp)],
             ..LiveView::default()
         }
@@ -125,7 +129,7 @@ mod tests {
         let text = Progress::new(false, 80).update(&view(), Duration::ZERO).expect("a line");
         assert_eq!(
             text,
-            "400/1000 closed | idle 2 | ringing 7 | talking 5 | wrap-up 1 | abandoned 2.50% of 120 | 1234 calls/h | ETA 1:02:03\n"
+            "400/1000 closed | idle 2 | ringing 7 | talking 5 | wrap-up 1 | abandoned 2.50% of 120 | 1234 calls/h | ETA 31:01\n"
         );
     }
 

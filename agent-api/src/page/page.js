@@ -1,62 +1,251 @@
 "use strict";
-// The newest state is pushed over one stream; each message replaces what is shown.
+const TEXT = {
+  en: {
+    other: "中文", otherLabel: "切换到中文", dark: "Dark", light: "Light", live: "Live", lost: "Connection lost, trying again", waiting: "Waiting for data",
+    agents: "Agents", recent: "Latest outcomes", noAgents: "No agent has signed on yet.", noRecent: "No call has ended yet.", campaign: "Campaign",
+    user: "User", password: "Password", signIn: "Sign in", signedOut: "Signed out",
+    idle: "Idle", ringing: "Ringing", talking: "Talking", wrap: "Wrap-up", abandon: "Abandoned", rate: "Calls per hour", answer: "Answer to agent",
+    idleNote: n => `of ${n} agents`, ringingNote: "lines", talkingNote: n => n ? `${n} waiting` : "nobody waits", wrapNote: "after a call",
+    limit: p => `limit ${p}`, noLimit: "no limit", rateNote: "last 5 minutes", answerNote: "99% within this time", none: "–",
+    done: (a, b) => `${a} of ${b} tasks closed`, eta: t => `about ${t} to go`, finished: "Finished", speed: n => `${n}× time`,
+    placed: "placed", answered: "answered", bridged: "bridged", abandoned: "abandoned", call: n => n === 1 ? "1 call" : `${n} calls`, attempt: n => `call ${n}`,
+    campaignStates: { draft: "Draft", running: "Running", paused: "Paused", stopping: "Stopping", ended: "Ended" },
+    agentStates: { offline: "Offline", unreachable: "Unreachable", break: "Break", ready: "Ready", reserved: "Reserved", talking: "Talking", wrap_up: "Wrap-up" },
+    outcomes: { answered: "Answered", abandoned: "Abandoned", machine: "Machine", busy: "Busy", no_answer: "No answer", rejected: "Rejected",
+      invalid_number: "Invalid number", congestion: "Congestion", failed: "Failed", cancelled: "Cancelled", interrupted: "Interrupted" },
+  },
+  zh: {
+    other: "English", otherLabel: "Switch to English", dark: "深色", light: "浅色", live: "实时", lost: "连接中断，正在重连", waiting: "等待数据",
+    agents: "坐席", recent: "最近呼叫结果", noAgents: "还没有坐席签入。", noRecent: "还没有结束的呼叫。", campaign: "专案",
+    user: "用户名", password: "密码", signIn: "登录", signedOut: "未登录",
+    idle: "空闲", ringing: "振铃", talking: "通话", wrap: "整理", abandon: "呼损率", rate: "每小时外呼", answer: "接听到坐席",
+    idleNote: n => `共 ${n} 名坐席`, ringingNote: "路", talkingNote: n => n ? `${n} 人等待` : "无人等待", wrapNote: "通话之后",
+    limit: p => `上限 ${p}`, noLimit: "无上限", rateNote: "最近 5 分钟", answerNote: "99% 不超过", none: "–",
+    done: (a, b) => `已结案 ${a} / ${b}`, eta: t => `预计还需 ${t}`, finished: "已完成", speed: n => `${n} 倍速`,
+    placed: "外呼", answered: "接通", bridged: "转坐席", abandoned: "呼损", call: n => `${n} 通`, attempt: n => `外呼 ${n}`,
+    campaignStates: { draft: "草稿", running: "运行中", paused: "已暂停", stopping: "停止中", ended: "已结束" },
+    agentStates: { offline: "离线", unreachable: "话机不可达", break: "小休", ready: "就绪", reserved: "预占", talking: "通话", wrap_up: "整理" },
+    outcomes: { answered: "接通", abandoned: "呼损", machine: "答录机", busy: "忙", no_answer: "无人接听", rejected: "拒接",
+      invalid_number: "空号", congestion: "网络拥塞", failed: "失败", cancelled: "已取消", interrupted: "中断" },
+  },
+};
+const STATE_TONES = { ready: "--ready", reserved: "--reserved", talking: "--talking", wrap_up: "--wrap", break: "--away", offline: "--away", unreachable: "--bad" };
+const OUTCOME_TONES = { answered: "--ready", abandoned: "--bad", machine: "--ring", failed: "--bad", interrupted: "--bad", invalid_number: "--wrap", rejected: "--wrap" };
+const CAMPAIGN_TONES = { running: "--ready", paused: "--wrap", stopping: "--wrap", ended: "--away", draft: "--away" };
+const HISTORY_MAX = 240;
 
-const byId = (id) => document.getElementById(id);
+const $ = id => document.getElementById(id);
+const store = { get(key) { try { return localStorage.getItem(key); } catch { return null; } }, set(key, value) { try { localStorage.setItem(key, value); } catch { /* private window */ } } };
+let language = store.get("language") || (navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en");
+let theme = store.get("theme") || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+let view = null, receivedAt = 0, chosen = null, connected = false, signedOut = false;
+const history = new Map();
 
-function cells(table, rows) {
-  table.replaceChildren(...rows.map((row, index) => {
-    const line = document.createElement("tr");
-    line.append(...row.map((text) => {
-      const cell = document.createElement(index === 0 ? "th" : "td");
-      cell.textContent = text;
-      return cell;
-    }));
-    return line;
-  }));
+const words = () => TEXT[language];
+const locale = () => language === "zh" ? "zh-CN" : "en-US";
+const number = (value, digits = 0) => value.toLocaleString(locale(), { minimumFractionDigits: digits, maximumFractionDigits: digits });
+const percent = (value, digits = 1) => value.toLocaleString(locale(), { style: "percent", minimumFractionDigits: digits, maximumFractionDigits: digits });
+const tone = name => `var(${name || "--away"})`;
+
+function put(node, text) { if (node.textContent !== text) node.textContent = text; }
+function make(tag, className, parent) { const node = document.createElement(tag); node.className = className; parent.append(node); return node; }
+
+function clock(milliseconds) {
+  const seconds = Math.max(0, Math.floor(milliseconds / 1000));
+  const two = value => String(value).padStart(2, "0");
+  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
+  return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+}
+function campaignNow() { return view.at + (connected ? (performance.now() - receivedAt) * (view.speed || 1) : 0); }
+
+/* Tiles: name, what they show, their colour. */
+const TILES = [
+  { key: "idle", tone: "--ready", value: (c, a) => number(a.filter(x => x.state === "ready").length), note: (t, c, a) => t.idleNote(number(a.length)), trend: (c, a) => a.filter(x => x.state === "ready").length },
+  { key: "ringing", tone: "--ring", value: c => number(c.ringing), note: t => t.ringingNote, trend: c => c.ringing },
+  { key: "talking", tone: "--talking", value: c => number(c.talking), note: (t, c) => t.talkingNote(c.waiting), trend: c => c.talking },
+  { key: "wrap", tone: "--wrap", value: (c, a) => number(a.filter(x => x.state === "wrap_up").length), note: t => t.wrapNote, trend: (c, a) => a.filter(x => x.state === "wrap_up").length },
+  { key: "abandon", tone: "--ready", meter: true, value: c => c.answered ? percent(c.abandon_rate, 2) : words().none, note: (t, c) => c.abandon_limit < 1 ? t.limit(percent(c.abandon_limit)) : t.noLimit },
+  { key: "rate", tone: "--brand", value: c => number(c.calls_per_hour), note: t => t.rateNote, trend: c => c.calls_per_hour },
+  { key: "answer", tone: "--reserved", unit: "ms", value: c => c.answer_to_agent_p99_ms === null ? words().none : number(c.answer_to_agent_p99_ms), note: t => t.answerNote },
+];
+for (const tile of TILES) {
+  const card = make("div", "card tile", $("tiles"));
+  card.style.setProperty("--tone", tone(tile.tone));
+  const name = make("div", "name", card);
+  make("span", "dot", name);
+  tile.name = make("span", "", name);
+  tile.figure = make("div", "value", card);
+  tile.number = document.createTextNode("–");
+  tile.figure.append(tile.number);
+  if (tile.unit) { tile.unitNode = make("small", "", tile.figure); tile.unitNode.textContent = tile.unit; }
+  tile.remark = make("div", "note", card);
+  if (tile.meter) { const meter = make("div", "meter", card); tile.fill = make("i", "", meter); tile.mark = make("b", "", meter); }
+  if (tile.trend) {
+    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    svg.setAttribute("viewBox", "0 0 100 30"); svg.setAttribute("preserveAspectRatio", "none"); svg.setAttribute("aria-hidden", "true");
+    tile.path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+    svg.append(tile.path); card.append(svg);
+  }
+  tile.card = card;
 }
 
-function show(view) {
-  byId("sign-in").hidden = true;
-  byId("board").hidden = false;
-  cells(byId("campaigns"), [
-    ["campaign", "state", "open", "ringing", "talking", "answered", "abandoned", "calls/h", "pacing"],
-    ...view.campaigns.map((campaign) => [
-      campaign.name, campaign.state, `${campaign.tasks_open} of ${campaign.tasks_total}`, campaign.ringing,
-      campaign.talking, campaign.answered,
-      `${(campaign.abandon_rate * 100).toFixed(1)}% of ${(campaign.abandon_limit * 100).toFixed(1)}%`,
-      Math.round(campaign.calls_per_hour), campaign.pacing_reason,
-    ]),
-  ]);
-  byId("agents").replaceChildren(...view.agents.map((agent) => {
-    const chip = document.createElement("span");
-    chip.textContent = `${agent.user}: ${agent.state} (${agent.calls})`;
-    return chip;
-  }));
-  cells(byId("recent"), [
-    ["call", "outcome", "agent", "talk"],
-    ...view.recent.map((ending) => [
-      ending.attempt, ending.outcome, ending.agent ?? "", `${Math.round(ending.talk_ms / 1000)} s`,
-    ]),
-  ]);
+function remember(campaign) {
+  for (const tile of TILES) {
+    if (!tile.trend) continue;
+    const key = `${campaign.id} ${tile.key}`;
+    const points = history.get(key) || [];
+    points.push(tile.trend(campaign, view.agents));
+    if (points.length > HISTORY_MAX) points.shift();
+    history.set(key, points);
+  }
+}
+function trend(campaign, tile) {
+  const points = history.get(`${campaign.id} ${tile.key}`) || [];
+  if (points.length < 2) return "";
+  const top = Math.max(1, ...points);
+  return points.map((value, place) => `${place ? "L" : "M"}${(100 * place / (points.length - 1)).toFixed(2)} ${(28 - 26 * value / top).toFixed(2)}`).join("");
 }
 
-function connect() {
-  const stream = new EventSource("/api/v1/live");
-  stream.addEventListener("live", (event) => {
-    byId("link").textContent = "live";
-    show(JSON.parse(event.data));
+/* Keeps one node per key, in order. */
+function keyed(parent, items, key, create, update) {
+  const known = new Map([...parent.children].map(node => [node.dataset.key, node]));
+  items.forEach((item, place) => {
+    const name = String(key(item));
+    let node = known.get(name);
+    if (node) known.delete(name); else { node = create(); node.dataset.key = name; }
+    update(node, item);
+    if (parent.children[place] !== node) parent.insertBefore(node, parent.children[place] || null);
   });
-  stream.addEventListener("error", () => {
-    byId("link").textContent = "not connected";
-    if (stream.readyState === EventSource.CLOSED) {
-      // The server refused the stream: nobody is signed in, or the session has ended.
-      byId("board").hidden = true;
-      byId("sign-in").hidden = false;
+  for (const node of known.values()) node.remove();
+}
+
+function createAgent() {
+  const node = document.createElement("div"); node.className = "agent";
+  make("div", "who", node);
+  const what = make("div", "what", node); make("span", "", what); make("span", "", what);
+  make("div", "calls", node);
+  return node;
+}
+function updateAgent(node, agent) {
+  const t = words();
+  const [who, what, calls] = node.children;
+  node.style.setProperty("--tone", tone(STATE_TONES[agent.state]));
+  put(who, agent.user);
+  put(what.children[0], (t.agentStates[agent.state] || agent.state) + (agent.reason ? ` · ${agent.reason}` : ""));
+  put(what.children[1], clock(campaignNow() - agent.since));
+  put(calls, t.call(agent.calls));
+}
+function createEnding() {
+  const node = document.createElement("li"); node.className = "ending";
+  make("time", "", node); make("span", "outcome", node); make("span", "with", node);
+  return node;
+}
+function updateEnding(node, ending) {
+  const t = words();
+  const [time, outcome, rest] = node.children;
+  node.style.setProperty("--tone", tone(OUTCOME_TONES[ending.outcome]));
+  put(time, new Date(ending.at).toLocaleTimeString(locale(), { hour12: false }));
+  put(outcome, t.outcomes[ending.outcome] || ending.outcome);
+  put(rest, ending.agent ? `${ending.agent} · ${clock(ending.talk_ms)}` : t.attempt(ending.attempt));
+}
+
+function current() {
+  if (!view || !view.campaigns.length) return null;
+  return view.campaigns.find(c => c.id === chosen) || view.campaigns.find(c => c.state === "running") || view.campaigns[0];
+}
+
+function render() {
+  const t = words();
+  document.documentElement.lang = locale();
+  document.documentElement.dataset.theme = theme;
+  put($("language"), t.other); $("language").setAttribute("aria-label", t.otherLabel);
+  put($("theme"), theme === "dark" ? t.light : t.dark);
+  document.querySelectorAll("[data-text]").forEach(node => put(node, t[node.dataset.text]));
+  TILES.forEach(tile => put(tile.name, t[tile.key]));
+  const link = $("link");
+  link.classList.toggle("lost", !connected);
+  link.children[0].style.setProperty("--tone", tone(connected ? "--ready" : "--bad"));
+  put(link.children[1], signedOut ? t.signedOut : connected ? t.live : view ? t.lost : t.waiting);
+  $("sign-in").hidden = !signedOut;
+  $("board").hidden = signedOut;
+  $("pick").setAttribute("aria-label", t.campaign);
+  const campaign = current();
+  if (!campaign) return;
+
+  const pick = $("pick");
+  pick.hidden = view.campaigns.length < 2;
+  if (pick.options.length !== view.campaigns.length) pick.replaceChildren(...view.campaigns.map(c => new Option(c.name, c.id)));
+  pick.value = campaign.id;
+  put($("title"), campaign.name);
+  document.title = `${campaign.name} · Carillon`;
+  const state = $("state");
+  state.hidden = false;
+  state.children[0].style.setProperty("--tone", tone(CAMPAIGN_TONES[campaign.state]));
+  put(state.children[1], t.campaignStates[campaign.state] || campaign.state);
+  $("speed").hidden = !(view.speed > 1);
+  put($("speed"), t.speed(view.speed));
+
+  const closed = campaign.tasks_total - campaign.tasks_open;
+  const share = campaign.tasks_total ? closed / campaign.tasks_total : 0;
+  put($("done"), t.done(number(closed), number(campaign.tasks_total)));
+  put($("eta"), campaign.state === "ended" ? t.finished : campaign.eta_ms === null ? "" : t.eta(clock(campaign.eta_ms / (view.speed || 1))));
+  $("bar").firstElementChild.style.width = `${100 * share}%`;
+  $("bar").setAttribute("aria-valuenow", Math.round(100 * share));
+  $("bar").setAttribute("aria-label", t.done(number(closed), number(campaign.tasks_total)));
+  put($("reason"), campaign.pacing_reason);
+
+  for (const tile of TILES) {
+    const value = tile.value(campaign, view.agents);
+    if (tile.number.data !== value) tile.number.data = value;
+    if (tile.unitNode) tile.unitNode.hidden = value === t.none;
+    put(tile.remark, tile.note(t, campaign, view.agents));
+    if (tile.path) tile.path.setAttribute("d", trend(campaign, tile));
+    if (tile.meter) {
+      const limited = campaign.abandon_limit > 0 && campaign.abandon_limit < 1;
+      const full = limited ? campaign.abandon_limit * 1.5 : 1;
+      tile.fill.style.width = `${Math.min(100, 100 * campaign.abandon_rate / full)}%`;
+      tile.mark.hidden = !limited;
+      tile.mark.style.left = `${100 / 1.5}%`;
+      tile.card.classList.toggle("over", limited && campaign.abandon_rate > campaign.abandon_limit);
     }
+  }
+  const agents = [...view.agents].sort((a, b) => a.user.localeCompare(b.user, locale(), { numeric: true }));
+  keyed($("agents"), agents, agent => agent.user, createAgent, updateAgent);
+  keyed($("recent"), view.recent, ending => ending.attempt, createEnding, updateEnding);
+  $("noAgents").hidden = view.agents.length > 0;
+  $("noRecent").hidden = view.recent.length > 0;
+  keyed($("totals"), ["placed", "answered", "bridged", "abandoned"], name => name,
+    () => { const node = document.createElement("span"); node.append(document.createElement("b"), " "); make("span", "", node); return node; },
+    (node, name) => { put(node.firstChild, number(campaign[name])); put(node.lastChild, t[name]); });
+}
+
+$("language").onclick = () => { language = language === "zh" ? "en" : "zh"; store.set("language", language); render(); };
+$("theme").onclick = () => { theme = theme === "dark" ? "light" : "dark"; store.set("theme", theme); render(); };
+$("pick").onchange = event => { chosen = Number(event.target.value); render(); };
+
+/* Pushed, not polled: the server sends the newest state whenever it changes. */
+function connect() {
+  const source = new EventSource("/api/v1/live");
+  source.addEventListener("live", event => {
+    view = JSON.parse(event.data);
+    receivedAt = performance.now();
+    connected = true;
+    signedOut = false;
+    view.campaigns.forEach(remember);
+    render();
+  });
+  source.addEventListener("error", () => {
+    connected = false;
+    /* Closed for good: the server refused the stream, because nobody is signed in. Otherwise the browser tries again. */
+    if (source.readyState === EventSource.CLOSED) {
+      signedOut = true;
+      view = null;
+    }
+    render();
   });
 }
 
-byId("sign-in").addEventListener("submit", async (event) => {
+$("sign-in").addEventListener("submit", async event => {
   event.preventDefault();
   const form = new FormData(event.target);
   const answer = await fetch("/api/v1/sessions", {
@@ -64,8 +253,10 @@ byId("sign-in").addEventListener("submit", async (event) => {
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ user: form.get("user"), password: form.get("password") }),
   });
-  byId("refusal").textContent = answer.ok ? "" : (await answer.json()).detail;
+  put($("refusal"), answer.ok ? "" : (await answer.json()).detail);
   if (answer.ok) connect();
 });
 
+setInterval(() => { if (connected && view) render(); }, 1000);
+render();
 connect();

@@ -66,7 +66,7 @@ pub struct ReportMeta {
 }
 
 /// `summary.json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// INVITEs that left.
     pub placed: u64,
