@@ -137,7 +137,7 @@ impl Port for EnginePort {
         async move {
             let rows = self
                 .store
-                .attempts_before(query.campaign, query.before, query.limit)
+                .attempts_before(query.campaign, query.agent.as_deref(), query.before, query.limit)
                 .await
                 .map_err(unavailable)?;
             Ok(rows.into_iter().map(attempt).collect())
@@ -148,7 +148,7 @@ impl Port for EnginePort {
     fn attempt(&self, id: AttemptId) -> Reply<'_, Attempt> {
         async move {
             let before = AttemptId(id.0.saturating_add(1));
-            let rows = self.store.attempts_before(None, Some(before), 1).await.map_err(unavailable)?;
+            let rows = self.store.attempts_before(None, None, Some(before), 1).await.map_err(unavailable)?;
             let row = rows.into_iter().find(|(row, _)| row.attempt == id);
             row.map(attempt).ok_or_else(|| PortError::Unknown(format!("attempt {id}")))
         }

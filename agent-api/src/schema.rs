@@ -114,6 +114,8 @@ pub(crate) struct ClosureSpec {
     pub success: Option<Vec<String>>,
     /// Delay before the next attempt, by outcome.
     pub retry: Option<BTreeMap<String, String>>,
+    /// Delay after an answer whose callee left before an agent was there.
+    pub callee_left: Option<String>,
 }
 
 #[derive(ToSchema)]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use carillon_core::attempt::outcome::Outcome;
 use carillon_core::campaign::check::{NAME_CHARACTERS_MAX, check};
 use carillon_core::campaign::spec::{CampaignSpec, ClosureSpec, Day, Jurisdiction, Mode, Window, WrapUp};
+use carillon_core::closure::CALLEE_LEFT;
 
 use crate::reader::{At, Document, Place, Section, named};
 
@@ -93,6 +94,10 @@ impl<'d> SpecReader<'d> {
             closure.success = success.into_iter().map(|at| at.value).collect();
         }
         for (name, delay) in retry.durations() {
+            if name == CALLEE_LEFT {
+                closure.callee_left = self.keep("closure.callee_left", Some(delay));
+                continue;
+            }
             match named::<Outcome>(&name) {
                 Ok(outcome) => {
                     let delay = self.keep(format!("closure.retry.{name}"), Some(delay)).unwrap_or_default();

@@ -47,6 +47,7 @@ fn the_example_holds_what_it_says() {
     assert_eq!((spec.windows[0].from.as_str(), spec.windows[0].to.as_str()), ("08:00", "21:00"));
     assert_eq!(spec.closure.retry[&Outcome::Abandoned], Duration::from_secs(24 * 3600));
     assert_eq!(spec.closure.retry.len(), 5);
+    assert_eq!(spec.closure.callee_left, Some(Duration::from_secs(120)));
 }
 
 #[test]

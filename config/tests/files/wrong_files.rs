@@ -172,6 +172,12 @@ fn agents_lists_windows_and_closure_are_checked_too() {
         ("within = \"10d\"", "within = \"0s\"", "[closure] within", "between 1ms and"),
         ("success = [\"success\"]", "success = [1]", "[closure] success", "must be text"),
         ("busy = \"5m\"", "bussy = \"5m\"", "[closure.retry] bussy", "unknown variant `bussy`"),
+        (
+            "callee_left = \"2m\"",
+            "callee_left = \"500d\"",
+            "[closure.retry] callee_left",
+            "between 0s and 365d",
+        ),
         ("busy = \"5m\"", "busy = 5", "[closure.retry] busy", "write a duration like"),
     ] {
         assert_replaced(old, new, key, message);

@@ -179,6 +179,9 @@ impl Problems {
             let name = name.as_ref().and_then(serde_json::Value::as_str).unwrap_or("?");
             self.duration(&format!("closure.retry.{name}"), *delay, Duration::ZERO..=365 * DAY);
         }
+        if let Some(delay) = closure.callee_left {
+            self.duration("closure.callee_left", delay, Duration::ZERO..=365 * DAY);
+        }
     }
 }
 

@@ -185,6 +185,9 @@ pub struct ClosureSpec {
     /// Delay before the next attempt, by outcome.
     #[serde(with = "crate::campaign::duration_text::map")]
     pub retry: BTreeMap<Outcome, Duration>,
+    /// Delay after an answer whose callee left before an agent was there; absent means as `answered`, else the default.
+    #[serde(with = "crate::campaign::duration_text::option")]
+    pub callee_left: Option<Duration>,
 }
 
 impl Default for ClosureSpec {
@@ -194,6 +197,7 @@ impl Default for ClosureSpec {
             within: Duration::from_secs(10 * 24 * 3600),
             success: vec!["success".into()],
             retry: BTreeMap::new(),
+            callee_left: None,
         }
     }
 }

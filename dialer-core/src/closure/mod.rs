@@ -40,8 +40,10 @@ pub fn after_outcome(
     history: History,
     now: Utc,
 ) -> Closure {
-    let delay = match spec.retry.get(&outcome) {
-        Some(delay) => Some(*delay),
+    let left = outcome == Outcome::Answered && reason == CALLEE_LEFT;
+    let named = spec.callee_left.filter(|_| left).or_else(|| spec.retry.get(&outcome).copied());
+    let delay = match named {
+        Some(delay) => Some(delay),
         None if always_retries(outcome, attribution, reason) => Some(RETRY_DEFAULT),
         None => None,
     };
@@ -149,6 +151,18 @@ mod tests {
             let closure = after_outcome(&spec(), outcome, attribution, reason, first(), NOW);
             assert_eq!(closure, minutes(1), "{outcome:?}");
         }
+    }
+
+    #[test]
+    fn a_callee_who_left_has_a_delay_of_its_own() {
+        let mut spec = spec();
+        let judge = |spec: &ClosureSpec| {
+            after_outcome(spec, Outcome::Answered, Attribution::Callee, CALLEE_LEFT, first(), NOW)
+        };
+        spec.retry.insert(Outcome::Answered, Duration::from_secs(120));
+        assert_eq!(judge(&spec), minutes(2));
+        spec.callee_left = Some(Duration::from_secs(180));
+        assert_eq!(judge(&spec), minutes(3));
     }
 
     #[test]

@@ -147,6 +147,28 @@ pub enum Write {
 }
 
 impl Write {
+    /// Whether a call waits until it is durable, or a restart would miss it: the end of a call could not be sent without
+    /// what `Answered` holds. The rest may share a commit that comes a moment later.
+    pub fn is_awaited(&self) -> bool {
+        match self {
+            Self::Campaign { .. }
+            | Self::Intent(_)
+            | Self::Answered { .. }
+            | Self::Ended(_)
+            | Self::AgentLeg { .. }
+            | Self::Binding(_)
+            | Self::Unbind { .. } => true,
+            Self::Placed { .. }
+            | Self::Ringing { .. }
+            | Self::Bridged { .. }
+            | Self::AgentHeard { .. }
+            | Self::Recorded { .. }
+            | Self::Disposition { .. }
+            | Self::Task { .. }
+            | Self::AgentTime { .. } => false,
+        }
+    }
+
     /// Whether the store may refuse it for what it says, and not only for want of a disk.
     pub fn may_be_refused(&self) -> bool {
         match self {

@@ -1,8 +1,10 @@
-//! The store in SQLite: one writer task with group commit, readers on connections of their own.
+//! The store in SQLite: one writer with group commit, readers on connections of their own.
 
+mod group;
 mod import;
 mod lists;
 mod pages;
+mod progress;
 mod reads;
 mod schema;
 mod screens;
@@ -13,10 +15,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
-use tokio::sync::{Mutex, mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 
 use crate::contact::ListedContact;
 use crate::id::{CampaignId, Ticket};
@@ -43,7 +43,7 @@ const READERS_MAX: u32 = 4;
 /// Longest wait for a free reading connection.
 const READER_WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// Told of every batch, from the writer's task, in the order of commits. It must not block.
+/// Told of every batch, from the writer's thread, in the order of commits. It must not block.
 pub type OnStored = Box<dyn Fn(Ticket, Result<(), Refusal>) + Send>;
 
 /// The queue of the writer is full, or the store is closed; nothing was taken.
@@ -85,6 +85,9 @@ pub enum StoreError {
     /// The store is closed.
     #[error("the store is closed")]
     Closed,
+    /// The writer's thread could not be started.
+    #[error("the store's thread: {0}")]
+    Thread(std::io::Error),
     /// The database failed.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
@@ -100,18 +103,18 @@ struct Shared {
     batches: mpsc::Sender<Batch>,
     chores: mpsc::Sender<Chore>,
     readers: SqlitePool,
-    writer: Mutex<Option<JoinHandle<()>>>,
-    stop: Arc<tokio::sync::Notify>,
+    /// Resolves when the writer has ended.
+    ended: Mutex<Option<oneshot::Receiver<()>>>,
+    stop: Arc<Notify>,
     _lock: schema::Lock,
 }
 
 impl Store {
-    /// Opens the database, or makes it, and starts the writer on the present runtime. No other process can open it
+    /// Opens the database, or makes it, and starts the writer on a thread of its own. No other process can open it
     /// until the last clone is dropped.
     pub async fn open(path: &Path, on_stored: OnStored) -> Result<Self, StoreError> {
         let lock = schema::Lock::take(path)?;
-        let mut connection = schema::writer_options(path).connect().await?;
-        schema::migrate(&mut connection).await?;
+        let connection = schema::open_writer(path).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
             .acquire_timeout(READER_WAIT_MAX)
@@ -120,11 +123,11 @@ impl Store {
             .await?;
         let (batches, batch_queue) = mpsc::channel(QUEUE_MAX);
         let (chores, chore_queue) = mpsc::channel(CHORES_MAX);
-        let stop = Arc::new(tokio::sync::Notify::new());
+        let stop = Arc::new(Notify::new());
         let writer = Writer::new(path.to_owned(), connection, on_stored);
-        let writer = tokio::spawn(writer.run(batch_queue, chore_queue, Arc::clone(&stop)));
-        let writer = Mutex::new(Some(writer));
-        Ok(Self { shared: Arc::new(Shared { batches, chores, readers, writer, stop, _lock: lock }) })
+        let ended = start(writer.run(batch_queue, chore_queue, Arc::clone(&stop)))?;
+        let ended = Mutex::new(Some(ended));
+        Ok(Self { shared: Arc::new(Shared { batches, chores, readers, ended, stop, _lock: lock }) })
     }
 
     /// Hands a batch to the writer; its result goes to the callback. Never blocks; any thread may call it.
@@ -153,10 +156,10 @@ impl Store {
     /// Writes what is in the queue, then closes the database. Batches handed in later are refused with [`Full`].
     pub async fn close(&self) {
         self.shared.stop.notify_one();
-        if let Some(writer) = self.shared.writer.lock().await.take()
-            && let Err(error) = writer.await
+        if let Some(ended) = self.shared.ended.lock().await.take()
+            && ended.await.is_err()
         {
-            tracing::error!(%error, "the store's writer did not end in order");
+            tracing::error!("the store's writer did not end in order");
         }
         self.shared.readers.close().await;
     }
@@ -173,6 +176,20 @@ impl Store {
     fn readers(&self) -> &SqlitePool {
         &self.shared.readers
     }
+}
+
+/// Runs the writer on a thread of its own; the answer comes when it has ended.
+fn start(writer: impl Future<Output = ()> + Send + 'static) -> Result<oneshot::Receiver<()>, StoreError> {
+    let (tell, ended) = oneshot::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.map_err(StoreError::Thread)?;
+    let run = move || {
+        runtime.block_on(writer);
+        // Nobody may be waiting any more.
+        let _ = tell.send(());
+    };
+    std::thread::Builder::new().name("store-queue".into()).spawn(run).map_err(StoreError::Thread)?;
+    Ok(ended)
 }
 
 /// One import under way.

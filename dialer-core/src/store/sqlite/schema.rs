@@ -7,7 +7,7 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Row};
 
-use super::StoreError;
+use super::{StoreError, statements};
 
 /// One script a version, oldest first; the database's `user_version` counts those it has had.
 const SCHEMAS: [&str; 1] = [include_str!("schema_1.sql")];
@@ -24,9 +24,12 @@ const WRITER_CACHE: &str = "-32768";
 /// Page cache of each reader in KiB.
 const READER_CACHE: &str = "-4096";
 
-/// How the one writing connection is opened.
-pub(super) fn writer_options(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
+/// Statements that a connection keeps prepared.
+const STATEMENTS_MAX: usize = 256;
+
+/// Opens the one writing connection, with the schema up to date.
+pub(super) async fn open_writer(path: &Path) -> Result<SqliteConnection, StoreError> {
+    let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
@@ -35,8 +38,13 @@ pub(super) fn writer_options(path: &Path) -> SqliteConnectOptions {
         .busy_timeout(BUSY_TIMEOUT)
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
         .pragma("cache_size", WRITER_CACHE)
+        .statement_cache_capacity(STATEMENTS_MAX)
         .thread_name(|_| "store-writer".into())
-        .disable_statement_logging()
+        .disable_statement_logging();
+    let mut connection = options.connect().await?;
+    migrate(&mut connection).await?;
+    sqlx::raw_sql(statements::WRITES).execute(&mut connection).await?;
+    Ok(connection)
 }
 
 /// How reading connections are opened.
@@ -83,7 +91,7 @@ impl Drop for Lock {
 }
 
 /// Brings the schema up to date, each version in one transaction.
-pub(super) async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     let row = sqlx::query("PRAGMA user_version").fetch_one(&mut *connection).await?;
     let version = usize::try_from(row.try_get::<i64, _>(0)?).unwrap_or(usize::MAX);
     if version > SCHEMAS.len() {

@@ -39,10 +39,11 @@ impl Store {
     }
 
     /// Attempts with an id below `before` (or the newest), newest first, at most `limit` (capped at [`PAGE_MAX`]), each
-    /// with the disposition recorded for it.
+    /// with the disposition recorded for it; of one campaign or of all, and bridged to one agent or to any or none.
     pub async fn attempts_before(
         &self,
         campaign: Option<CampaignId>,
+        agent: Option<&str>,
         before: Option<AttemptId>,
         limit: u32,
     ) -> Result<Vec<(AttemptRow, Option<String>)>, StoreError> {
@@ -51,11 +52,13 @@ impl Store {
                 (SELECT disposition FROM dispositions WHERE dispositions.attempt = attempts.attempt LIMIT 1)
              FROM attempts JOIN contacts USING (contact)
              WHERE ($1 IS NULL OR attempt < $1) AND ($2 IS NULL OR attempts.campaign = $2)
-             ORDER BY attempt DESC LIMIT $3"
+                AND ($3 IS NULL OR attempts.agent = $3)
+             ORDER BY attempt DESC LIMIT $4"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(query))
             .bind(before.map(|before| int(before.0)))
             .bind(campaign.map(|campaign| int(campaign.0)))
+            .bind(agent)
             .bind(i64::from(limit.min(PAGE_MAX)))
             .fetch_all(self.readers())
             .await?;

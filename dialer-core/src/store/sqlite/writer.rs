@@ -1,13 +1,16 @@
 //! The one writer: drains its queue into one commit, then tells each batch what became of it.
+//!
+//! It lives on a thread of its own, so that handing statements to SQLite's thread and back wakes nobody else.
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::Instant;
 
-use super::statements::{self, Fault};
-use super::{OnStored, StoreError, import, schema};
+use super::{OnStored, StoreError, group, import, schema};
 use crate::contact::ListedContact;
 use crate::id::{CampaignId, Ticket};
 use crate::store::read::Imported;
@@ -16,6 +19,10 @@ use crate::store::write::{Refusal, Write};
 /// Most batches in one commit, so that none waits long for its neighbours.
 const GROUP_MAX: usize = 256;
 
+/// How long batches that nobody waits for may wait for one that somebody does, to share its commit. Half of a call's
+/// batches are such; a commit of their own would cost more than all else about them.
+const COMPANY_WAIT: Duration = Duration::from_millis(20);
+
 /// A batch in the queue.
 #[derive(Debug)]
 pub(super) struct Batch {
@@ -23,6 +30,12 @@ pub(super) struct Batch {
     pub ticket: Ticket,
     /// What to write.
     pub writes: Vec<Write>,
+}
+
+impl Batch {
+    fn is_awaited(&self) -> bool {
+        self.writes.iter().any(Write::is_awaited)
+    }
 }
 
 /// Bulk work, done between two groups of batches in a transaction of its own. Each is small enough not to keep
@@ -72,6 +85,7 @@ impl Writer {
                     if received == 0 {
                         break;
                     }
+                    wait_for_company(&mut batches, &mut group).await;
                     self.commit(&mut group).await;
                     // Under steady load the queue is never empty; chores still get their turn.
                     if let Ok(chore) = chores.try_recv() {
@@ -97,7 +111,11 @@ impl Writer {
     }
 
     async fn commit(&mut self, group: &mut Vec<Batch>) {
-        match self.try_commit(group).await {
+        let committed = match self.connection().await {
+            Ok(connection) => group::commit(connection, group).await,
+            Err(error) => Err(error),
+        };
+        match committed {
             Ok(results) => {
                 for (batch, result) in group.drain(..).zip(results) {
                     (self.on_stored)(batch.ticket, result);
@@ -112,22 +130,6 @@ impl Writer {
                 }
             }
         }
-    }
-
-    /// Writes the group in one transaction. An error means that nothing of it is written.
-    async fn try_commit(&mut self, group: &[Batch]) -> Result<Vec<Result<(), Refusal>>, StoreError> {
-        let connection = self.connection().await?;
-        let mut results = Vec::with_capacity(group.len());
-        sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
-        for batch in group {
-            match statements::batch(connection, &batch.writes).await {
-                Ok(()) => results.push(Ok(())),
-                Err(Fault::Refused(refusal)) => results.push(Err(refusal)),
-                Err(Fault::Broken(error)) => return Err(error),
-            }
-        }
-        sqlx::query("COMMIT").execute(&mut *connection).await?;
-        Ok(results)
     }
 
     async fn chore(&mut self, chore: Chore) {
@@ -168,8 +170,22 @@ impl Writer {
     async fn connection(&mut self) -> Result<&mut SqliteConnection, StoreError> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => schema::writer_options(&self.path).connect().await?,
+            None => schema::open_writer(&self.path).await?,
         };
         Ok(self.connection.insert(connection))
+    }
+}
+
+/// Collects more batches while the group has none that somebody waits for; at most [`COMPANY_WAIT`].
+async fn wait_for_company(batches: &mut mpsc::Receiver<Batch>, group: &mut Vec<Batch>) {
+    let deadline = Instant::now() + COMPANY_WAIT;
+    let mut checked = 0;
+    while group.len() < GROUP_MAX && !group.iter().skip(checked).any(Batch::is_awaited) {
+        checked = group.len();
+        let room = GROUP_MAX - group.len();
+        match tokio::time::timeout_at(deadline, batches.recv_many(group, room)).await {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
     }
 }

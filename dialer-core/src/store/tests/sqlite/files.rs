@@ -4,6 +4,7 @@ use std::fs;
 
 use crate::attempt::outcome::Outcome;
 use crate::contact::import::ListReader;
+use crate::id::{AttemptId, CampaignId};
 use crate::store::report::{
     ATTEMPT_COLUMNS, AgentSeconds, Percentiles, ReportMeta, Summary, TASK_COLUMNS, write_report,
 };
@@ -156,6 +157,27 @@ fn the_report_holds_what_the_contract_says() {
     assert_eq!(tasks[6], "6,c6,open,,0,,,");
     let left: Vec<_> = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(!left.iter().any(|name| name.to_string_lossy().contains("unfinished")), "{left:?}");
+}
+
+#[test]
+fn screens_read_the_newest_attempts_of_whom_they_ask_for() {
+    let mut disk = OnDisk::new();
+    disk.prepare(4);
+    for (n, agent) in [(1, "agent1"), (2, "agent2"), (3, "agent1")] {
+        disk.apply(vec![intent(n, n, 1_000), placed(n, 1_010), answered(n, 2_000), bridged(n, 2_005, agent)])
+            .unwrap();
+    }
+    disk.apply(vec![intent(4, 4, 1_000), placed(4, 1_010)]).unwrap();
+    let read = |campaign, agent, before: Option<u64>, limit| {
+        let rows = disk.store().attempts_before(campaign, agent, before.map(AttemptId), limit);
+        let rows = disk.runtime.block_on(rows).unwrap();
+        rows.into_iter().map(|(row, _)| row.attempt.0).collect::<Vec<_>>()
+    };
+    assert_eq!(read(None, None, None, 10), [4, 3, 2, 1]);
+    assert_eq!(read(Some(RENEWALS), None, Some(4), 2), [3, 2]);
+    assert_eq!(read(None, Some("agent1"), None, 10), [3, 1]);
+    assert_eq!(read(None, Some("nobody"), None, 10), [0; 0]);
+    assert_eq!(read(Some(CampaignId(99)), None, None, 10), [0; 0]);
 }
 
 #[test]

@@ -38,34 +38,49 @@ fn a_refused_batch_does_not_spoil_its_neighbours() {
     );
 }
 
-/// A store whose writer runs only while the returned runtime is driven.
-fn held_back() -> (TempDir, tokio::runtime::Runtime, Store, mpsc::Receiver<Ticket>) {
+/// A store whose writer waits in its first answer until the gate opens.
+struct HeldBack {
+    directory: TempDir,
+    runtime: tokio::runtime::Runtime,
+    store: Store,
+    gate: mpsc::Sender<()>,
+    results: mpsc::Receiver<Ticket>,
+}
+
+fn held_back() -> HeldBack {
     let directory = TempDir::new().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (told, results) = mpsc::channel();
+    let (gate, opened) = mpsc::channel::<()>();
     let on_stored = Box::new(move |ticket, result: Result<(), Refusal>| {
         result.unwrap();
         let _ = told.send(ticket);
+        let _ = opened.recv();
     });
     let store = runtime.block_on(Store::open(&directory.path().join("carillon.db"), on_stored)).unwrap();
-    (directory, runtime, store, results)
+    store.submit(Ticket(0), vec![campaign(RENEWALS)]).unwrap();
+    assert_eq!(results.recv(), Ok(Ticket(0)));
+    HeldBack { directory, runtime, store, gate, results }
 }
 
 #[test]
 fn a_full_queue_refuses_and_keeps_what_it_has() {
-    let (_directory, runtime, store, results) = held_back();
-    for n in 0..QUEUE_MAX as u64 {
-        store.submit(Ticket(n), vec![agent_time("agent1", 1, 0)]).unwrap();
+    let HeldBack { directory: _directory, runtime, store, gate, results } = held_back();
+    let tickets: Vec<Ticket> = (1..=QUEUE_MAX as u64).map(Ticket).collect();
+    for ticket in &tickets {
+        store.submit(*ticket, vec![agent_time("agent1", 1, 0)]).unwrap();
     }
     assert_eq!(store.submit(Ticket(0), vec![agent_time("agent1", 1, 0)]), Err(Full));
+    drop(gate);
     runtime.block_on(store.close());
-    assert_eq!(results.try_iter().collect::<Vec<_>>(), (0..QUEUE_MAX as u64).map(Ticket).collect::<Vec<_>>());
+    assert_eq!(results.try_iter().collect::<Vec<_>>(), tickets);
 }
 
 #[test]
 fn closing_writes_what_waits_and_refuses_what_comes() {
-    let (directory, runtime, store, results) = held_back();
+    let HeldBack { directory, runtime, store, gate, results } = held_back();
     store.submit(Ticket(1), vec![agent_time("agent1", 7, 0)]).unwrap();
+    drop(gate);
     runtime.block_on(store.close());
     assert_eq!(results.try_iter().collect::<Vec<_>>(), [Ticket(1)]);
     assert_eq!(store.submit(Ticket(2), Vec::new()), Err(Full));
@@ -74,6 +89,18 @@ fn closing_writes_what_waits_and_refuses_what_comes() {
     let path = directory.path().join("carillon.db");
     let store = runtime.block_on(Store::open(&path, Box::new(|_, _| {}))).unwrap();
     assert_eq!(runtime.block_on(store.agent_time()).unwrap()["agent1"].ready_ms, 7);
+}
+
+#[test]
+fn progress_is_stored_though_nothing_follows() {
+    let mut disk = OnDisk::new();
+    disk.prepare(1);
+    disk.apply(vec![intent(1, 1, 1_000)]).unwrap();
+    let tickets = [disk.submit(vec![placed(1, 1_001)]), disk.submit(vec![ringing(1, 1_002)])];
+    for ticket in tickets {
+        disk.result(ticket).unwrap();
+    }
+    assert_eq!(disk.attempt(1).ringing_at.unwrap().0, 1_002);
 }
 
 #[test]
