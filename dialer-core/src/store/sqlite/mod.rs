@@ -232,5 +232,5 @@ fn from_int(value: i64) -> Result<u64, StoreError> {
 #[cfg(test)]
 pub(crate) mod plans {
     /// Those of a fetch.
-    pub(crate) const FETCH: [&str; 2] = [super::reads::DUE, super::reads::NEXT_DUE];
+    pub(crate) const FETCH: [&str; 2] = [super::reads::DUE, super::reads::COUNTS];
 }

@@ -18,11 +18,9 @@ impl Store {
     /// Tasks of a campaign that are due at `now`, at most `limit`. Uses indexes only.
     pub async fn fetch(&self, campaign: CampaignId, limit: u32, now: Utc) -> Result<Fetched, StoreError> {
         let mut reader = self.readers().begin().await?;
-        let Some(counts) = sqlx::query("SELECT tasks_open, tasks_total FROM campaigns WHERE campaign = $1")
-            .bind(int(campaign.0))
-            .fetch_optional(&mut *reader)
-            .await?
-        else {
+        let counts =
+            sqlx::query(COUNTS).bind(int(campaign.0)).bind(now.0).fetch_optional(&mut *reader).await?;
+        let Some(counts) = counts else {
             return Ok(Fetched::default());
         };
         let rows = sqlx::query(DUE)
@@ -31,12 +29,10 @@ impl Store {
             .bind(i64::from(limit))
             .fetch_all(&mut *reader)
             .await?;
-        let next_due =
-            sqlx::query(NEXT_DUE).bind(int(campaign.0)).bind(now.0).fetch_one(&mut *reader).await?;
         reader.commit().await?;
         Ok(Fetched {
             due: rows.iter().map(due).collect::<Result<_, _>>()?,
-            next_due: next_due.try_get::<Option<i64>, _>(0)?.map(Utc),
+            next_due: counts.try_get::<Option<i64>, _>(2)?.map(Utc),
             open: from_int(counts.try_get(0)?)?,
             total: from_int(counts.try_get(1)?)?,
         })
@@ -79,9 +75,13 @@ pub(super) const DUE: &str = "
     WHERE tasks.campaign = $1 AND tasks.closed_reason IS NULL AND tasks.next_at <= $2
     ORDER BY tasks.next_at, tasks.task LIMIT $3";
 
-pub(super) const NEXT_DUE: &str = "
-    SELECT min(next_at) FROM tasks INDEXED BY task_due
-    WHERE campaign = $1 AND closed_reason IS NULL AND next_at > $2";
+/// Open tasks, all tasks, and when the next one falls due.
+pub(super) const COUNTS: &str = "
+    SELECT tasks_open, tasks_total, (
+        SELECT min(next_at) FROM tasks INDEXED BY task_due
+        WHERE campaign = $1 AND closed_reason IS NULL AND next_at > $2
+    )
+    FROM campaigns WHERE campaign = $1";
 
 fn due(row: &SqliteRow) -> Result<Due, StoreError> {
     Ok(Due {

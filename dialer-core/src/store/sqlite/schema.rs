@@ -21,6 +21,9 @@ const CHECKPOINT_PAGES: &str = "4096";
 /// Page cache of the writer in KiB (SQLite counts KiB as negative).
 const WRITER_CACHE: &str = "-32768";
 
+/// Rows that a reader hands over at a time.
+const READER_ROWS: usize = 1_024;
+
 /// Page cache of each reader in KiB.
 const READER_CACHE: &str = "-4096";
 
@@ -55,6 +58,7 @@ pub(super) fn reader_options(path: &Path) -> SqliteConnectOptions {
         .busy_timeout(BUSY_TIMEOUT)
         .pragma("query_only", "on")
         .pragma("cache_size", READER_CACHE)
+        .row_buffer_size(READER_ROWS)
         .thread_name(|_| "store-reader".into())
         .disable_statement_logging()
 }

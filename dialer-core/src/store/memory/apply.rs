@@ -1,0 +1,191 @@
+//! What each write does.
+
+use super::{Attempt, Campaign, DispositionRow, Memory, milliseconds};
+use crate::id::{AttemptId, TaskId};
+use crate::input::Recording;
+use crate::store::read::AttemptRow;
+use crate::store::write::{Ended, Intent, Refusal, Write};
+use crate::task::TaskState;
+use crate::time::Utc;
+
+impl Memory {
+    pub(super) fn write(&mut self, write: &Write) -> Result<(), Refusal> {
+        match write {
+            Write::Campaign { campaign, spec, state, started_at, elapsed } => {
+                let counts =
+                    self.campaigns.get(campaign).map(|old| (old.imports, old.tasks_open, old.tasks_total));
+                let (imports, tasks_open, tasks_total) = counts.unwrap_or_default();
+                let (spec, state, started_at, elapsed) = (*spec.clone(), *state, *started_at, *elapsed);
+                let new = Campaign { spec, state, started_at, elapsed, imports, tasks_open, tasks_total };
+                self.campaigns.insert(*campaign, new);
+            }
+            Write::Intent(intent) => self.claim(intent)?,
+            Write::Placed { attempt, at } => self.progress(*attempt, |known| {
+                known.row.placed_at.get_or_insert(*at);
+            }),
+            Write::Ringing { attempt, at } => self.progress(*attempt, |known| {
+                known.row.ringing_at.get_or_insert(*at);
+            }),
+            Write::Answered { attempt, at, dialog } => self.progress(*attempt, |known| {
+                known.row.answered_at.get_or_insert(*at);
+                known.dialog.get_or_insert_with(|| dialog.clone());
+            }),
+            Write::Bridged { attempt, at, agent } => self.progress(*attempt, |known| {
+                known.row.bridged_at.get_or_insert(*at);
+                known.row.agent.get_or_insert_with(|| agent.clone());
+            }),
+            Write::AgentHeard { attempt, answer_to_agent } => self.progress(*attempt, |known| {
+                known.row.answer_to_agent_ms.get_or_insert(milliseconds(*answer_to_agent));
+            }),
+            Write::Recorded { attempt, file, duration_ms, sha256 } => self.progress(*attempt, |known| {
+                let (file, duration_ms, sha256) = (file.clone(), *duration_ms, sha256.clone());
+                known.row.recording.get_or_insert(Recording { file, duration_ms, sha256 });
+            }),
+            Write::Ended(ended) => self.end(ended)?,
+            Write::Disposition { attempt, task, agent, at, disposition, note } => {
+                if self.attempts.contains_key(attempt) && self.tasks.contains_key(task) {
+                    let (agent, disposition, note) = (agent.clone(), disposition.clone(), note.clone());
+                    let row = DispositionRow { agent, at: *at, disposition, note };
+                    self.dispositions.insert((*attempt, *task), row);
+                }
+            }
+            Write::Task { task, state, next_at, disposition } => {
+                self.close_or_retry(*task, state, *next_at, disposition.as_ref());
+            }
+            Write::AgentTime { agent, ready, talking, wrap_up, away } => {
+                let time = self.agent_time.entry(agent.clone()).or_default();
+                time.ready_ms += milliseconds(*ready);
+                time.talking_ms += milliseconds(*talking);
+                time.wrap_up_ms += milliseconds(*wrap_up);
+                time.away_ms += milliseconds(*away);
+            }
+            Write::AgentLeg { agent, leg: Some(leg) } => {
+                self.agent_legs.insert(agent.clone(), leg.clone());
+            }
+            Write::AgentLeg { agent, leg: None } => {
+                self.agent_legs.remove(agent);
+            }
+            Write::Binding(row) => {
+                self.bindings.insert((row.user.clone(), row.contact.clone()), row.clone());
+            }
+            Write::Unbind { user, contact } => {
+                self.bindings.remove(&(user.clone(), contact.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    fn claim(&mut self, intent: &Intent) -> Result<(), Refusal> {
+        if self.suppressed.contains(&intent.number) {
+            return Err(Refusal::Suppressed);
+        }
+        if self.open_by_contact.contains_key(&intent.contact)
+            || self.open_by_number.contains_key(&intent.number)
+        {
+            return Err(Refusal::Open);
+        }
+        if let Some(used) = self.attempts.get(&intent.attempt) {
+            return Err(if used.row.outcome.is_some() { Refusal::Ended } else { Refusal::Open });
+        }
+        let attempts_max =
+            self.campaigns.get(&intent.campaign).map_or(0, |known| known.spec.closure.attempts_max);
+        let contact = self.contacts.get(&intent.contact).ok_or(Refusal::Task)?;
+        let task = self.tasks.get_mut(&intent.task).ok_or(Refusal::Task)?;
+        let fits = task.row.campaign == intent.campaign && task.row.contact == intent.contact;
+        if !fits || task.row.state != TaskState::Open || task.row.attempts >= attempts_max {
+            return Err(Refusal::Task);
+        }
+        if let Some(at) = task.row.next_at.take() {
+            self.due.remove(&(intent.campaign, at, intent.task));
+        }
+        task.row.attempts += 1;
+        task.first_attempt_at.get_or_insert(intent.at);
+        task.last_attempt = Some(intent.attempt);
+        self.open_by_contact.insert(intent.contact, intent.attempt);
+        self.open_by_number.insert(intent.number.clone(), intent.attempt);
+        let row = AttemptRow {
+            attempt: intent.attempt,
+            campaign: intent.campaign,
+            task: intent.task,
+            contact: intent.contact,
+            external_id: contact.listed.external_id.clone(),
+            number: intent.number.clone(),
+            trunk: intent.route.trunk.clone(),
+            caller_id: intent.route.caller_id.clone(),
+            intent_at: intent.at,
+            placed_at: None,
+            ringing_at: None,
+            answered_at: None,
+            bridged_at: None,
+            ended_at: None,
+            outcome: None,
+            sip_status: None,
+            attribution: None,
+            reason: String::new(),
+            agent: None,
+            answer_to_agent_ms: None,
+            talk_ms: 0,
+            recording: None,
+        };
+        self.attempts.insert(intent.attempt, Attempt { row, route: intent.route.clone(), dialog: None });
+        Ok(())
+    }
+
+    fn progress(&mut self, attempt: AttemptId, change: impl FnOnce(&mut Attempt)) {
+        if let Some(known) = self.attempts.get_mut(&attempt) {
+            change(known);
+        }
+    }
+
+    fn end(&mut self, ended: &Ended) -> Result<(), Refusal> {
+        let attempt = self.attempts.get_mut(&ended.attempt).ok_or(Refusal::Ended)?;
+        if attempt.row.outcome.is_some() {
+            return Err(Refusal::Ended);
+        }
+        attempt.row.ended_at = Some(ended.at);
+        attempt.row.outcome = Some(ended.outcome);
+        attempt.row.sip_status = ended.sip_status;
+        attempt.row.attribution = Some(ended.attribution);
+        attempt.row.reason = ended.reason.clone();
+        attempt.row.talk_ms = milliseconds(ended.talk);
+        self.open_by_contact.remove(&attempt.row.contact);
+        self.open_by_number.remove(&attempt.row.number);
+        if let Some(task) = self.tasks.get_mut(&attempt.row.task) {
+            task.row.last_outcome = Some(ended.outcome);
+        }
+        Ok(())
+    }
+
+    fn close_or_retry(
+        &mut self,
+        id: TaskId,
+        state: &TaskState,
+        next_at: Option<Utc>,
+        disposition: Option<&String>,
+    ) {
+        let Some(task) = self.tasks.get_mut(&id) else { return };
+        if let Some(disposition) = disposition {
+            task.row.last_disposition = Some(disposition.clone());
+        }
+        if task.row.state != TaskState::Open {
+            return;
+        }
+        if let Some(at) = task.row.next_at.take() {
+            self.due.remove(&(task.row.campaign, at, id));
+        }
+        task.row.state = state.clone();
+        match state {
+            TaskState::Open => {
+                task.row.next_at = next_at;
+                if let Some(at) = next_at {
+                    self.due.insert((task.row.campaign, at, id));
+                }
+            }
+            TaskState::Closed(_) => {
+                if let Some(campaign) = self.campaigns.get_mut(&task.row.campaign) {
+                    campaign.tasks_open = campaign.tasks_open.saturating_sub(1);
+                }
+            }
+        }
+    }
+}
