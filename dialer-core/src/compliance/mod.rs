@@ -127,14 +127,20 @@ impl Compliance {
         now: Utc,
     ) -> Result<Permit, Verdict> {
         match self.check(rules, due, now) {
-            Verdict::Allowed(rules) => Ok(Permit {
-                attempt,
-                campaign,
-                contact: due.contact,
-                number: due.number.clone(),
-                expires_at: now.after(PERMIT_VALID),
-                rules,
-            }),
+            Verdict::Allowed(asked) => {
+                // The INVITE may still wait for the trunk's rate: not beyond the end of the window.
+                let latest = now.after(PERMIT_VALID);
+                let zone = self.zone(due.timezone.as_deref().or(rules.region_timezone.as_deref()));
+                let expires_at = zone.map_or(now, |zone| rules.calendar.open_until(&zone, now, latest));
+                Ok(Permit {
+                    attempt,
+                    campaign,
+                    contact: due.contact,
+                    number: due.number.clone(),
+                    expires_at,
+                    rules: asked,
+                })
+            }
             refused @ (Verdict::NotBefore(_) | Verdict::Never(_)) => Err(refused),
         }
     }
@@ -212,6 +218,16 @@ mod tests {
         assert!(
             compliance.mint(&rules(Jurisdiction::Us), &chicago, AttemptId(1), CampaignId(1), NOW).is_err()
         );
+    }
+
+    #[test]
+    fn a_permit_ends_with_the_window() {
+        let mut compliance = Compliance::default();
+        let rules = rules(Jurisdiction::Us);
+        // 20:59:57 in New York.
+        let now = NOW.after(Duration::from_secs(12 * 3600 + 29 * 60 + 57));
+        let permit = compliance.mint(&rules, &due(), AttemptId(7), CampaignId(3), now).unwrap();
+        assert_eq!(permit.expires_at(), now.after(Duration::from_millis(2_999)));
     }
 
     #[test]

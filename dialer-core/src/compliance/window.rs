@@ -9,6 +9,7 @@ use crate::time::Utc;
 
 /// Minutes of a day; the end of a window may be this.
 const DAY_MINUTES: u16 = 24 * 60;
+const MINUTE_MS: i64 = 60_000;
 /// How far ahead the next window is looked for: every weekday once, and the rest of today a week from now.
 const DAYS_AHEAD_MAX: u8 = 8;
 
@@ -107,6 +108,23 @@ impl Calendar {
         None
     }
 
+    /// The last instant not after `latest` up to which calls may be made without a pause, where they may be made at `at`.
+    pub fn open_until(&self, zone: &TimeZone, at: Utc, latest: Utc) -> Utc {
+        let mut until = at;
+        // Windows begin and end at whole minutes.
+        while until < latest {
+            let minute = Utc(until.0.saturating_sub(until.0.rem_euclid(MINUTE_MS)).saturating_add(MINUTE_MS));
+            if minute > latest {
+                return latest;
+            }
+            if !self.is_open(zone, minute) {
+                return Utc(minute.0.saturating_sub(1));
+            }
+            until = minute;
+        }
+        until.min(latest)
+    }
+
     /// Whether every minute open here is also open in `other`.
     pub fn is_within(&self, other: &Self) -> bool {
         self.spans.iter().zip(&other.spans).all(|(mine, theirs)| {
@@ -182,6 +200,18 @@ mod tests {
         assert!(!calendar.is_open(&zone, utc("2026-11-20T07:59:59.999Z")));
         assert!(calendar.is_open(&zone, utc("2026-11-20T20:59:59.999Z")));
         assert!(!calendar.is_open(&zone, utc("2026-11-20T21:00:00Z")));
+    }
+
+    #[test]
+    fn open_until_the_last_millisecond_of_the_window() {
+        let calendar = Calendar::daily(8 * 60, 21 * 60);
+        let zone = zone("UTC");
+        let until = |at, latest| calendar.open_until(&zone, utc(at), utc(latest));
+        let last = utc("2026-11-20T20:59:59.999Z");
+        assert_eq!(until("2026-11-20T20:59:57Z", "2026-11-20T21:00:07Z"), last);
+        assert_eq!(until("2026-11-20T20:58:30Z", "2026-11-20T21:00:00Z"), last);
+        assert_eq!(until("2026-11-20T20:58:57Z", "2026-11-20T20:59:07Z"), utc("2026-11-20T20:59:07Z"));
+        assert_eq!(until("2026-11-20T12:00:00Z", "2026-11-20T12:00:00Z"), utc("2026-11-20T12:00:00Z"));
     }
 
     #[test]
