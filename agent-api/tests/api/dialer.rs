@@ -32,7 +32,6 @@ struct State {
     campaigns: BTreeMap<u64, Campaign>,
     contacts: BTreeMap<u64, BTreeSet<String>>,
     agents: BTreeMap<String, AgentState>,
-    seen: BTreeSet<String>,
     attempts: BTreeMap<u64, Attempt>,
     dispositions: BTreeMap<(String, u64), String>,
     health: Option<Health>,
@@ -118,10 +117,7 @@ impl Dialer {
             calls: 0,
             attempt: None,
         };
-        // Like the real one, it shows nobody who has not signed on yet.
-        let state = self.state();
-        let agents = state.agents.iter().filter(|(user, _)| state.seen.contains(*user)).map(view).collect();
-        drop(state);
+        let agents = self.state().agents.iter().map(view).collect();
         self.live.send_replace(Arc::new(LiveView { agents, ..LiveView::default() }));
     }
 
@@ -227,7 +223,6 @@ impl Port for Dialer {
                 }
             };
             *state.agents.get_mut(&agent).ok_or_else(unknown)? = next;
-            state.seen.insert(agent);
             Ok(())
         });
         self.show();

@@ -1,0 +1,130 @@
+//! Who takes part, where each of them is, and what each is configured with.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use carillon::demo::party::plan::DigestPlan;
+use carillon::demo::party::token::Tokens;
+use carillon::demo::party::{Sound, carrier, phone};
+use carillon::node;
+use carillon_core::dialer;
+use carillon_sip::media::Codec;
+use carillon_sip::media::prompt::Prompt;
+use carillon_sip::options::{Options as SipOptions, Secret, Timers, TrunkOptions, UserOptions};
+
+use super::dice::generator;
+use super::plan::Plan;
+
+/// Our SIP address.
+pub const NODE: &str = "10.0.0.1:5060";
+/// The carrier's.
+pub const CARRIER: &str = "10.0.1.1:5060";
+/// The trunk's account.
+const ACCOUNT: (&str, &str) = ("carillon", "tr0nk");
+/// RTP addresses of the carrier.
+const CARRIER_PORTS: u16 = 400;
+
+/// The carrier of a plan.
+pub fn carrier(plan: &Plan) -> carrier::Carrier {
+    let mut callees = plan.callees.clone();
+    let proxy = plan.seed.is_multiple_of(2);
+    callees.digest =
+        plan.digest.then(|| DigestPlan { username: ACCOUNT.0.into(), password: ACCOUNT.1.into(), proxy });
+    let media = |index| SocketAddr::from(([10, 0, 1, 1], 10_000 + index * 2));
+    let options = carrier::Options {
+        address: address(CARRIER),
+        media: (0..CARRIER_PORTS).map(media).collect(),
+        plan: callees,
+        seed: plan.seed,
+        speed: 1.0,
+    };
+    carrier::Carrier::new(options, Tokens::new(generator(plan.seed, "carrier")))
+}
+
+/// An agent's phone, switched off; `made` tells one from those the agent had before.
+pub fn phone(plan: &Plan, agent: usize, made: u64) -> phone::Phone {
+    let options = phone::Options {
+        user: user(agent),
+        password: password(agent),
+        registrar: address(NODE),
+        address: phone_address(agent),
+        media: phone_media(agent),
+        payload: if agent.is_multiple_of(3) { 8 } else { 0 },
+        expires: Duration::from_secs(120),
+        answer_after: Duration::from_millis(200),
+        hang_up_after: None,
+        declines: false,
+        sound: Sound::Agent(agent as u8),
+    };
+    phone::Phone::new(options, Tokens::new(generator(plan.seed, &format!("phone {made}"))))
+}
+
+/// What a node of a plan is made of.
+pub fn node_options(plan: &Plan) -> node::Options {
+    let account = if plan.digest { ACCOUNT } else { ("", "") };
+    let trunk = TrunkOptions {
+        name: "carrier".into(),
+        uri: format!("sip:{CARRIER}"),
+        address: address(CARRIER),
+        username: account.0.into(),
+        password: Secret::new(account.1),
+        register: plan.digest,
+        max_calls: plan.max_calls,
+        calls_per_second: plan.calls_per_second,
+        caller_ids: vec!["+15559990001".into(), "+15559990002".into()],
+        codecs: vec![Codec::Pcmu, Codec::Pcma],
+        options_interval: None,
+    };
+    let user =
+        |agent| UserOptions { user: user(agent), password: Secret::new(password(agent)), contact: None };
+    let sip = SipOptions {
+        listen: vec![address(NODE)],
+        media_address: IpAddr::from([10, 0, 0, 1]),
+        rtp_ports: (20_000, 29_999),
+        realm: "carillon".into(),
+        trunks: vec![trunk],
+        users: (0..plan.agents).map(user).collect(),
+        register_expires_min: Duration::from_secs(60),
+        register_expires_max: Duration::from_secs(3_600),
+        sha256_for_phones: false,
+        timers: Timers::default(),
+    };
+    node::Options {
+        sip,
+        dialer: dialer::Options::default(),
+        leg: plan.leg,
+        directory: PathBuf::from("/report"),
+        speed: 1,
+    }
+}
+
+/// The safe-harbour message: two seconds.
+pub fn prompt() -> Arc<Prompt> {
+    Arc::new(Prompt::from_pcm16(&[400; 16_000], 8_000).expect("samples"))
+}
+
+/// An agent's user.
+pub fn user(agent: usize) -> String {
+    format!("agent{agent}")
+}
+
+/// Where an agent's phone is.
+pub fn phone_address(agent: usize) -> SocketAddr {
+    SocketAddr::from(([10, 0, 2, agent as u8 + 1], 5_060))
+}
+
+/// Where it wants its audio.
+pub fn phone_media(agent: usize) -> SocketAddr {
+    SocketAddr::from(([10, 0, 2, agent as u8 + 1], 7_078))
+}
+
+/// An address in words.
+pub fn address(text: &str) -> SocketAddr {
+    text.parse().expect("an address")
+}
+
+fn password(agent: usize) -> String {
+    format!("secret{agent}")
+}

@@ -1,0 +1,313 @@
+//! What the wire and the disk say of each call: the bookkeeping that checkers share. It is made of datagrams and durable
+//! writes alone.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use carillon::demo::party::sdp;
+use carillon::demo::party::text::{Text, user_of};
+use carillon_core::attempt::outcome::Outcome;
+use carillon_core::id::{AttemptId, ContactId, TaskId};
+use carillon_core::store::write::{Intent, Write};
+
+use crate::world::cast::{CARRIER, address};
+use crate::world::media::Audio;
+use crate::world::wire::{Seen, Way, What};
+
+/// RFC 3261 §17: an INVITE or a CANCEL that nobody answers is given up after this.
+const TRANSACTION_LIFE: Duration = Duration::from_secs(32);
+
+/// One 200 of an INVITE: a tag of its own.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub tag: String,
+    pub at: Duration,
+    pub acknowledged: bool,
+    pub bye_sent: Option<Duration>,
+    pub bye_came: Option<Duration>,
+}
+
+impl Answer {
+    /// When it was over, as far as the node is concerned.
+    pub fn ended(&self) -> Option<Duration> {
+        self.bye_sent.into_iter().chain(self.bye_came).min()
+    }
+}
+
+/// One INVITE and what became of it, as seen at the node's socket.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub call_id: String,
+    /// User part of the Request-URI.
+    pub called: String,
+    /// Branches of its INVITEs: a second one after a challenge.
+    pub branches: Vec<String>,
+    pub from_tag: String,
+    /// Our RTP address in its SDP.
+    pub rtp: Option<SocketAddr>,
+    /// The process that sent it, counted from 1.
+    pub life: u64,
+    pub invited_at: Duration,
+    /// When the latest of its INVITEs left, and whether any response to it came.
+    tried_at: Duration,
+    heard: bool,
+    pub ringing_at: Option<Duration>,
+    pub cancelled_at: Option<Duration>,
+    /// The final refusal of the latest INVITE.
+    pub refused_at: Option<Duration>,
+    pub answers: Vec<Answer>,
+    pub agent_heard_at: Option<Duration>,
+    pub message_at: Option<Duration>,
+}
+
+impl Call {
+    /// When it was over: refused, or all its answers ended.
+    pub fn ended(&self) -> Option<Duration> {
+        if self.answers.is_empty() {
+            return self.refused_at;
+        }
+        self.answers.iter().map(Answer::ended).collect::<Option<Vec<_>>>()?.into_iter().max()
+    }
+
+    /// Whether the node may take it for over: ended, or given up because nothing at all came, or nothing after a CANCEL.
+    pub fn over(&self, now: Duration) -> bool {
+        let unheard = !self.heard && now >= self.tried_at + TRANSACTION_LIFE;
+        let cancelled = self.cancelled_at.is_some_and(|at| now >= at + TRANSACTION_LIFE);
+        self.ended().is_some() || (self.answers.is_empty() && (unheard || cancelled))
+    }
+}
+
+/// An attempt as the durable writes tell it.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    pub intent: Intent,
+    pub intended: Duration,
+    pub placed: Option<Duration>,
+    pub answered: Option<Duration>,
+    pub bridged: Option<(Duration, String)>,
+    pub ended: Option<(Duration, Outcome)>,
+}
+
+/// What just became known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// The first INVITE of a call towards the carrier left.
+    Invited(String),
+    /// A CANCEL left.
+    Cancelled(String),
+    /// A 200 with a tag that was not seen before came.
+    Answered(String),
+}
+
+/// All calls of a world.
+#[derive(Debug, Default)]
+pub struct Calls {
+    /// Calls towards the carrier, by Call-ID.
+    pub trunk: BTreeMap<String, Call>,
+    /// Calls towards phones, by Call-ID.
+    pub phones: BTreeMap<String, Call>,
+    /// Attempts, by id.
+    pub attempts: BTreeMap<AttemptId, Attempt>,
+    /// The attempt of a Call-ID.
+    pub by_call: BTreeMap<String, AttemptId>,
+    /// Call-IDs of a number in the order of their INVITEs.
+    pub by_number: BTreeMap<String, Vec<String>>,
+    /// The call of one of our RTP addresses; the latest.
+    by_rtp: BTreeMap<SocketAddr, String>,
+    /// Tasks and contacts of numbers.
+    pub tasks: BTreeMap<String, (TaskId, ContactId)>,
+    /// Processes so far.
+    pub life: u64,
+    /// When the present process started; `None` while there is none.
+    pub since: Option<Duration>,
+    /// What the latest thing seen brought.
+    pub news: Option<News>,
+}
+
+impl Calls {
+    /// Takes in one thing.
+    pub fn see(&mut self, seen: &Seen<'_>) {
+        self.news = None;
+        match seen.what {
+            What::Sip { way: Way::Out, peer, text } => self.sent(peer, text, seen.at),
+            What::Sip { way: Way::In, peer: _, text } => self.came(text, seen.at),
+            What::Audio { local, audio } => {
+                let call = self.by_rtp.get(&local).and_then(|id| self.trunk.get_mut(id));
+                match (call, audio) {
+                    (Some(call), Audio::Agent(_)) => {
+                        call.agent_heard_at.get_or_insert(seen.at);
+                    }
+                    (Some(call), Audio::Message) => {
+                        call.message_at.get_or_insert(seen.at);
+                    }
+                    (Some(_), Audio::Parted(_)) | (None, _) => {}
+                }
+            }
+            What::Durable { writes } => writes.iter().for_each(|write| self.wrote(write, seen.at)),
+            What::Killed => self.since = None,
+            What::Started => {
+                self.life += 1;
+                self.since = Some(seen.at);
+            }
+            What::Suppressed { .. } | What::Placing { .. } | What::AgentLost => {}
+        }
+    }
+
+    /// The call whose news has just come.
+    pub fn invited(&self) -> Option<&Call> {
+        match &self.news {
+            Some(News::Invited(call_id)) => self.trunk.get(call_id),
+            Some(News::Cancelled(_) | News::Answered(_)) | None => None,
+        }
+    }
+
+    fn sent(&mut self, peer: SocketAddr, text: &Text, at: Duration) {
+        let Some(method) = text.method() else { return };
+        let call_id = text.call_id();
+        let trunk = peer == address(CARRIER);
+        let calls = if trunk { &mut self.trunk } else { &mut self.phones };
+        if method == "INVITE" && text.to_tag().is_empty() && !calls.contains_key(call_id) {
+            let call = Call {
+                call_id: call_id.to_owned(),
+                called: user_of(text.uri()).to_owned(),
+                branches: vec![text.branch().to_owned()],
+                from_tag: text.from_tag().to_owned(),
+                rtp: sdp::Audio::read(&text.body).map(|audio| audio.address),
+                life: self.life,
+                invited_at: at,
+                tried_at: at,
+                heard: false,
+                ringing_at: None,
+                cancelled_at: None,
+                refused_at: None,
+                answers: Vec::new(),
+                agent_heard_at: None,
+                message_at: None,
+            };
+            if trunk {
+                if let Some(rtp) = call.rtp {
+                    self.by_rtp.insert(rtp, call_id.to_owned());
+                }
+                self.by_number.entry(call.called.clone()).or_default().push(call_id.to_owned());
+                self.news = Some(News::Invited(call_id.to_owned()));
+            }
+            calls.insert(call_id.to_owned(), call);
+            return;
+        }
+        let Some(call) = calls.get_mut(call_id) else { return };
+        let answer = call.answers.iter_mut().find(|answer| answer.tag == text.to_tag());
+        match (method, answer) {
+            ("INVITE", None)
+                if text.to_tag().is_empty()
+                    && !call.branches.iter().any(|branch| branch == text.branch()) =>
+            {
+                call.branches.push(text.branch().to_owned());
+                (call.tried_at, call.heard, call.refused_at) = (at, false, None);
+            }
+            ("CANCEL", _) if call.cancelled_at.is_none() => {
+                call.cancelled_at = Some(at);
+                self.news = trunk.then(|| News::Cancelled(call_id.to_owned()));
+            }
+            ("ACK", Some(answer)) => answer.acknowledged = true,
+            ("BYE", Some(answer)) => {
+                answer.bye_sent.get_or_insert(at);
+            }
+            _ => {}
+        }
+    }
+
+    fn came(&mut self, text: &Text, at: Duration) {
+        let call_id = text.call_id();
+        let trunk = self.trunk.contains_key(call_id);
+        let calls = if trunk { &mut self.trunk } else { &mut self.phones };
+        let Some(call) = calls.get_mut(call_id) else { return };
+        match text.status() {
+            None => {
+                let answer = call.answers.iter_mut().find(|answer| answer.tag == text.from_tag());
+                if let (Some("BYE"), Some(answer)) = (text.method(), answer) {
+                    answer.bye_came.get_or_insert(at);
+                }
+            }
+            // Only what answers this very INVITE: branch, both our tag and the method are its own.
+            Some(status)
+                if text.cseq().1 == "INVITE"
+                    && text.from_tag() == call.from_tag
+                    && call.branches.iter().any(|branch| branch == text.branch()) =>
+            {
+                call.heard = true;
+                match status {
+                    101..=199 => {
+                        call.ringing_at.get_or_insert(at);
+                    }
+                    200..=299 => {
+                        let known = call.answers.iter().any(|answer| answer.tag == text.to_tag());
+                        if !known && !text.to_tag().is_empty() {
+                            call.answers.push(Answer {
+                                tag: text.to_tag().to_owned(),
+                                at,
+                                acknowledged: false,
+                                bye_sent: None,
+                                bye_came: None,
+                            });
+                            self.news = trunk.then(|| News::Answered(call_id.to_owned()));
+                        }
+                    }
+                    // A challenge is a refusal too, until another INVITE follows it.
+                    300..=699 => {
+                        call.refused_at.get_or_insert(at);
+                    }
+                    _ => {}
+                }
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn wrote(&mut self, write: &Write, at: Duration) {
+        match write {
+            Write::Intent(intent) => {
+                self.by_call.insert(intent.route.call_id.clone(), intent.attempt);
+                self.tasks.insert(intent.number.clone(), (intent.task, intent.contact));
+                let intent = intent.clone();
+                let attempt = Attempt {
+                    intended: at,
+                    placed: None,
+                    answered: None,
+                    bridged: None,
+                    ended: None,
+                    intent: intent.clone(),
+                };
+                self.attempts.insert(intent.attempt, attempt);
+            }
+            Write::Placed { attempt, .. } => self.progress(*attempt, |known| {
+                known.placed.get_or_insert(at);
+            }),
+            Write::Answered { attempt, .. } => self.progress(*attempt, |known| {
+                known.answered.get_or_insert(at);
+            }),
+            Write::Bridged { attempt, agent, .. } => self.progress(*attempt, |known| {
+                known.bridged.get_or_insert((at, agent.clone()));
+            }),
+            Write::Ended(ended) => self.progress(ended.attempt, |known| {
+                known.ended.get_or_insert((at, ended.outcome));
+            }),
+            Write::Campaign { .. }
+            | Write::Ringing { .. }
+            | Write::AgentHeard { .. }
+            | Write::Recorded { .. }
+            | Write::Disposition { .. }
+            | Write::Task { .. }
+            | Write::AgentTime { .. }
+            | Write::AgentLeg { .. }
+            | Write::Binding(_)
+            | Write::Unbind { .. } => {}
+        }
+    }
+
+    fn progress(&mut self, attempt: AttemptId, change: impl FnOnce(&mut Attempt)) {
+        if let Some(known) = self.attempts.get_mut(&attempt) {
+            change(known);
+        }
+    }
+}

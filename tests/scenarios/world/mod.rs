@@ -1,0 +1,128 @@
+//! The seeded world: the real dialer, link and gateway between simulated trunks, callees, agents, network, disk and clock.
+//!
+//! Everything comes from one seed; the same seed gives the same trace. `CARILLON_WORLD_SEED=n` replays one world aloud.
+
+mod cast;
+mod checkers;
+mod dice;
+mod disk;
+mod junk;
+mod media;
+mod net;
+mod plan;
+mod run;
+mod tamper;
+mod wire;
+
+use checkers::{Checkers, Violation};
+use plan::Plan;
+use run::World;
+use tamper::Fault;
+
+/// Seeds that are run when nothing else is asked for.
+const SEEDS: u64 = 200;
+
+/// Runs a world to its end, or says what was broken in it.
+fn watched(plan: Plan) -> Result<World, String> {
+    let checkers = Checkers::of(&plan);
+    let mut world = World::new(plan, checkers);
+    world.trace.loud = one_seed().is_some();
+    match world.run() {
+        Ok(()) => Ok(world),
+        Err(Violation { at, checker, what }) => Err(format!(
+            "seed {}: {checker} at {at:?}: {what}\nlatest messages:\n{}",
+            world.plan.seed,
+            world.trace.latest()
+        )),
+    }
+}
+
+fn run(plan: Plan) -> World {
+    watched(plan).unwrap_or_else(|broken| panic!("{broken}"))
+}
+
+/// The seed to be replayed aloud.
+fn one_seed() -> Option<u64> {
+    std::env::var("CARILLON_WORLD_SEED").ok()?.parse().ok()
+}
+
+#[test]
+fn a_calm_campaign_runs_to_its_end() {
+    let world = run(Plan::calm(1, 3, 30));
+    let tasks = world.disk.durable.tasks().count();
+    let attempts: Vec<_> = world.disk.durable.attempts().collect();
+    assert_eq!(tasks, 30);
+    assert!(attempts.len() >= 20, "{} attempts", attempts.len());
+    assert!(attempts.iter().all(|row| row.outcome.is_some()), "every attempt has its outcome");
+    assert!(attempts.iter().any(|row| row.bridged_at.is_some()), "somebody was bridged");
+    assert!(world.finished.len() == 1, "the campaign finished at {:?}", world.now);
+    println!("{:?} {} attempts, {} datagrams", world.now, attempts.len(), world.trace.datagrams);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace() {
+    let first = run(Plan::calm(2, 3, 30));
+    let second = run(Plan::calm(2, 3, 30));
+    let other = run(Plan::calm(3, 3, 30));
+    assert_eq!(first.trace.hash(), second.trace.hash());
+    assert_ne!(first.trace.hash(), other.trace.hash());
+}
+
+#[test]
+fn planted_faults_are_caught() {
+    let mut missed = Vec::new();
+    for (fault, expected) in Fault::ALL {
+        let plan = fault.plan();
+        let caught = World::new(plan.clone(), Checkers::of(&plan)).run().err();
+        println!("{fault:?}: {caught:?}");
+        if caught.as_ref().is_none_or(|violation| violation.checker != expected) {
+            missed.push((fault, expected, caught));
+        }
+        let honest = Plan { planted: None, ..plan };
+        run(honest);
+    }
+    assert!(missed.is_empty(), "{missed:#?}");
+}
+
+/// Runs every fourth seed, beginning with `first`; four tests share them, so that they run side by side.
+fn every_fourth_seed(first: u64) {
+    let many = std::env::var("CARILLON_WORLD_SEEDS").ok().and_then(|seeds| seeds.parse().ok());
+    let all = (first..many.unwrap_or(SEEDS)).step_by(4);
+    let seeds = all.filter(|seed| one_seed().is_none_or(|one| one == *seed));
+    let mut broken = Vec::new();
+    for seed in seeds {
+        match watched(Plan::seeded(seed)) {
+            Ok(world) => println!(
+                "seed {seed}: {:.0?}, {} attempts, {} datagrams, {} batches, trace {:016x}",
+                world.now,
+                world.disk.durable.attempts().count(),
+                world.trace.datagrams,
+                world.trace.commits,
+                world.trace.hash(),
+            ),
+            Err(violation) => broken.push(violation),
+        }
+    }
+    let lines: Vec<&str> = broken.iter().filter_map(|violation| violation.lines().next()).collect();
+    assert!(broken.is_empty(), "{}\n{}", lines.join("\n"), broken[0]);
+}
+
+#[test]
+fn world_seeds_0() {
+    every_fourth_seed(0);
+}
+
+#[test]
+fn world_seeds_1() {
+    every_fourth_seed(1);
+}
+
+#[test]
+fn world_seeds_2() {
+    every_fourth_seed(2);
+}
+
+#[test]
+fn world_seeds_3() {
+    every_fourth_seed(3);
+}

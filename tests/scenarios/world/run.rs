@@ -1,0 +1,591 @@
+//! A running world: the real node between a simulated network, disk, clock and media, peopled by the demo's parties.
+//!
+//! One step takes the earliest thing that is due and lets everything happen that follows from it at that instant.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use carillon::clock::RealNow;
+use carillon::demo::party::text::Text;
+use carillon::demo::party::{Media as PartyMedia, Output as PartyOutput, Party};
+use carillon::demo::party::{carrier, phone};
+use carillon::node::{Node, NodeInput, NodeOutput};
+use carillon_core::agent::AgentCommand;
+use carillon_core::campaign::CampaignCommand;
+use carillon_core::id::{CampaignId, RequestId, Ticket};
+use carillon_core::output::Reply;
+use carillon_core::store::read::Fetched;
+use carillon_core::time::Utc;
+use carillon_sip::media::MediaEvent;
+
+use super::cast::{self, CARRIER, NODE, address, phone_address, phone_media, user};
+use super::checkers::{Checkers, Violation};
+use super::dice::{Dice, generator};
+use super::disk::{Disk, Outcome};
+use super::junk::junk;
+use super::media::{Audio, Follows, Later, Media};
+use super::net::Net;
+use super::plan::{PLACING, Plan, Step};
+use super::tamper::{Departure, Fault, Tamper};
+use super::wire::{Seen, Trace, Way, What};
+
+/// From the last placing to the end of every call, at the latest: ringing, talks that are cut, lost datagrams.
+const SETTLING: Duration = Duration::from_secs(300);
+/// Steps that one instant may take; more is a loop without end.
+const STEPS_PER_INSTANT_MAX: u32 = 20_000;
+/// What is to happen at a time. `life` is the process that it belongs to; nothing of it outlives that.
+#[derive(Debug)]
+enum Happening {
+    Arrive {
+        from: SocketAddr,
+        to: SocketAddr,
+        bytes: Vec<u8>,
+    },
+    Fetched {
+        life: u64,
+        campaign: CampaignId,
+        fetched: Fetched,
+    },
+    Media {
+        life: u64,
+        later: Later,
+    },
+    Lost {
+        life: u64,
+        agent: usize,
+    },
+    /// A datagram of the node leaves late, or one that it never wrote.
+    Depart {
+        to: SocketAddr,
+        bytes: Vec<u8>,
+    },
+    /// The disk's word that a batch is durable, given too early.
+    EarlyWord {
+        life: u64,
+        ticket: Ticket,
+    },
+    Script(Step),
+    Back,
+    Open,
+}
+
+struct Process {
+    node: Node,
+    media: Media,
+    /// World time at which it started.
+    since: Duration,
+}
+
+/// The world.
+pub struct World {
+    pub plan: Plan,
+    pub now: Duration,
+    queue: BTreeMap<(Duration, u64), Happening>,
+    queued: u64,
+    process: Option<Process>,
+    life: u64,
+    carrier: carrier::Carrier,
+    tamper: Tamper,
+    carrier_lines: BTreeMap<SocketAddr, u64>,
+    phones: Vec<Option<phone::Phone>>,
+    phones_made: u64,
+    net: Net,
+    pub disk: Disk,
+    reads: Dice,
+    next_request: u64,
+    asked: BTreeMap<RequestId, Asked>,
+    pub campaign: Option<CampaignId>,
+    pub finished: BTreeSet<CampaignId>,
+    pub trace: Trace,
+    /// The latest INVITE towards the carrier.
+    latest_invite: Option<Text>,
+    checkers: Checkers,
+    violation: Option<Violation>,
+}
+
+/// A request whose answer is waited for.
+#[derive(Clone, Copy, Debug)]
+enum Asked {
+    Create,
+    Other(&'static str),
+}
+
+impl World {
+    /// A world at its beginning.
+    pub fn new(plan: Plan, checkers: Checkers) -> Self {
+        let seed = plan.seed;
+        let carrier = cast::carrier(&plan);
+        let tamper = Tamper::new(plan.planted);
+        let mut world = Self {
+            now: Duration::ZERO,
+            queue: BTreeMap::new(),
+            queued: 0,
+            process: None,
+            life: 0,
+            carrier,
+            tamper,
+            carrier_lines: BTreeMap::new(),
+            phones: (0..plan.agents).map(|_| None).collect(),
+            phones_made: 0,
+            net: Net::new(seed, plan.net.clone(), address(CARRIER)),
+            disk: Disk::new(seed, plan.stalls),
+            reads: Dice::new(seed, "reads"),
+            next_request: 1,
+            asked: BTreeMap::new(),
+            campaign: None,
+            finished: BTreeSet::new(),
+            trace: Trace::default(),
+            latest_invite: None,
+            checkers,
+            violation: None,
+            plan,
+        };
+        world.disk.lossy = world.tamper.is(Fault::OutcomeLost);
+        world.boot();
+        for agent in 0..world.plan.agents {
+            world.phone_on(agent);
+        }
+        world.later(Duration::from_millis(2_000), Happening::Open);
+        for (at, step) in world.plan.script.clone() {
+            world.later(at, Happening::Script(step));
+        }
+        world
+    }
+
+    /// Runs it to its end: until the campaign has finished, or long after it should have.
+    pub fn run(&mut self) -> Result<(), Violation> {
+        let end = PLACING + SETTLING;
+        let mut instant = (Duration::ZERO, 0_u32);
+        while self.violation.is_none() {
+            let Some(next) = self.next() else { break };
+            if next > end || (self.is_over() && next > self.now) {
+                break;
+            }
+            instant = if next == instant.0 { (next, instant.1 + 1) } else { (next, 0) };
+            assert!(
+                instant.1 < STEPS_PER_INSTANT_MAX,
+                "seed {}: time stands still at {next:?}",
+                self.plan.seed
+            );
+            self.now = self.now.max(next);
+            self.step();
+        }
+        if self.violation.is_none() {
+            let over = self.is_over();
+            self.violation = self.checkers.end(self.now, &self.disk.durable, over).err();
+        }
+        self.violation.take().map_or(Ok(()), Err)
+    }
+
+    fn is_over(&self) -> bool {
+        self.campaign.is_some_and(|campaign| self.finished.contains(&campaign))
+    }
+
+    /// When the next thing is due.
+    fn next(&self) -> Option<Duration> {
+        let queue = self.queue.first_key_value().map(|((at, _), _)| *at);
+        let node =
+            self.process.as_ref().and_then(|process| Some(process.node.poll_timeout()? + process.since));
+        let phones = self.phones.iter().flatten().filter_map(Party::poll_timeout).min();
+        [queue, node, phones, self.carrier.poll_timeout(), self.disk.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Lets happen what is due now: parties, disk and node by their timers, then one thing of the queue.
+    fn step(&mut self) {
+        let now = self.now;
+        if self.disk.poll_timeout().is_some_and(|due| due <= now) {
+            let outcomes = self.disk.finish(now);
+            self.durable(&outcomes);
+            for Outcome { ticket, writes, result } in outcomes {
+                if !self.tamper.speaks_early(&writes) {
+                    self.tell(NodeInput::Stored { ticket, result });
+                }
+            }
+            return;
+        }
+        if self.carrier.poll_timeout().is_some_and(|due| due <= now) {
+            self.carrier.handle_timeout(now);
+            return self.drain_carrier();
+        }
+        for agent in 0..self.phones.len() {
+            if let Some(phone) = &mut self.phones[agent]
+                && phone.poll_timeout().is_some_and(|due| due <= now)
+            {
+                phone.handle_timeout(now);
+                return self.drain_phone(agent);
+            }
+        }
+        if let Some(process) = &self.process
+            && process.node.poll_timeout().is_some_and(|due| due + process.since <= now)
+        {
+            return self.tell(NodeInput::Timeout);
+        }
+        if let Some(entry) = self.queue.first_entry()
+            && entry.key().0 <= now
+        {
+            let happening = entry.remove();
+            self.happen(happening);
+        }
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::Arrive { from, to, bytes } => self.arrive(from, to, bytes),
+            Happening::Fetched { life, campaign, fetched } => {
+                if life == self.life && !(self.tamper.is(Fault::ListForgotten) && self.campaign.is_some()) {
+                    let Fetched { due, next_due, open, total } = fetched;
+                    self.tell(NodeInput::Fetched { campaign, due, next_due, open, total });
+                }
+            }
+            Happening::Media { life, later } => {
+                if life == self.life
+                    && let Some(process) = &mut self.process
+                {
+                    let follows = process.media.later(later, self.now - process.since);
+                    self.follow(follows);
+                }
+            }
+            Happening::Lost { life, agent } => {
+                if life == self.life && self.phones[agent].is_none() {
+                    self.lose_audio(agent);
+                }
+            }
+            Happening::Depart { to, bytes } => self.depart(to, bytes),
+            Happening::EarlyWord { life, ticket } => {
+                if life == self.life {
+                    self.tell(NodeInput::Stored { ticket, result: Ok(()) });
+                }
+            }
+            Happening::Script(step) => self.carry_out_script(step),
+            Happening::Back => {
+                self.boot();
+                self.sign_everybody_on();
+            }
+            Happening::Open => {
+                let spec = self.tamper.spec(&self.plan.spec);
+                self.ask(Asked::Create, CampaignCommand::Create(Box::new(spec)));
+                self.sign_everybody_on();
+            }
+        }
+    }
+
+    fn arrive(&mut self, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
+        if to == address(NODE) {
+            if self.process.is_none() {
+                return;
+            }
+            self.trace.datagram(self.now, Way::In, from, &bytes);
+            let mut bytes = bytes;
+            if let Some(text) = Text::read(&bytes) {
+                self.see(What::Sip { way: Way::In, peer: from, text: &text });
+                bytes = self.tamper.arrival(&text, bytes);
+            }
+            self.tell(NodeInput::Datagram { bytes: Bytes::from(bytes), from, local: to });
+        } else if to == address(CARRIER) {
+            self.carrier.datagram(&bytes, from, self.now);
+            self.drain_carrier();
+        } else if let Some(agent) = (0..self.phones.len()).find(|agent| phone_address(*agent) == to)
+            && let Some(phone) = &mut self.phones[agent]
+        {
+            phone.datagram(&bytes, from, self.now);
+            self.drain_phone(agent);
+        }
+    }
+
+    fn carry_out_script(&mut self, step: Step) {
+        if self.process.is_none() && matches!(step, Step::Pause | Step::Start | Step::Suppress(_)) {
+            // The operator finds nobody there and tries again.
+            return self.later(self.now + Duration::from_secs(1), Happening::Script(step));
+        }
+        self.trace.note(self.now, &format!("{step:?}"));
+        match step {
+            Step::Kill { back_after } => self.kill(back_after),
+            Step::Pause => {
+                if let Some(campaign) = self.campaign {
+                    self.ask(Asked::Other("pause"), CampaignCommand::Pause(campaign));
+                    self.see(What::Placing { allowed: false });
+                }
+            }
+            Step::Start => {
+                if let Some(campaign) = self.campaign {
+                    self.see(What::Placing { allowed: true });
+                    self.ask(Asked::Other("start"), CampaignCommand::Start(campaign));
+                }
+            }
+            Step::Suppress(indices) => {
+                let number =
+                    |index: &usize| self.plan.contacts.get(*index).map(|contact| contact.number.clone());
+                let numbers: Vec<String> = indices.iter().filter_map(number).collect();
+                self.see(What::Suppressed { numbers: &numbers });
+                if self.tamper.is(Fault::SuppressionForgotten) {
+                    return;
+                }
+                self.disk.durable.suppress(numbers.clone());
+                self.ask(Asked::Other("suppress"), CampaignCommand::Suppress(numbers));
+            }
+            Step::PhoneOff(agent) => {
+                self.phones[agent] = None;
+                self.see(What::AgentLost);
+                let life = self.life;
+                self.later(
+                    self.now + carillon_sip::media::engine::LOST_AFTER,
+                    Happening::Lost { life, agent },
+                );
+            }
+            Step::PhoneOn(agent) => {
+                if self.phones[agent].is_none() {
+                    self.phone_on(agent);
+                }
+            }
+            Step::PhoneHangsUp(agent) => {
+                if let Some(phone) = &mut self.phones[agent] {
+                    phone.hang_up(self.now);
+                    self.see(What::AgentLost);
+                    self.drain_phone(agent);
+                }
+            }
+            Step::Junk(kind) => {
+                let (from, bytes) = junk(kind, self.latest_invite.as_ref());
+                self.send(from, address(NODE), bytes);
+            }
+        }
+    }
+
+    /// `kill -9`: the process, what it held in memory and what was not committed are gone.
+    fn kill(&mut self, back_after: Duration) {
+        if self.process.take().is_none() {
+            return;
+        }
+        let committed = self.disk.crash();
+        self.durable(&committed);
+        self.asked.clear();
+        self.see(What::Killed);
+        self.later(self.now + back_after, Happening::Back);
+    }
+
+    /// A new process takes over the disk.
+    fn boot(&mut self) {
+        self.life += 1;
+        let seed = self.plan.seed;
+        let now = RealNow { monotonic: Duration::ZERO, utc: self.utc() };
+        let mut node = Node::new(
+            cast::node_options(&self.plan),
+            generator(seed, &format!("process {}", self.life)),
+            now,
+        );
+        if let Some(campaign) = self.campaign {
+            node.set_prompt(campaign, cast::prompt());
+        }
+        let media = Media::new(self.tamper.first_packet());
+        self.process = Some(Process { node, media, since: self.now });
+        self.tamper.new_life();
+        self.see(What::Started);
+        let recovered = self.disk.durable.recover();
+        self.tell(NodeInput::Recovered(recovered));
+    }
+
+    fn sign_everybody_on(&mut self) {
+        for agent in 0..self.plan.agents {
+            self.next_request += 1;
+            let request = RequestId(self.next_request);
+            self.asked.insert(request, Asked::Other("sign on"));
+            self.tell(NodeInput::Agent { request, command: AgentCommand::SignOn { agent: user(agent) } });
+        }
+    }
+
+    fn ask(&mut self, asked: Asked, command: CampaignCommand) {
+        self.next_request += 1;
+        let request = RequestId(self.next_request);
+        self.asked.insert(request, asked);
+        self.tell(NodeInput::Campaign { request, command });
+    }
+
+    /// Tells the node something and does what it wants done.
+    fn tell(&mut self, input: NodeInput) {
+        let utc = self.utc();
+        let Some(process) = &mut self.process else { return };
+        let real = RealNow { monotonic: self.now - process.since, utc };
+        process.node.handle(input, real);
+        while let Some(output) = self.process.as_mut().and_then(|process| process.node.poll_output()) {
+            self.carry_out(output);
+        }
+    }
+
+    fn carry_out(&mut self, output: NodeOutput) {
+        let (now, life) = (self.now, self.life);
+        match output {
+            NodeOutput::Transmit { to, local: _, bytes } => self.transmit(to, bytes.to_vec()),
+            NodeOutput::Media(command) => {
+                if let Some(process) = &mut self.process {
+                    let follows = process.media.command(command, now - process.since);
+                    self.follow(follows);
+                }
+            }
+            NodeOutput::Record { ticket, writes } => {
+                if self.tamper.speaks_early(&writes) {
+                    self.later(now, Happening::EarlyWord { life, ticket });
+                }
+                self.disk.submit(ticket, self.tamper.batch(writes), now);
+            }
+            NodeOutput::Fetch { campaign, limit, now: due_at } => {
+                let fetched = self.disk.durable.fetch(campaign, limit, due_at);
+                let at = now + self.reads.between(1, 10);
+                self.later(at, Happening::Fetched { life, campaign, fetched });
+            }
+            NodeOutput::Reply { request, result } => self.replied(request, result),
+            NodeOutput::Trunk { name, state } => self.trace.note(now, &format!("trunk {name} {state:?}")),
+            NodeOutput::Finished { campaign } => {
+                self.finished.insert(campaign);
+            }
+            NodeOutput::Unreadable { what } => panic!("seed {}: {what} unreadable", self.plan.seed),
+        }
+    }
+
+    /// The node wants a datagram sent.
+    fn transmit(&mut self, to: SocketAddr, bytes: Vec<u8>) {
+        if !self.tamper.concerns(to) {
+            return self.depart(to, bytes);
+        }
+        let text = Text::read(&bytes);
+        if let Some((at, bytes)) = text.as_ref().and_then(|text| self.tamper.forged(text, &bytes, self.now)) {
+            self.later(at, Happening::Depart { to, bytes });
+        }
+        match text.map_or(Departure::Now, |text| self.tamper.departure(&text, self.now)) {
+            Departure::Now => self.depart(to, bytes),
+            Departure::At(at) => self.later(at, Happening::Depart { to, bytes }),
+            Departure::Never => {}
+        }
+    }
+
+    /// A datagram leaves from our SIP address.
+    fn depart(&mut self, to: SocketAddr, bytes: Vec<u8>) {
+        self.trace.datagram(self.now, Way::Out, to, &bytes);
+        if let Some(text) = Text::read(&bytes) {
+            self.see(What::Sip { way: Way::Out, peer: to, text: &text });
+            if text.method() == Some("INVITE") && to == address(CARRIER) {
+                self.latest_invite = Some(text);
+            }
+        }
+        self.send(address(NODE), to, bytes);
+    }
+
+    fn replied(&mut self, request: RequestId, result: Result<Reply, carillon_core::output::Refused>) {
+        let seed = self.plan.seed;
+        match (self.asked.remove(&request), result) {
+            (Some(Asked::Create), Ok(Reply::Campaign(campaign))) => {
+                self.campaign = Some(campaign);
+                let listed = self.plan.contacts.clone();
+                let imported = self.disk.durable.import(campaign, listed).expect("the campaign is there");
+                assert_eq!(imported.added, self.plan.contacts.len() as u64);
+                if let Some(process) = &mut self.process {
+                    process.node.set_prompt(campaign, cast::prompt());
+                }
+                self.ask(Asked::Other("start"), CampaignCommand::Start(campaign));
+            }
+            (Some(Asked::Create), other) => panic!("seed {seed}: the campaign was not created: {other:?}"),
+            (Some(Asked::Other(what)), Err(refused)) => {
+                self.trace.note(self.now, &format!("{what} refused: {refused}"));
+            }
+            (Some(Asked::Other(_)), Ok(_)) => {}
+            (None, _) => panic!("seed {seed}: an answer to nothing"),
+        }
+    }
+
+    /// What follows from the media threads' work.
+    fn follow(&mut self, follows: Follows) {
+        let (life, since) =
+            (self.life, self.process.as_ref().map_or(Duration::ZERO, |process| process.since));
+        for (at, later) in follows.later {
+            self.later(at + since, Happening::Media { life, later });
+        }
+        if let Some((local, audio)) = follows.audio {
+            self.trace.note(self.now, &format!("audio {local} {audio:?}"));
+            self.see(What::Audio { local, audio });
+            let remote = self.process.as_ref().and_then(|process| process.media.remote(local));
+            if let (Audio::Message, Some(line)) =
+                (audio, remote.and_then(|remote| self.carrier_lines.get(&remote)))
+            {
+                self.carrier.hears_message(*line, self.now);
+            }
+        }
+        if let Some(event) = follows.event {
+            self.tell(NodeInput::Media(event));
+        }
+    }
+
+    /// The phone of an agent has been dead so long that its audio counts as lost.
+    fn lose_audio(&mut self, agent: usize) {
+        let Some(process) = &self.process else { return };
+        for stream in process.media.streams_to(phone_media(agent)) {
+            self.tell(NodeInput::Media(MediaEvent::Lost { stream }));
+        }
+    }
+
+    /// What one commit made durable is seen at once, as the disk has it.
+    fn durable(&mut self, outcomes: &[Outcome]) {
+        let mut writes = Vec::new();
+        for outcome in outcomes.iter().filter(|outcome| outcome.result.is_ok()) {
+            self.trace.durable(self.now, &outcome.writes);
+            writes.extend_from_slice(&outcome.writes);
+        }
+        self.tamper.commit(&mut writes);
+        self.see(What::Durable { writes: &writes });
+    }
+
+    fn see(&mut self, what: What<'_>) {
+        if self.violation.is_none() {
+            let seen = Seen { at: self.now, what, disk: &self.disk.durable };
+            self.violation = self.checkers.see(&seen).err();
+        }
+    }
+
+    fn send(&mut self, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
+        for at in self.net.carry(from, to, self.now) {
+            self.later(at, Happening::Arrive { from, to, bytes: bytes.clone() });
+        }
+    }
+
+    fn later(&mut self, at: Duration, happening: Happening) {
+        self.queued += 1;
+        self.queue.insert((at, self.queued), happening);
+    }
+
+    fn drain_carrier(&mut self) {
+        while let Some(output) = self.carrier.poll_output() {
+            match output {
+                PartyOutput::Transmit { to, bytes } => self.send(address(CARRIER), to, bytes),
+                PartyOutput::Media(PartyMedia::Start { line, local, .. }) => {
+                    self.carrier_lines.insert(local, line);
+                }
+                PartyOutput::Media(PartyMedia::Sound { .. } | PartyMedia::Stop { .. }) => {}
+                PartyOutput::Event(_) => {}
+            }
+        }
+    }
+
+    fn drain_phone(&mut self, agent: usize) {
+        while let Some(output) = self.phones[agent].as_mut().and_then(Party::poll_output) {
+            if let PartyOutput::Transmit { to, bytes } = output {
+                self.send(phone_address(agent), to, bytes);
+            }
+        }
+    }
+
+    fn phone_on(&mut self, agent: usize) {
+        self.phones_made += 1;
+        let mut phone = cast::phone(&self.plan, agent, self.phones_made);
+        phone.sign_on(self.now);
+        self.phones[agent] = Some(phone);
+        self.drain_phone(agent);
+    }
+
+    /// The wall clock as the node reads it.
+    fn utc(&self) -> Utc {
+        self.tamper.utc(self.plan.begin.after(self.now))
+    }
+}
