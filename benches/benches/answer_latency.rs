@@ -3,7 +3,8 @@
 //! The engine runs in this process between the demo's carrier and phones. Every agent packet carries a number, so that
 //! the callee knows when the phone sent the one that came first. Our share of the delay is what lies between that
 //! packet's arrival and the later of two moments: the 200 being sent, and the packet being sent. It holds two hops over
-//! the loopback interface and both sides' wake-ups.
+//! the loopback interface and three threads' wake-ups. So does the way of the same packets through a bare relay
+//! (`recvfrom`, `sendto`), which is measured beside it in the same run.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -28,6 +29,8 @@ use rand_chacha::rand_core::SeedableRng;
 const CALLS: usize = 300;
 const AGENTS: usize = 10;
 const LINES: usize = 32;
+/// Token of the callees' socket for the bare relay.
+const BARE: usize = LINES + 1;
 const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const PACKET_TIME: Duration = Duration::from_millis(20);
 const HEADER: usize = 12;
@@ -47,12 +50,14 @@ fn main() {
     let work = std::env::temp_dir().join(format!("carillon-answer-latency-{}", std::process::id()));
     std::fs::create_dir_all(&work).expect("temporary directory");
 
+    let (relay_in, relay) = bare_relay(stop.clone());
     let carrier = Callees::new(clock, stamps.clone());
+    relay.send(carrier.bare_address).expect("the relay waits");
     let trunk = carrier.sip.local_addr().expect("address");
     let listen =
         UdpSocket::bind(SocketAddr::new(LOCAL, 0)).and_then(|socket| socket.local_addr()).expect("address");
     let file = campaign(&work, listen, trunk);
-    let phones = Phones::new(listen, clock, stamps);
+    let phones = Phones::new(listen, relay_in, clock, stamps);
     let callees = spawn("callees", stop.clone(), move |stop| carrier.play(&stop));
     let runtime = tokio::runtime::Runtime::new().expect("runtime");
     let (stopped, phones_thread) = (stop.clone(), Arc::new(std::sync::Mutex::new(None)));
@@ -63,27 +68,49 @@ fn main() {
     let options = RunOptions { directory: work.join("report"), speed: 1, seed: 1, on_start: Some(on_start) };
     let summary = runtime.block_on(run::run(file, options)).expect("the campaign runs to its end");
     stop.store(true, Ordering::Relaxed);
-    let mut shares: Vec<u64> = callees.join().expect("callees");
+    let (ours, bare) = callees.join().expect("callees");
     if let Some(thread) = phones_thread.lock().expect("one thread").take() {
         thread.join().expect("phones");
     }
     let _ = std::fs::remove_dir_all(&work);
 
-    shares.sort_unstable();
-    let at = |share: f64| {
-        let place = ((shares.len() as f64 * share).ceil() as usize).saturating_sub(1);
-        shares.get(place).map_or(f64::NAN, |nanoseconds| *nanoseconds as f64 / 1e6)
-    };
     let answer = summary.answer_to_agent_ms;
     println!("machine                          {}", machine());
-    println!("calls bridged, measured          {}, {} of {CALLS}", summary.bridged, shares.len());
-    println!("our share p50                    {:.3} ms", at(0.50));
-    println!("our share p99                    {:.3} ms  (budget 1)", at(0.99));
-    println!("our share max                    {:.3} ms", at(1.0));
+    println!("calls bridged, measured          {}, {} of {CALLS}", summary.bridged, ours.len());
+    print_shares("our share", ours);
+    print_shares("bare relay", bare);
+    println!("budget                           our share p99 at most 1 ms");
     println!(
         "answer to agent, as reported     p50 {:?} ms, p99 {:?} ms  (a packet every 20 ms)",
         answer.p50, answer.p99
     );
+}
+
+fn print_shares(name: &str, mut shares: Vec<u64>) {
+    shares.sort_unstable();
+    for (word, share) in [("p50", 0.50), ("p99", 0.99), ("max", 1.0)] {
+        let place = ((shares.len() as f64 * share).ceil() as usize).saturating_sub(1);
+        let milliseconds = shares.get(place).map_or(f64::NAN, |nanoseconds| *nanoseconds as f64 / 1e6);
+        println!("{:<33}{milliseconds:.3} ms", format!("{name} {word}"));
+    }
+}
+
+/// A thread that sends on what it receives, to the address it is told first.
+fn bare_relay(stop: Arc<AtomicBool>) -> (SocketAddr, std::sync::mpsc::SyncSender<SocketAddr>) {
+    let socket = std::net::UdpSocket::bind(SocketAddr::new(LOCAL, 0)).expect("socket");
+    socket.set_read_timeout(Some(Duration::from_millis(100))).expect("timeout");
+    let address = socket.local_addr().expect("address");
+    let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+    spawn("bare-relay", stop, move |stop| {
+        let to: SocketAddr = receiver.recv().expect("an address");
+        let mut buffer = [0_u8; 2_048];
+        while !stop.load(Ordering::Relaxed) {
+            if let Ok((length, _)) = socket.recv_from(&mut buffer) {
+                let _ = socket.send_to(&buffer[..length], to);
+            }
+        }
+    });
+    (address, sender)
 }
 
 fn spawn<T: Send + 'static>(
@@ -117,6 +144,10 @@ struct Callees {
     carrier: Carrier,
     sip: UdpSocket,
     media: Vec<(UdpSocket, SocketAddr)>,
+    /// Where the bare relay sends to.
+    bare: UdpSocket,
+    bare_address: SocketAddr,
+    bare_shares: Vec<u64>,
     /// By RTP socket: when its call's 200 was sent; gone once measured.
     waiting: BTreeMap<usize, u64>,
     shares: Vec<u64>,
@@ -127,6 +158,7 @@ impl Callees {
         let poll = Poll::new().expect("epoll");
         let (sip, address) = socket(&poll, 0);
         let media: Vec<_> = (1..=LINES).map(|token| socket(&poll, token)).collect();
+        let (bare, bare_address) = socket(&poll, BARE);
         let options = carrier::Options {
             address,
             media: media.iter().map(|(_, address)| *address).collect(),
@@ -135,10 +167,11 @@ impl Callees {
             speed: 1.0,
         };
         let carrier = Carrier::new(options, tokens(1));
-        Self { poll, clock, stamps, carrier, sip, media, waiting: BTreeMap::new(), shares: Vec::new() }
+        let (bare_shares, waiting, shares) = (Vec::new(), BTreeMap::new(), Vec::new());
+        Self { poll, clock, stamps, carrier, sip, media, bare, bare_address, bare_shares, waiting, shares }
     }
 
-    fn play(mut self, stop: &AtomicBool) -> Vec<u64> {
+    fn play(mut self, stop: &AtomicBool) -> (Vec<u64>, Vec<u64>) {
         let mut events = Events::with_capacity(128);
         let mut buffer = [0_u8; 4_096];
         while !stop.load(Ordering::Relaxed) {
@@ -153,6 +186,13 @@ impl Callees {
                             self.drain();
                         }
                     }
+                    BARE => {
+                        while let Ok((length, _)) = self.bare.recv_from(&mut buffer) {
+                            let now = nanoseconds(self.clock.elapsed());
+                            let sent = self.sent_at(&buffer[..length]);
+                            self.bare_shares.extend(sent.map(|sent| now.saturating_sub(sent)));
+                        }
+                    }
                     token => {
                         while let Ok((length, _)) = self.media[token - 1].0.recv_from(&mut buffer) {
                             self.heard(token - 1, &buffer[..length]);
@@ -163,17 +203,21 @@ impl Callees {
             self.carrier.handle_timeout(self.clock.elapsed());
             self.drain();
         }
-        self.shares
+        (self.shares, self.bare_shares)
+    }
+
+    /// When a phone sent this agent packet; `None` for any other packet.
+    fn sent_at(&self, packet: &[u8]) -> Option<u64> {
+        let number = packet.get(HEADER..HEADER + 8)?.strip_prefix(&MARK)?;
+        let number = u32::from_be_bytes(number.try_into().ok()?) as usize;
+        Some(self.stamps[number % STAMPS].load(Ordering::Acquire))
     }
 
     fn heard(&mut self, line: usize, packet: &[u8]) {
         let now = nanoseconds(self.clock.elapsed());
-        let Some(number) = packet.get(HEADER..HEADER + 8).and_then(|head| head.strip_prefix(&MARK)) else {
-            return;
-        };
-        let number = number.try_into().map_or(0, u32::from_be_bytes) as usize;
-        if let Some(answered) = self.waiting.remove(&line) {
-            let sent = self.stamps[number % STAMPS].load(Ordering::Acquire);
+        if let Some(sent) = self.sent_at(packet)
+            && let Some(answered) = self.waiting.remove(&line)
+        {
             self.shares.push(now.saturating_sub(sent.max(answered)));
         }
     }
@@ -204,11 +248,13 @@ struct Phones {
     clock: Instant,
     stamps: Arc<Vec<AtomicU64>>,
     phones: Vec<(Phone, UdpSocket, UdpSocket)>,
+    /// The bare relay.
+    relay: SocketAddr,
     talking_to: BTreeMap<usize, SocketAddr>,
 }
 
 impl Phones {
-    fn new(registrar: SocketAddr, clock: Instant, stamps: Arc<Vec<AtomicU64>>) -> Self {
+    fn new(registrar: SocketAddr, relay: SocketAddr, clock: Instant, stamps: Arc<Vec<AtomicU64>>) -> Self {
         let poll = Poll::new().expect("epoll");
         let phones = (0..AGENTS).map(|index| {
             let (sip, address) = socket(&poll, 2 * index);
@@ -231,7 +277,7 @@ impl Phones {
             (phone, sip, rtp)
         });
         let phones = phones.collect();
-        Self { poll, clock, stamps, phones, talking_to: BTreeMap::new() }
+        Self { poll, clock, stamps, phones, relay, talking_to: BTreeMap::new() }
     }
 
     fn play(mut self, stop: &AtomicBool) {
@@ -264,12 +310,16 @@ impl Phones {
                 }
                 due[index] = (due[index] + PACKET_TIME).max(now);
                 if let Some(to) = self.talking_to.get(&index) {
-                    number = number.wrapping_add(1);
+                    // Turn and turn about, so that neither always goes first.
+                    let ways = if number.is_multiple_of(4) { [self.relay, *to] } else { [*to, self.relay] };
                     sequences[index] = sequences[index].wrapping_add(1);
-                    let packet = packet(number, sequences[index], index as u32);
-                    let stamp = &self.stamps[number as usize % STAMPS];
-                    stamp.store(nanoseconds(self.clock.elapsed()), Ordering::Release);
-                    let _ = self.phones[index].2.send_to(&packet, *to);
+                    for way in ways {
+                        number = number.wrapping_add(1);
+                        let packet = packet(number, sequences[index], index as u32);
+                        let stamp = &self.stamps[number as usize % STAMPS];
+                        stamp.store(nanoseconds(self.clock.elapsed()), Ordering::Release);
+                        let _ = self.phones[index].2.send_to(&packet, way);
+                    }
                 }
             }
         }
