@@ -13,7 +13,7 @@ pub const PASSWORD_BYTES_MAX: usize = 1024;
 /// A password can't be hashed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordError {
-    /// Longer than [`PASSWORD_BYTES_MAX`].
+    /// Longer than any password may be.
     #[error("must have at most {PASSWORD_BYTES_MAX} bytes")]
     TooLong,
     /// The system gave no random salt.
