@@ -31,6 +31,8 @@ use crate::prompts;
 
 /// Longest wait for the dialer's answer; it answers within milliseconds while it is well.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
+/// Longest wait for the live view that follows; there are several a second.
+const SHOWN_MAX: Duration = Duration::from_secs(1);
 
 /// The API's port over a running engine and its store.
 pub struct EnginePort {
@@ -57,8 +59,22 @@ impl EnginePort {
         let campaigns = self.store.campaigns().await.map_err(unavailable)?;
         let found = campaigns.into_iter().find(|row| row.campaign == id);
         let row = found.ok_or_else(|| PortError::Unknown(format!("campaign {id}")))?;
-        Ok(Campaign { id: row.campaign, state: row.state, spec: row.spec })
+        Ok(shown(row, &self.engine.live().borrow()))
     }
+
+    /// Waits for the next live view: it shows what was just done, so whoever did it reads what they wrote.
+    async fn seen(&self) {
+        let mut live = self.engine.live();
+        live.mark_unchanged();
+        // Without a view in time the answer is as good as before; a stopped engine shows itself elsewhere.
+        let _ = tokio::time::timeout(SHOWN_MAX, live.changed()).await;
+    }
+}
+
+/// A stored campaign in the state that the dialer has it in: a new state is on disk a little later.
+fn shown(row: CampaignRow, live: &LiveView) -> Campaign {
+    let view = live.campaigns.iter().find(|view| view.id == row.campaign);
+    Campaign { id: row.campaign, state: view.map_or(row.state, |view| view.state), spec: row.spec }
 }
 
 impl Port for EnginePort {
@@ -83,8 +99,8 @@ impl Port for EnginePort {
     fn campaigns(&self) -> Reply<'_, Vec<Campaign>> {
         async move {
             let rows = self.store.campaigns().await.map_err(unavailable)?;
-            let campaign = |row: CampaignRow| Campaign { id: row.campaign, state: row.state, spec: row.spec };
-            Ok(rows.into_iter().map(campaign).collect())
+            let live = self.engine.live().borrow().clone();
+            Ok(rows.into_iter().map(|row| shown(row, &live)).collect())
         }
         .boxed()
     }
@@ -99,7 +115,12 @@ impl Port for EnginePort {
             CampaignAction::Pause => CampaignCommand::Pause(id),
             CampaignAction::Stop => CampaignCommand::Stop(id),
         };
-        async move { timely(self.engine.campaign(command)).await.map(|_| ()) }.boxed()
+        async move {
+            timely(self.engine.campaign(command)).await?;
+            self.seen().await;
+            Ok(())
+        }
+        .boxed()
     }
 
     fn import_contacts(&self, id: CampaignId, csv: Bytes) -> Reply<'_, ImportReport> {
@@ -130,7 +151,12 @@ impl Port for EnginePort {
             let unknown = PortError::Unknown(format!("agent {agent}"));
             return async move { Err(unknown) }.boxed();
         }
-        async move { timely(self.engine.agent(command)).await.map(|_| ()) }.boxed()
+        async move {
+            timely(self.engine.agent(command)).await?;
+            self.seen().await;
+            Ok(())
+        }
+        .boxed()
     }
 
     fn attempts(&self, query: AttemptQuery) -> Reply<'_, Vec<Attempt>> {

@@ -152,13 +152,14 @@ async fn conduct(
             let status = status.borrow_and_update();
             (status.finished.contains(&campaign), dead_trunks(file, &status.trunks))
         };
-        if finished {
-            break;
-        }
         if let (None, Some(trunk)) = (&dead_trunk, trunk) {
             tracing::error!(%trunk, "no trunk can be used; the campaign stops");
             dead_trunk = Some(trunk);
+            // Refused only when it is over already.
             let _ = engine.campaign(CampaignCommand::Stop(campaign)).await;
+        }
+        if finished {
+            break;
         }
         tokio::select! {
             changed = status.changed() => changed.map_err(|_| Exit::other("the engine stopped by itself"))?,

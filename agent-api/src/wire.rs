@@ -122,8 +122,8 @@ pub struct AgentBody {
     pub state: AgentState,
     /// Reason of a break; empty without one.
     pub reason: String,
-    /// Since when, RFC 3339 UTC.
-    pub since: String,
+    /// Since when, RFC 3339 UTC; absent for one who has not signed on yet.
+    pub since: Option<String>,
     /// Bridged calls so far.
     pub calls: u64,
     /// The attempt in hand.
@@ -136,14 +136,28 @@ impl From<&AgentView> for AgentBody {
             user: view.user.clone(),
             state: view.state,
             reason: view.reason.clone(),
-            since: rfc3339(view.since),
+            since: Some(rfc3339(view.since)),
             calls: view.calls,
             attempt: view.attempt.map(|attempt| attempt.0),
         }
     }
 }
 
-/// All agents that the dialer knows.
+impl AgentBody {
+    /// An agent who has not signed on since the process started.
+    pub(crate) fn offline(user: &str) -> Self {
+        Self {
+            user: user.to_owned(),
+            state: AgentState::Offline,
+            reason: String::new(),
+            since: None,
+            calls: 0,
+            attempt: None,
+        }
+    }
+}
+
+/// All agents.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct AgentList {
     /// By user.

@@ -1,5 +1,7 @@
 //! Agents: see them, change state, record dispositions, hang up.
 
+use std::collections::BTreeMap;
+
 use axum::extract::State as AxumState;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -10,7 +12,7 @@ use carillon_core::id::AttemptId;
 use crate::extract::{Json, Part};
 use crate::identity::Who;
 use crate::problem::Problem;
-use crate::rights::Right;
+use crate::rights::{Right, Role};
 use crate::state::State;
 use crate::wire::{AgentBody, AgentList, AgentWish, DispositionBody, WantedState};
 
@@ -18,6 +20,8 @@ use crate::wire::{AgentBody, AgentList, AgentWish, DispositionBody, WantedState}
 const NOTE_CHARACTERS_MAX: usize = 2_000;
 
 /// All agents.
+///
+/// Those who have not signed on yet are offline.
 #[utoipa::path(
     get, path = "/api/v1/agents", tag = "agents",
     responses((status = 200, description = "By user.", body = AgentList)),
@@ -25,7 +29,11 @@ const NOTE_CHARACTERS_MAX: usize = 2_000;
 pub(crate) async fn list(AxumState(state): AxumState<State>, who: Who) -> Result<Json<AgentList>, Problem> {
     who.need(Right::Watch)?;
     let view = state.port.live().borrow().clone();
-    Ok(Json(AgentList { items: view.agents.iter().map(AgentBody::from).collect() }))
+    let configured = state.users.values().filter(|user| user.role == Role::Agent);
+    let mut agents: BTreeMap<&str, AgentBody> =
+        configured.map(|user| (user.name.as_str(), AgentBody::offline(&user.name))).collect();
+    agents.extend(view.agents.iter().map(|agent| (agent.user.as_str(), agent.into())));
+    Ok(Json(AgentList { items: agents.into_values().collect() }))
 }
 
 /// One agent.
@@ -41,8 +49,13 @@ pub(crate) async fn one(
 ) -> Result<Json<AgentBody>, Problem> {
     who.need_self_or(Right::Watch, &user)?;
     let view = state.port.live().borrow().clone();
-    let agent = view.agents.iter().find(|agent| agent.user == user);
-    agent.map(|agent| Json(agent.into())).ok_or_else(|| Problem::not_found("there is no agent of this name"))
+    if let Some(agent) = view.agents.iter().find(|agent| agent.user == user) {
+        return Ok(Json(agent.into()));
+    }
+    match state.users.get(&user) {
+        Some(known) if known.role == Role::Agent => Ok(Json(AgentBody::offline(&user))),
+        Some(_) | None => Err(Problem::not_found("there is no agent of this name")),
+    }
 }
 
 /// Change state.

@@ -11,6 +11,8 @@ async fn an_agent_signs_on_takes_a_break_and_leaves() {
     let api = Api::new();
     let token = api.sign_in(AGENT).await;
     let path = format!("/api/v1/agents/{AGENT}/state");
+    let before = api.ask(get(&format!("/api/v1/agents/{AGENT}"), &token)).await.json();
+    assert_eq!((&before["state"], &before["since"]), (&json!("offline"), &json!(null)));
     for (wish, expected) in [
         (json!({"state": "signed_on"}), AgentState::Ready),
         (json!({"state": "break", "reason": "lunch"}), AgentState::Break),
@@ -41,7 +43,10 @@ async fn agents_act_as_themselves_and_operators_for_all() {
     assert_eq!((answer.status, api.dialer.agent("agent2")), (StatusCode::NO_CONTENT, AgentState::Ready));
     api.ask(put("/api/v1/agents/nobody/state", &operator, &wish)).await.problem(404);
     let listed = api.ask(get("/api/v1/agents", &operator)).await.json();
-    assert_eq!(listed["items"].as_array().unwrap().len(), 2);
+    let states: Vec<_> =
+        listed["items"].as_array().unwrap().iter().map(|agent| (&agent["user"], &agent["state"])).collect();
+    assert_eq!(states, [(&json!(AGENT), &json!("offline")), (&json!("agent2"), &json!("ready"))]);
+    api.ask(get("/api/v1/agents/olga", &operator)).await.problem(404);
     api.ask(get("/api/v1/agents", &agent)).await.problem(403);
 }
 

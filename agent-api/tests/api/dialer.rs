@@ -32,6 +32,7 @@ struct State {
     campaigns: BTreeMap<u64, Campaign>,
     contacts: BTreeMap<u64, BTreeSet<String>>,
     agents: BTreeMap<String, AgentState>,
+    seen: BTreeSet<String>,
     attempts: BTreeMap<u64, Attempt>,
     dispositions: BTreeMap<(String, u64), String>,
     health: Option<Health>,
@@ -117,7 +118,10 @@ impl Dialer {
             calls: 0,
             attempt: None,
         };
-        let agents = self.state().agents.iter().map(view).collect();
+        // Like the real one, it shows nobody who has not signed on yet.
+        let state = self.state();
+        let agents = state.agents.iter().filter(|(user, _)| state.seen.contains(*user)).map(view).collect();
+        drop(state);
         self.live.send_replace(Arc::new(LiveView { agents, ..LiveView::default() }));
     }
 
@@ -223,6 +227,7 @@ impl Port for Dialer {
                 }
             };
             *state.agents.get_mut(&agent).ok_or_else(unknown)? = next;
+            state.seen.insert(agent);
             Ok(())
         });
         self.show();

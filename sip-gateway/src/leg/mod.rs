@@ -252,7 +252,7 @@ impl Leg {
         let _ = wire;
         match &self.state {
             State::Inviting { invite, .. } if key == *invite => self.fail(Failure::Timeout, now),
-            State::Leaving { invite, .. } if key == *invite => self.fail(Failure::Cancelled, now),
+            State::Leaving { invite, .. } if key == *invite => self.given_up(now),
             State::Closing { bye, then, .. } if key == *bye => {
                 let then = then.clone();
                 self.finish(then, now)
@@ -289,7 +289,7 @@ impl Leg {
         self.deadline = None;
         match &self.state {
             State::Inviting { .. } => self.hang_up("ring_limit", wire, now),
-            State::Leaving { .. } => self.fail(Failure::Cancelled, now),
+            State::Leaving { .. } => self.given_up(now),
             State::Up { .. } => self.hang_up("talk_limit", wire, now),
             State::Closing { then, .. } => {
                 let then = then.clone();
@@ -297,6 +297,13 @@ impl Leg {
             }
             State::Over => Vec::new(),
         }
+    }
+
+    /// We wanted out and no final response came. A peer that never said a word could not be cancelled (§9.1) either:
+    /// that is silence, not our doing.
+    fn given_up(&mut self, now: Duration) -> Vec<Notice> {
+        let failure = if self.heard { Failure::Cancelled } else { Failure::Timeout };
+        self.fail(failure, now)
     }
 
     /// Without an answer.

@@ -1,0 +1,71 @@
+//! Agent legs that are called when a customer has answered, and calls that our side ends.
+
+use super::rig::campaign::Campaign;
+use super::rig::customer::{Customer, sound};
+use super::rig::tone::{Law, seconds_of};
+use super::rig::{AGENT_HZ, CUSTOMER_HZ, LONG, Stage};
+
+#[test]
+fn a_softphone_is_called_when_the_customer_has_answered() {
+    let stage = Stage::new();
+    let customer = Customer::speaking(Law::Mu, CUSTOMER_HZ);
+    let mut carrier = stage.carrier("carrier_answer_media.xml").customer(&customer).pause_ms(3_000).start();
+    let phone = stage.phone(0, &[Law::Mu]);
+    let report = stage.run(&Campaign { leg: "per_call", ..Campaign::default() }).finish();
+    carrier.finish(LONG);
+
+    let attempt = report.only_attempt();
+    assert_eq!((attempt.get("outcome"), attempt.get("agent")), ("answered", "agent1"));
+    assert!(attempt.time("bridged_at").is_some());
+    assert_eq!(phone.output().matches("INVITE sip:").count(), 1, "one call to the phone");
+    assert!(seconds_of(&sound(&customer.packets()), AGENT_HZ) > 1.5);
+    assert!(seconds_of(&phone.stop(), CUSTOMER_HZ) > 1.5);
+}
+
+#[test]
+fn a_phone_at_a_fixed_address_is_called_and_hung_up() {
+    let stage = Stage::new();
+    let mut carrier = stage.carrier("carrier_answer.xml").pause_ms(1_000).start();
+    let mut phone = stage.sipp_phone("agent_answer.xml").start();
+    let report = stage.run(&Campaign::with_sipp_agent()).finish();
+    carrier.finish(LONG);
+    phone.finish(LONG);
+
+    let attempt = report.only_attempt();
+    assert_eq!((attempt.get("outcome"), attempt.get("agent")), ("answered", "agent1"));
+    assert!(attempt.time("bridged_at").is_some());
+}
+
+#[test]
+fn the_talk_limit_hangs_up_on_the_carrier() {
+    let stage = Stage::new();
+    let mut carrier = stage.carrier("carrier_answer_wait.xml").start();
+    let mut phone = stage.sipp_phone("agent_answer.xml").start();
+    let report = stage.run(&Campaign { talk_limit: "1500ms", ..Campaign::with_sipp_agent() }).finish();
+    carrier.finish(LONG);
+    phone.finish(LONG);
+
+    let attempt = report.only_attempt();
+    assert_eq!(attempt.get("outcome"), "answered");
+    assert!((1_300..=2_200).contains(&attempt.number("talk_ms")), "{attempt:?}");
+}
+
+#[test]
+fn one_persistent_leg_serves_one_customer_after_the_other() {
+    let stage = Stage::new();
+    let customer = Customer::speaking(Law::Mu, CUSTOMER_HZ);
+    let mut carrier =
+        stage.carrier("carrier_answer_media.xml").customer(&customer).calls(3).pause_ms(1_000).start();
+    let phone = stage.phone(0, &[Law::Mu]);
+    let report = stage.run(&Campaign { contacts: 3, ..Campaign::default() }).finish();
+    carrier.finish(LONG);
+
+    assert_eq!(report.with_outcome("answered").len(), 3);
+    assert_eq!(report.count("bridged"), 3);
+    assert_eq!(phone.output().matches("call: answering call").count(), 1, "the leg stays up between calls");
+    for call in customer.calls() {
+        assert!(seconds_of(&sound(&call), AGENT_HZ) > 0.5, "every customer hears the agent");
+    }
+    assert_eq!(customer.calls().len(), 3);
+    assert!(seconds_of(&phone.stop(), CUSTOMER_HZ) > 1.8);
+}

@@ -1,0 +1,14 @@
+//! Real parts: `carillon run` between SIPp as carrier and baresip (or SIPp) as agent, on the loopback.
+//!
+//! Nothing here shares code with what it tests: audio is made, coded and found again by the rig's own arithmetic, and
+//! SIP is spoken by programs that others wrote. A missing program fails the tests that need it.
+
+mod audio;
+mod digest;
+mod exits;
+mod harbour;
+mod legs;
+mod outcomes;
+mod races;
+mod resume;
+pub mod rig;

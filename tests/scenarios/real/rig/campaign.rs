@@ -1,0 +1,194 @@
+//! A campaign file of a test: one value a key, so that a test names only what it is about.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use super::{PASSWORD, Stage, TRUNK_PASSWORD, TRUNK_USER};
+
+/// Where an agent's phone is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AgentPhone {
+    /// It registers.
+    Registers,
+    /// It is at the address of the phone of its index and never registers.
+    Fixed,
+}
+
+/// What the campaign file says. Values are as in the file.
+#[derive(Clone, Debug)]
+pub struct Campaign {
+    /// `mode`.
+    pub mode: &'static str,
+    /// `ratio`.
+    pub ratio: f64,
+    /// `abandon_limit`.
+    pub abandon_limit: f64,
+    /// `safe_harbour`.
+    pub safe_harbour: Option<&'static str>,
+    /// `ring_timeout`.
+    pub ring_timeout: &'static str,
+    /// `record`.
+    pub record: bool,
+    /// `time_limit`.
+    pub time_limit: &'static str,
+    /// Where the trunk is, when not at the stage's own port for it.
+    pub carrier: Option<SocketAddr>,
+    /// `max_calls`.
+    pub max_calls: u32,
+    /// `codecs`.
+    pub codecs: &'static [&'static str],
+    /// Whether `username` and `password` are set.
+    pub credentials: bool,
+    /// `register`.
+    pub register: bool,
+    /// `leg`.
+    pub leg: &'static str,
+    /// `wait_for`.
+    pub wait_for: &'static str,
+    /// `talk_limit`.
+    pub talk_limit: &'static str,
+    /// `[[agents.agent]]`, `agent1` first.
+    pub agents: Vec<AgentPhone>,
+    /// How many contacts the list has.
+    pub contacts: u32,
+    /// `attempts_max`.
+    pub attempts_max: u32,
+    /// `[closure.retry]`.
+    pub retry: &'static [(&'static str, &'static str)],
+}
+
+impl Default for Campaign {
+    /// One contact, one agent with a phone that registers, one line at a time, persistent legs, one attempt.
+    fn default() -> Self {
+        Campaign {
+            mode: "progressive",
+            ratio: 1.0,
+            abandon_limit: 0.03,
+            safe_harbour: None,
+            ring_timeout: "5s",
+            record: false,
+            time_limit: "12s",
+            carrier: None,
+            max_calls: 10,
+            codecs: &["PCMU", "PCMA"],
+            credentials: false,
+            register: false,
+            leg: "persistent",
+            wait_for: "10s",
+            talk_limit: "0s",
+            agents: vec![AgentPhone::Registers],
+            contacts: 1,
+            attempts_max: 1,
+            retry: &[],
+        }
+    }
+}
+
+impl Campaign {
+    /// A campaign whose agent is a SIPp phone at a fixed address, called when a customer has answered.
+    pub fn with_sipp_agent() -> Campaign {
+        Campaign { leg: "per_call", agents: vec![AgentPhone::Fixed], ..Campaign::default() }
+    }
+
+    /// The number of the contact of an index; the list holds them in this order.
+    pub fn number(index: u32) -> String {
+        format!("+1202555{:04}", 100 + index)
+    }
+
+    /// The list.
+    pub(super) fn list(&self) -> String {
+        let mut text = String::from("id,number,name\n");
+        for index in 0..self.contacts {
+            writeln!(text, "c{index},{},Contact {index}", Campaign::number(index)).expect("a text grows");
+        }
+        text
+    }
+
+    /// The campaign file.
+    pub(super) fn file(&self, stage: &Stage) -> String {
+        let ports = &stage.ports;
+        let (rtp_first, rtp_last) = ports.rtp();
+        let (username, password) = if self.credentials { (TRUNK_USER, TRUNK_PASSWORD) } else { ("", "") };
+        let safe_harbour =
+            self.safe_harbour.map_or_else(String::new, |file| format!("safe_harbour = \"{file}\""));
+        let mut agents = String::new();
+        for (index, phone) in (0..).zip(&self.agents) {
+            let user = Stage::user(index);
+            let contact = match phone {
+                AgentPhone::Registers => String::new(),
+                AgentPhone::Fixed => format!("contact = \"sip:{user}@{}\"\n", ports.phone(index)),
+            };
+            write!(agents, "[[agents.agent]]\nuser = \"{user}\"\npassword = \"{PASSWORD}\"\n{contact}\n")
+                .expect("a text grows");
+        }
+        let retry: Vec<String> =
+            self.retry.iter().map(|(outcome, delay)| format!("{outcome} = \"{delay}\"")).collect();
+        format!(
+            r#"[campaign]
+name = "real-parts"
+mode = "{mode}"
+ratio = {ratio:?}
+jurisdiction = "none"
+abandon_limit = {abandon_limit:?}
+abandon_after = "2s"
+{safe_harbour}
+ring_timeout = "{ring_timeout}"
+record = {record}
+time_limit = "{time_limit}"
+
+[sip]
+listen = "{listen}"
+media_address = "127.0.0.1"
+rtp_ports = "{rtp_first}-{rtp_last}"
+
+[[trunk]]
+name = "carrier"
+uri = "sip:{carrier}"
+username = "{username}"
+password = "{password}"
+register = {register}
+max_calls = {max_calls}
+calls_per_second = 50.0
+caller_ids = ["+15550000001"]
+codecs = {codecs:?}
+
+[agents]
+leg = "{leg}"
+wait_for = "{wait_for}"
+wrap_up = "200ms"
+talk_limit = "{talk_limit}"
+disposition = "success"
+
+{agents}
+[list]
+file = "contacts.csv"
+region = "US"
+timezone = "UTC"
+
+[closure]
+attempts_max = {attempts_max}
+within = "10d"
+success = ["success"]
+
+[closure.retry]
+{retry}
+"#,
+            mode = self.mode,
+            ratio = self.ratio,
+            abandon_limit = self.abandon_limit,
+            ring_timeout = self.ring_timeout,
+            record = self.record,
+            time_limit = self.time_limit,
+            listen = ports.listen(),
+            carrier = self.carrier.unwrap_or(ports.carrier()),
+            register = self.register,
+            max_calls = self.max_calls,
+            codecs = self.codecs,
+            leg = self.leg,
+            wait_for = self.wait_for,
+            talk_limit = self.talk_limit,
+            attempts_max = self.attempts_max,
+            retry = retry.join("\n"),
+        )
+    }
+}

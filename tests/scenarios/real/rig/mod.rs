@@ -1,0 +1,196 @@
+//! The rig: `carillon run` as a process of its own between parts that we did not write.
+
+pub mod campaign;
+pub mod customer;
+pub mod phone;
+pub mod ports;
+pub mod process;
+pub mod report;
+pub mod sipp;
+pub mod tone;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use self::campaign::Campaign;
+use self::phone::Phone;
+use self::ports::Ports;
+use self::process::{Process, Signal};
+use self::report::Report;
+use self::sipp::SippPlan;
+use self::tone::Law;
+
+/// The tone that a customer speaks.
+pub const CUSTOMER_HZ: f64 = 440.0;
+/// The tone that an agent speaks.
+pub const AGENT_HZ: f64 = 1_000.0;
+/// The tone of the safe-harbour message.
+pub const MESSAGE_HZ: f64 = 700.0;
+/// The agents' password.
+pub const PASSWORD: &str = "s3cret";
+/// What the scenarios with digest expect.
+pub const TRUNK_USER: &str = "trunkuser";
+/// What the scenarios with digest expect.
+pub const TRUNK_PASSWORD: &str = "trunksecret";
+/// Nothing in these tests takes longer: Timer B and some more.
+pub const LONG: Duration = Duration::from_secs(50);
+/// Lines of each log that a failed test shows.
+const LOG_LINES: usize = 60;
+
+/// The repository's root.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests' folder is in the repository")
+}
+
+/// The binary, built from the sources as they are now.
+pub fn carillon() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        // The test is target/PROFILE/deps/scenarios-...
+        let test = std::env::current_exe().expect("a test knows its program");
+        let profile = test.ancestors().nth(2).expect("target/PROFILE above the test's folder");
+        let target = profile.parent().expect("target above the profile");
+        let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        build
+            .current_dir(repository())
+            .args(["build", "--quiet", "--package", "carillon", "--target-dir"])
+            .arg(target);
+        if profile.file_name().is_some_and(|name| name == "release") {
+            build.arg("--release");
+        }
+        let status = build.status().expect("cargo is there");
+        assert!(status.success(), "carillon does not build");
+        profile.join("carillon")
+    })
+}
+
+/// One test's directory and ports.
+pub struct Stage {
+    directory: tempfile::TempDir,
+    /// The ports.
+    pub ports: Ports,
+}
+
+impl Stage {
+    /// An empty directory and a block of ports.
+    pub fn new() -> Stage {
+        Stage { directory: tempfile::tempdir().expect("a temporary directory"), ports: Ports::claim() }
+    }
+
+    /// Where the test's files are.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Where the report goes.
+    pub fn report_directory(&self) -> PathBuf {
+        self.directory().join("report")
+    }
+
+    /// The user of the agent of an index.
+    pub fn user(index: u16) -> String {
+        format!("agent{}", index + 1)
+    }
+
+    /// SIPp as the carrier.
+    pub fn carrier(&self, scenario: &'static str) -> SippPlan<'_> {
+        SippPlan::new(self, "carrier", scenario, self.ports.carrier(), self.ports.spare_media(0))
+    }
+
+    /// SIPp as the phone of the first agent.
+    pub fn sipp_phone(&self, scenario: &'static str) -> SippPlan<'_> {
+        SippPlan::new(self, "phone", scenario, self.ports.phone(0), self.ports.spare_media(1))
+    }
+
+    /// baresip as the phone of the agent of an index.
+    pub fn phone(&self, index: u16, laws: &[Law]) -> Phone {
+        Phone::start(self, index, laws)
+    }
+
+    /// Writes the campaign's files.
+    pub fn write(&self, campaign: &Campaign) {
+        for (name, text) in [("campaign.toml", campaign.file(self)), ("contacts.csv", campaign.list())] {
+            fs::write(self.directory().join(name), text).expect("the test's directory can be written");
+        }
+    }
+
+    /// Writes the campaign's files and starts `carillon run`.
+    pub fn run(&self, campaign: &Campaign) -> Run {
+        self.write(campaign);
+        self.run_again()
+    }
+
+    /// Starts `carillon run` on the files that are there.
+    pub fn run_again(&self) -> Run {
+        let mut command = Command::new(carillon());
+        command.current_dir(self.directory()).env("CARILLON_LOG", "debug");
+        command.args(["run", "campaign.toml", "--report", "report"]);
+        Run {
+            process: Process::start("carillon", &mut command, self.directory()),
+            report: self.report_directory(),
+        }
+    }
+}
+
+impl Drop for Stage {
+    /// A failed test shows what everybody wrote.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let entries = fs::read_dir(self.directory()).into_iter().flatten().flatten();
+        for path in
+            entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "log"))
+        {
+            let text =
+                fs::read(&path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().collect();
+            let tail = &lines[lines.len().saturating_sub(LOG_LINES)..];
+            eprintln!(
+                "--- {} (last {} of {} lines)\n{}",
+                path.display(),
+                tail.len(),
+                lines.len(),
+                tail.join("\n")
+            );
+        }
+    }
+}
+
+/// `carillon run` at work.
+pub struct Run {
+    process: Process,
+    report: PathBuf,
+}
+
+impl Run {
+    /// Waits until it ends by itself with status 0, and reads its report.
+    pub fn finish(&mut self) -> Report {
+        let status = self.process.wait(LONG);
+        assert_eq!(status, 0, "carillon wrote:\n{}", self.process.output());
+        Report::read(&self.report)
+    }
+
+    /// Waits until it ends; its exit status.
+    pub fn exit_status(&mut self) -> i32 {
+        self.process.wait(LONG)
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// What it wrote to the terminal.
+    pub fn output(&self) -> String {
+        self.process.output()
+    }
+}

@@ -1,0 +1,109 @@
+//! baresip as an agent's softphone: registers, answers by itself, speaks a tone and keeps what it hears.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use super::process::{Process, Signal};
+use super::tone::{self, Law};
+use super::{AGENT_HZ, PASSWORD, Stage};
+
+/// How long the phone's tone is: longer than any test.
+const TONE_S: u32 = 60;
+
+/// A softphone on the loopback, without audio hardware.
+pub struct Phone {
+    process: Process,
+    heard: PathBuf,
+}
+
+impl Phone {
+    /// Starts the phone of `agentN`, N = `index` + 1.
+    pub(super) fn start(stage: &Stage, index: u16, laws: &[Law]) -> Phone {
+        let user = Stage::user(index);
+        let directory = stage.directory().join(format!("phone-{user}"));
+        let heard = directory.join("heard");
+        fs::create_dir_all(&heard).expect("the test's directory can be written");
+        tone::write_wav(&directory.join("tone.wav"), AGENT_HZ, TONE_S);
+        let (rtp_first, rtp_last) = stage.ports.phone_rtp(index);
+        let config = [
+            "poll_method epoll".to_owned(),
+            format!("sip_listen {}", stage.ports.phone(index)),
+            format!("audio_source aufile,{}", directory.join("tone.wav").display()),
+            "audio_player aubridge,nil".into(),
+            "audio_alert aubridge,nil".into(),
+            format!("ausrc_srate {}", tone::RATE),
+            format!("auplay_srate {}", tone::RATE),
+            "ausrc_channels 1".into(),
+            "auplay_channels 1".into(),
+            format!("rtp_ports {rtp_first}-{rtp_last}"),
+            format!("snd_path {}", heard.display()),
+            format!("module_path {}", modules().display()),
+            "module g711.so".into(),
+            "module aufile.so".into(),
+            "module aubridge.so".into(),
+            "module sndfile.so".into(),
+            "module_tmp uuid.so".into(),
+            "module_tmp account.so".into(),
+            "module_app menu.so".into(),
+        ];
+        let codecs: Vec<String> = laws.iter().map(|law| format!("{}/8000/1", law.name())).collect();
+        let account = format!(
+            "<sip:{user}@{}>;auth_pass={PASSWORD};answermode=auto;regint=60;audio_codecs={}\n",
+            stage.ports.listen(),
+            codecs.join(",")
+        );
+        for (file, text) in
+            [("config", config.join("\n") + "\n"), ("accounts", account), ("contacts", "\n".into())]
+        {
+            fs::write(directory.join(file), text).expect("the test's directory can be written");
+        }
+        let mut command = Command::new("baresip");
+        command.arg("-f").arg(&directory).arg("-s");
+        let mut process = Process::start(&format!("phone-{user}"), &mut command, stage.directory());
+        process.wait_for_output("baresip is ready", Duration::from_secs(5));
+        Phone { process, heard }
+    }
+
+    /// Hangs up for good and gives the sound that it heard in its calls, one after the other.
+    pub fn stop(mut self) -> Vec<i16> {
+        // The first signal hangs up and closes the files, then waits for a registrar that may be gone; the second ends it.
+        self.process.signal(Signal::Terminate);
+        thread::sleep(Duration::from_millis(300));
+        self.process.signal(Signal::Terminate);
+        self.process.wait(Duration::from_secs(5));
+        let mut files: Vec<PathBuf> = fs::read_dir(&self.heard)
+            .expect("the phone's directory is there")
+            .map(|entry| entry.expect("an entry can be read").path())
+            .filter(|path| path.to_string_lossy().ends_with("-dec.wav"))
+            .collect();
+        files.sort();
+        files.iter().flat_map(|path| read_mono(path)).collect()
+    }
+
+    /// Its log with every SIP message.
+    pub fn output(&self) -> String {
+        self.process.output()
+    }
+}
+
+fn read_mono(path: &Path) -> Vec<i16> {
+    let mut reader =
+        hound::WavReader::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    assert_eq!(reader.spec().channels, 1, "{}", path.display());
+    reader.samples().map(|sample| sample.expect("a whole file")).collect()
+}
+
+/// Where Debian keeps baresip's modules: with or without the machine's triplet.
+fn modules() -> PathBuf {
+    let mut places = vec![PathBuf::from("/usr/lib/baresip/modules")];
+    places.extend(
+        ["x86_64", "aarch64"].map(|cpu| PathBuf::from(format!("/usr/lib/{cpu}-linux-gnu/baresip/modules"))),
+    );
+    places
+        .into_iter()
+        .find(|place| place.is_dir())
+        .expect("baresip's modules; `cargo xtask test` installs what is missing")
+}

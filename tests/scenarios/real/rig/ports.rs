@@ -1,0 +1,71 @@
+//! Ports of one test: a block that no other test on this machine uses at the same time.
+
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::process;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+/// Below the ports that the kernel gives out by itself.
+const FIRST: u16 = 20_000;
+const BLOCK: u16 = 100;
+const BLOCKS: u16 = 120;
+
+static ASKED: AtomicU16 = AtomicU16::new(0);
+
+/// A block of ports. Its last port stays bound as long as the block is used: that is the claim.
+pub struct Ports {
+    first: u16,
+    _claim: UdpSocket,
+}
+
+impl Ports {
+    /// Claims a block.
+    pub fn claim() -> Ports {
+        let pid = u16::try_from(process::id() % u32::from(BLOCKS)).unwrap_or_default();
+        let start = pid.wrapping_add(ASKED.fetch_add(7, Ordering::Relaxed));
+        (0..BLOCKS)
+            .find_map(|step| {
+                let first = FIRST + (start.wrapping_add(step) % BLOCKS) * BLOCK;
+                let claim = UdpSocket::bind((Ipv4Addr::LOCALHOST, first + BLOCK - 1)).ok()?;
+                // Somebody else's program may sit in the middle of the block.
+                let free =
+                    (first..first + 20).all(|port| UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok());
+                free.then_some(Ports { first, _claim: claim })
+            })
+            .expect("a free block of ports")
+    }
+
+    /// Where Carillon listens for SIP.
+    pub fn listen(&self) -> SocketAddr {
+        self.at(0)
+    }
+
+    /// Where the carrier listens for SIP.
+    pub fn carrier(&self) -> SocketAddr {
+        self.at(2)
+    }
+
+    /// Where the phone of the given index (0 to 5) listens for SIP.
+    pub fn phone(&self, index: u16) -> SocketAddr {
+        self.at(4 + 2 * index)
+    }
+
+    /// Carillon's RTP ports, first and last.
+    pub fn rtp(&self) -> (u16, u16) {
+        (self.first + 20, self.first + 59)
+    }
+
+    /// RTP ports of the phone of the given index (0 to 3), first and last.
+    pub fn phone_rtp(&self, index: u16) -> (u16, u16) {
+        let first = self.first + 60 + 6 * index;
+        (first, first + 5)
+    }
+
+    /// Where SIPp binds the media sockets that no scenario uses: four ports from here, for each of two.
+    pub fn spare_media(&self, index: u16) -> u16 {
+        self.first + 88 + 4 * index
+    }
+
+    fn at(&self, offset: u16) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.first + offset))
+    }
+}
