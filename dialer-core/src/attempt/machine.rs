@@ -176,9 +176,17 @@ impl Attempt {
         match before {
             State::Placing | State::Dialing | State::Ringing => end(of_failure(failure), None, actions),
             State::HangingUp { mut finding, talk, .. } => {
-                // The callee's final status is worth keeping: a busy that crossed our CANCEL stays a no_answer of ours.
-                if let Failure::Status(status) = failure {
-                    finding.sip_status = Some(status);
+                match failure {
+                    // The callee's final status is worth keeping: a busy that crossed our CANCEL stays a no_answer of ours.
+                    Failure::Status(status) => finding.sip_status = Some(status),
+                    // Nothing rang where nobody said a word.
+                    Failure::Timeout if finding.outcome == Outcome::NoAnswer => finding = of_failure(failure),
+                    Failure::Timeout
+                    | Failure::Cancelled
+                    | Failure::Transport
+                    | Failure::Expired
+                    | Failure::Media
+                    | Failure::Ports => {}
                 }
                 end(finding, talk.map(|(agent, since)| (agent, now.utc.since(since))), actions)
             }

@@ -60,6 +60,7 @@ fn events() -> Vec<(&'static str, Event)> {
         ("agent lost", Event::AgentLost(AGENT)),
         ("failed 486", Event::Failed(Failure::Status(486))),
         ("cancelled", Event::Failed(Failure::Cancelled)),
+        ("no response", Event::Failed(Failure::Timeout)),
         ("ended by callee", Event::Ended(EndedBy::Callee, "bye".into())),
         ("ended by us", Event::Ended(EndedBy::Us, "gone".into())),
         ("cut", Event::Cut("time_limit")),
