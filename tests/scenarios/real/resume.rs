@@ -74,6 +74,8 @@ fn an_interrupted_contact_is_redialed_only_after_the_ring_timeout_and_five_secon
     };
     let mut run = stage.run(&campaign);
     carrier.wait_for_message("180 Ringing", LONG);
+    // When it was placed is on disk a moment after the INVITE is on the wire; that it is placed, before.
+    std::thread::sleep(std::time::Duration::from_millis(500));
     run.signal(Signal::Kill);
     assert_eq!(run.exit_status(), -1);
 

@@ -75,8 +75,9 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// An empty directory and a block of ports.
+    /// An empty directory and a block of ports. The binary is built first: parts that run already would lose patience.
     pub fn new() -> Stage {
+        carillon();
         Stage { directory: tempfile::tempdir().expect("a temporary directory"), ports: Ports::claim() }
     }
 
