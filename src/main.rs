@@ -57,8 +57,13 @@ enum Action {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    // The demo has its own live line; only what goes wrong may interrupt it.
-    carillon::telemetry::start(if matches!(cli.command, Action::Demo { .. }) { "warn" } else { "info" });
+    match cli.command {
+        Action::Run { .. } => carillon::telemetry::start("info"),
+        // Its file says at which level.
+        Action::Serve { .. } => {}
+        // The demo has its own live line; only what goes wrong may interrupt it.
+        Action::Demo { .. } => carillon::telemetry::start("warn"),
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&Exit::other(format!("tokio: {error}"))),

@@ -15,7 +15,7 @@ use crate::engine::{self, EngineHandle, EngineOptions, Mailbox};
 use crate::exit::Exit;
 use crate::port::EnginePort;
 use crate::signals::Signals;
-use crate::{meters, node, prompts};
+use crate::{meters, node, prompts, telemetry};
 
 /// Longest wait for live calls on the way down; a second signal hurries.
 const DRAIN_MAX: Duration = Duration::from_secs(600);
@@ -26,6 +26,7 @@ const GOODBYE_MAX: Duration = Duration::from_secs(3);
 /// hurries.
 pub async fn command(path: &Path) -> Result<(), Exit> {
     let config = ServiceConfig::load(path).map_err(Exit::file)?;
+    telemetry::start(&config.log);
     let mut signals = Signals::new()?;
     let api = TcpListener::bind(config.api_listen)
         .await

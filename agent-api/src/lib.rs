@@ -35,4 +35,4 @@ pub mod wire;
 pub use options::Options;
 pub use password::{PasswordError, hash_password, is_password_hash};
 pub use router::{document, router};
-pub use serve::{GRACE, HEAD_TIME, serve};
+pub use serve::{GRACE, serve};

@@ -54,7 +54,9 @@ pub struct Limits {
     pub body_bytes_max: usize,
     /// Largest contact list in bytes.
     pub import_bytes_max: usize,
-    /// Longest time from the first byte of a request to its answer; streams excepted.
+    /// Longest time for the head of a request, and longest idle time of a connection between requests.
+    pub head_time: Duration,
+    /// Longest time from the head of a request to its answer; streams excepted.
     pub request_time: Duration,
     /// The same for the import of a contact list.
     pub import_time: Duration,
@@ -71,6 +73,7 @@ impl Default for Limits {
         Self {
             body_bytes_max: 64 * 1024,
             import_bytes_max: 32 * 1024 * 1024,
+            head_time: Duration::from_secs(10),
             request_time: Duration::from_secs(10),
             import_time: Duration::from_secs(120),
             streams_max: 200,

@@ -20,8 +20,6 @@ use tower::ServiceExt;
 use crate::identity::Source;
 use crate::options::Limits;
 
-/// Longest time for the head of a request; the first line of defence against slow clients.
-pub const HEAD_TIME: Duration = Duration::from_secs(10);
 /// Time that open requests get once shutdown has begun; live streams end with it.
 pub const GRACE: Duration = Duration::from_secs(3);
 /// Pause after an accept that failed, which it does when descriptors run out.
@@ -59,7 +57,8 @@ pub async fn serve(
                 let service = router.clone();
                 let ending = ending.subscribe();
                 connections.spawn(async move {
-                    connection(stream, service, Source(peer.ip().to_canonical()), ending).await;
+                    connection(stream, service, Source(peer.ip().to_canonical()), limits.head_time, ending)
+                        .await;
                     drop(place);
                 });
             }
@@ -79,7 +78,13 @@ pub async fn serve(
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, source: Source, mut ending: watch::Receiver<bool>) {
+async fn connection(
+    stream: TcpStream,
+    router: Router,
+    source: Source,
+    head_time: Duration,
+    mut ending: watch::Receiver<bool>,
+) {
     // Small answers should not wait for more to come; where this can't be set they are merely later.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request: Request<Incoming>| {
@@ -91,7 +96,7 @@ async fn connection(stream: TcpStream, router: Router, source: Source, mut endin
     let mut connection = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIME)
+            .header_read_timeout(head_time)
             .max_headers(HEADERS_MAX)
             .max_buf_size(HEAD_BYTES_MAX)
             .serve_connection(TokioIo::new(stream), service)

@@ -37,7 +37,7 @@ pub struct ServiceConfig {
     pub recordings: PathBuf,
     /// Folder of the prompts that campaigns name (`safe_harbour`), absolute.
     pub prompts: PathBuf,
-    /// Log level, one of `error`, `warn`, `info`, `debug`, `trace`.
+    /// Log level, one of `error`, `warn`, `info`, `debug`, `trace`; `CARILLON_LOG` comes before it where logs are made.
     pub log: String,
 }
 
@@ -267,7 +267,7 @@ fn path(
 }
 
 fn level(document: &Document<'_>, mut section: Section<'_>) -> String {
-    let written = section.text_or_variable("level", "CARILLON_LOG_LEVEL");
+    let written = section.text("level");
     section.finish();
     let Some(written) = written else { return "info".into() };
     if !LEVELS.contains(&written.value.as_str()) {

@@ -108,3 +108,17 @@ fn with_cookie(cookie: &str) -> [(header::HeaderName, HeaderValue); 1] {
     // The text is made of ASCII of ours, so it always is a header value.
     [(header::SET_COOKIE, HeaderValue::from_str(cookie).unwrap_or(HeaderValue::from_static("")))]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_decoy_costs_what_a_real_hash_costs() {
+        let real = password::hash_password("anything").unwrap();
+        let cost = |hash: &str| hash.split('$').take(4).collect::<Vec<_>>().join("$");
+        let lengths = |hash: &str| hash.split('$').map(str::len).collect::<Vec<_>>();
+        assert!(password::is_password_hash(DECOY));
+        assert_eq!((cost(DECOY), lengths(DECOY)), (cost(&real), lengths(&real)));
+    }
+}

@@ -68,6 +68,29 @@ async fn more_connections_than_places_wait_their_turn() {
 }
 
 #[tokio::test]
+async fn slow_clients_are_cut_off() {
+    let limits = Limits {
+        head_time: Duration::from_millis(300),
+        request_time: Duration::from_millis(300),
+        ..options().limits
+    };
+    let server = start(Options { limits, ..options() }).await;
+    let served = "GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n";
+    let body = "POST /api/v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{";
+    for (sent, answered) in
+        [("", ""), ("GET / HTTP/1.1\r\nHo", ""), (served, "HTTP/1.1 204"), (body, "HTTP/1.1 408")]
+    {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        // Read to the end: the server closes, though this side never does.
+        let read = timeout(Duration::from_secs(5), stream.read_to_string(&mut answer)).await;
+        assert!(read.is_ok(), "{sent:?} is still connected");
+        assert!(answer.starts_with(answered), "{sent:?} got {answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn shutdown_ends_streams_within_the_grace_time() {
     let server = start(Options { open_live: true, ..options() }).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();

@@ -80,7 +80,6 @@ fn the_environment_comes_first() {
         ("CARILLON_RECORDINGS_DIRECTORY", "rec"),
         ("CARILLON_PROMPTS_DIRECTORY", "wav"),
         ("CARILLON_METRICS_TOKEN", "0123456789abcdef"),
-        ("CARILLON_LOG_LEVEL", "debug"),
     ];
     let config = load(EXAMPLE, &environment).unwrap();
     assert_eq!(config.sip.listen, ["127.0.0.1:5070".parse().unwrap(), "[::1]:5070".parse().unwrap()]);
@@ -88,10 +87,7 @@ fn the_environment_comes_first() {
     assert_eq!(config.api_listen, "127.0.0.1:9090".parse().unwrap());
     assert_eq!(config.store, PathBuf::from("/var/lib/carillon/db"));
     assert!(config.recordings.ends_with("rec") && config.prompts.ends_with("wav"));
-    assert_eq!(
-        (config.api.metrics_token.unwrap().0.as_str(), config.log.as_str()),
-        ("0123456789abcdef", "debug")
-    );
+    assert_eq!(config.api.metrics_token.unwrap().0, "0123456789abcdef");
 }
 
 #[test]
@@ -99,13 +95,21 @@ fn wrong_variables_are_named() {
     let environment = [
         ("CARILLON_ADMIN_PASSWORD", "short"),
         ("CARILLON_API_LISTEN", "localhost"),
-        ("CARILLON_LOG_LEVEL", "loud"),
         ("CARILLON_METRICS_TOKEN", "with a space"),
         ("CARILLON_SIP_LISTEN", "127.0.0.1"),
     ];
     let found = problems(MINIMAL, &environment);
     let named: Vec<&str> = found.iter().map(|line| line.split(": ").nth(1).unwrap()).collect();
     assert_eq!(named, environment.map(|(name, _)| name));
+}
+
+#[test]
+fn levels_of_logs_are_known_ones() {
+    let text = format!("{MINIMAL}\n[log]\nlevel = \"loud\"\n");
+    assert_eq!(
+        problems(&text, &[ADMIN]),
+        [":12: [log] level: must be one of error, warn, info, debug, trace"]
+    );
 }
 
 #[test]
