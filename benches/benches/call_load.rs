@@ -21,7 +21,7 @@ fn main() {
         std::env::var("CALL_LOAD_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(60);
     let repository =
         Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the benches lie in the repository");
-    let carillon = repository.join("target/release/carillon");
+    let carillon = built("carillon");
     assert!(carillon.exists(), "build first: cargo build --release --package carillon");
     let work = std::env::temp_dir().join(format!("carillon-call-load-{}", std::process::id()));
     fs::create_dir_all(&work).expect("temporary directory");
@@ -106,6 +106,12 @@ wrap_up = "0s"
         ));
     }
     fs::write(work.join("campaign.toml"), file).expect("campaign.toml");
+}
+
+/// A release binary of the same build: benches lie in `deps` beside it.
+fn built(name: &str) -> PathBuf {
+    let bench = std::env::current_exe().expect("a bench knows its own path");
+    bench.ancestors().nth(2).expect("target/release/deps").join(name)
 }
 
 /// A SIPp process, killed when dropped.
