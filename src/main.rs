@@ -49,7 +49,7 @@ enum Action {
         /// Where the wallboard page is served.
         #[arg(long, default_value = "127.0.0.1:8080")]
         listen: SocketAddr,
-        /// Keep state and report in this folder.
+        /// Keep database, reports and recordings in this folder.
         #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "carillon-demo")]
         keep: Option<PathBuf>,
     },

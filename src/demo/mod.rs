@@ -152,18 +152,4 @@ async fn show(mut live: watch::Receiver<Arc<LiveView>>, clock: Instant, mut stop
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The whole house at work: engine, store, SIP and RTP over real sockets.
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_small_campaign_is_seen_through_and_heard_both_ways() {
-        let options = DemoOptions { agents: 4, contacts: 30, seed: 3, speed: 20, listen: None, keep: None };
-        let Played { summary, heard, .. } = play(&options).await.expect("the demo runs to its end");
-        assert_eq!((summary.tasks_closed, summary.tasks_open), (30, 0));
-        assert!(summary.bridged > 0 && summary.no_answer > 0, "{summary:?}");
-        assert_eq!(summary.answered, summary.bridged + summary.abandoned + summary.callee_left);
-        assert_eq!((heard.agent_heard, heard.both_ways), (summary.bridged, summary.bridged), "{heard:?}");
-        assert_eq!(heard.crossed, 0);
-    }
-}
+mod tests;

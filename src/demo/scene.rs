@@ -18,6 +18,7 @@ use super::party::sdp::{PCMA, PCMU};
 use super::party::token::Tokens;
 use super::{AGENTS_MAX, DemoOptions, contacts};
 use crate::exit::Exit;
+use crate::run;
 
 const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const CAMPAIGN: &str = include_str!("data/campaign.toml");
@@ -50,6 +51,12 @@ pub fn set(options: &DemoOptions, directory: &Path) -> Result<Scene, Exit> {
     }
     if !(1..=contacts::CONTACTS_MAX).contains(&options.contacts) {
         return Err(Exit::file(format!("--contacts: must be 1 to {}", contacts::CONTACTS_MAX)));
+    }
+    if directory.join(run::DATABASE).exists() {
+        return Err(Exit::file(format!(
+            "--keep: {} holds an earlier demo; name another folder",
+            directory.display()
+        )));
     }
     let sockets = |error: std::io::Error| Exit::other(format!("simulated parties: {error}"));
     let listen = free_address().map_err(sockets)?;
@@ -129,7 +136,8 @@ fn tokens(seed: u64, party: u64) -> Tokens {
 
 /// The rules of the campaign with the sockets of this run.
 fn campaign_file(options: &DemoOptions, listen: SocketAddr, trunk: SocketAddr, ports: (u16, u16)) -> String {
-    let mut file = String::from(CAMPAIGN);
+    // What is kept can be listened to.
+    let mut file = CAMPAIGN.replacen("record = false", &format!("record = {}", options.keep.is_some()), 1);
     let (first, last) = ports;
     let lines = LINES_PER_AGENT * options.agents;
     let (part, rest) = (
@@ -185,6 +193,7 @@ mod tests {
         assert_eq!(file.agents.users, ["agent1", "agent2", "agent3"]);
         assert_eq!(file.sip.trunks[0].address, scene.carrier.sip.local_addr().expect("address"));
         assert!(file.safe_harbour.is_some());
+        assert!(!file.spec.record, "nothing is kept");
         assert_eq!(scene.phones.len(), 3);
     }
 
@@ -198,6 +207,16 @@ mod tests {
         assert!(refused(AGENTS_MAX + 1, 10).contains("--agents"));
         assert!(refused(1, 0).contains("--contacts"));
         assert!(refused(1, 1_001).contains("--contacts"));
+    }
+
+    #[test]
+    fn an_earlier_demo_is_not_run_on() {
+        let directory = tempfile::tempdir().expect("a folder");
+        std::fs::write(directory.path().join(run::DATABASE), "").expect("written");
+        let keep = Some(directory.path().to_owned());
+        let options = DemoOptions { agents: 1, contacts: 1, seed: 1, speed: 10, listen: None, keep };
+        let refused = set(&options, directory.path()).err().expect("refused").to_string();
+        assert!(refused.contains("--keep"), "{refused}");
     }
 
     #[test]
