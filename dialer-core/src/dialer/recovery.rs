@@ -32,13 +32,13 @@ impl Dialer {
         recovered.suppressed.iter().for_each(|number| self.compliance.suppress(number));
         for campaign in recovered.campaigns {
             // Answered and not bridged when the process died: abandoned.
-            let let_down = recovered.open_attempts.iter().filter(|attempt| {
-                attempt.campaign == campaign.campaign
-                    && attempt.answered_at.is_some()
-                    && attempt.bridged_at.is_none()
-            });
-            let let_down = let_down.count() as u64;
-            self.restore_campaign(campaign, let_down, now);
+            let own = |attempt: &&OpenAttempt| attempt.campaign == campaign.campaign;
+            let open = || recovered.open_attempts.iter().filter(own);
+            let let_down =
+                open().filter(|attempt| attempt.answered_at.is_some() && attempt.bridged_at.is_none());
+            let unnoted = open().filter(|attempt| attempt.placed_at.is_none());
+            let (let_down, unnoted) = (let_down.count() as u64, unnoted.count() as u64);
+            self.restore_campaign(campaign, let_down, unnoted, now);
         }
         for leg in recovered.agent_legs.into_values() {
             self.outbox.push(Output::Adopt(leg));
@@ -55,7 +55,7 @@ impl Dialer {
         }
     }
 
-    fn restore_campaign(&mut self, row: RecoveredCampaign, let_down: u64, now: Now) {
+    fn restore_campaign(&mut self, row: RecoveredCampaign, let_down: u64, unnoted: u64, now: Now) {
         let abandoned = row.abandoned.saturating_add(let_down);
         let ledger = Ledger { live: row.answered, abandoned, agent_lost: 0 };
         let Some(mut campaign) = Campaign::new(row.campaign, row.spec, ledger) else {
@@ -63,7 +63,7 @@ impl Dialer {
             return;
         };
         campaign.restore(row.state, row.started_at, row.elapsed, now);
-        campaign.figures.placed = row.placed;
+        campaign.figures.placed = row.placed.saturating_add(unnoted);
         campaign.figures.answered = row.answered;
         campaign.figures.bridged = row.bridged;
         campaign.figures.abandoned = abandoned;
@@ -101,7 +101,11 @@ impl Dialer {
             Closure::RetryAt(now.utc.after(closure::RETRY_DEFAULT))
         };
         let task = self.task_row(attempt.campaign, attempt.task, closure, None, now);
-        self.outbox.record(Purpose::Rule, Some(attempt.campaign), vec![ended, task]);
+        // The note that an INVITE left follows it by a moment and may have died with the process; the intent went
+        // before it. A call that may have been made counts as made.
+        let placed =
+            Write::Placed { attempt: attempt.attempt, at: attempt.placed_at.unwrap_or(attempt.intent_at) };
+        self.outbox.record(Purpose::Rule, Some(attempt.campaign), vec![placed, ended, task]);
     }
 
     /// A bridged call without a word: the script gives it now, an agent may still give it.

@@ -109,7 +109,9 @@ pub struct OpenAttempt {
     pub attempts: u32,
     /// First attempt of the task.
     pub first_attempt_at: Option<Utc>,
-    /// When it was placed, if it was.
+    /// When its intent was formed.
+    pub intent_at: Utc,
+    /// When it was placed, where the note of it became durable; its INVITE may have left without.
     pub placed_at: Option<Utc>,
     /// When it was answered, if it was.
     pub answered_at: Option<Utc>,

@@ -9,6 +9,8 @@ use super::dice::Dice;
 /// What a network does to datagrams.
 #[derive(Clone, Debug)]
 pub struct Conditions {
+    /// Shortest and longest time on the way, in milliseconds.
+    pub latency_ms: (u64, u64),
     /// Share that is lost.
     pub loss: f64,
     /// Share that arrives twice.
@@ -22,7 +24,7 @@ pub struct Conditions {
 impl Conditions {
     /// A network without faults.
     pub fn calm() -> Self {
-        Self { loss: 0.0, duplicate: 0.0, late: 0.0, outages: Vec::new() }
+        Self { latency_ms: (1, 15), loss: 0.0, duplicate: 0.0, late: 0.0, outages: Vec::new() }
     }
 }
 
@@ -44,7 +46,7 @@ impl Net {
 
     /// When the copies of a datagram sent now arrive; none when it is lost.
     pub fn carry(&mut self, from: SocketAddr, to: SocketAddr, now: Duration) -> Vec<Duration> {
-        let Conditions { loss, duplicate, late, outages } = &self.conditions;
+        let Conditions { latency_ms, loss, duplicate, late, outages } = &self.conditions;
         let seed = self.seed;
         let dice =
             self.links.entry((from, to)).or_insert_with(|| Dice::new(seed, &format!("link {from} {to}")));
@@ -53,7 +55,7 @@ impl Net {
         let mut arrivals = Vec::with_capacity(1);
         let copies = 1 + usize::from(dice.chance(*duplicate));
         for _ in 0..copies {
-            let mut delay = dice.between(1, 15);
+            let mut delay = dice.between(latency_ms.0, latency_ms.1);
             if dice.chance(*late) {
                 delay += dice.between(20, 400);
             }

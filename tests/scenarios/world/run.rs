@@ -345,7 +345,6 @@ impl World {
             Step::PhoneHangsUp(agent) => {
                 if let Some(phone) = &mut self.phones[agent] {
                     phone.hang_up(self.now);
-                    self.see(What::AgentLost);
                     self.drain_phone(agent);
                 }
             }

@@ -41,7 +41,7 @@ pub enum What<'a> {
     Killed,
     /// A new process took over the disk.
     Started,
-    /// An agent's phone was lost or let the call go.
+    /// An agent's phone lost its power; nothing on the wire tells.
     AgentLost,
 }
 

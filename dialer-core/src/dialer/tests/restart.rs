@@ -11,8 +11,9 @@ use crate::campaign::{CampaignCommand, CampaignState};
 use crate::id::{AttemptId, CampaignId, ContactId, TaskId};
 use crate::output::Reply;
 use crate::store::read::{OpenAttempt, Recovered, RecoveredCampaign, Undisposed};
-use crate::store::write::OrphanRow;
+use crate::store::write::{OrphanRow, Write};
 use crate::task::{ClosedReason, TaskState};
+use crate::time::Utc;
 
 const CAMPAIGN: CampaignId = CampaignId(3);
 
@@ -40,6 +41,7 @@ fn open(attempt: u64, answered: bool) -> OpenAttempt {
         timezone: Some("UTC".into()),
         attempts: 1,
         first_attempt_at: Some(START),
+        intent_at: START,
         placed_at: Some(START),
         answered_at: answered.then_some(START),
         bridged_at: None,
@@ -73,6 +75,37 @@ fn open_attempts_become_interrupted_and_wait_for_silence() {
     assert!(desk.placed.is_empty(), "not before the old call is over");
     desk.pass(2_000);
     assert_eq!(desk.last(), AttemptId(8), "ids go on");
+}
+
+/// The process died between the INVITE and the note of it.
+#[test]
+fn an_orphan_without_a_note_of_its_invite_counts_as_placed() {
+    let unnoted = OpenAttempt { intent_at: Utc(START.0 - 7), placed_at: None, ..open(7, false) };
+    let noted = OpenAttempt { intent_at: Utc(START.0 - 9), ..open(6, false) };
+    let recovered = Recovered {
+        last_attempt: 7,
+        last_campaign: 3,
+        campaigns: vec![campaign(spec(), CampaignState::Running)],
+        open_attempts: vec![noted, unnoted],
+        ..Recovered::default()
+    };
+    let desk = Desk::with(recovered);
+    let placed = |attempt| {
+        let times = desk.writes.iter().filter_map(move |write| match write {
+            Write::Placed { attempt: of, at } if of.0 == attempt => Some(*at),
+            _ => None,
+        });
+        times.collect::<Vec<_>>()
+    };
+    assert_eq!((placed(6), placed(7)), (vec![START], vec![Utc(START.0 - 7)]));
+    let of_7 = |write: &&Write| match write {
+        Write::Placed { attempt, .. } => attempt.0 == 7,
+        Write::Ended(ended) => ended.attempt.0 == 7,
+        _ => false,
+    };
+    let first = desk.writes.iter().find(of_7);
+    assert!(matches!(first, Some(Write::Placed { .. })), "placed before it ended: {first:?}");
+    assert_eq!(desk.campaign(CAMPAIGN).placed, 301);
 }
 
 #[test]

@@ -299,6 +299,7 @@ impl Memory {
                     timezone: self.timezone(row.campaign, row.contact),
                     attempts: task.row.attempts,
                     first_attempt_at: task.first_attempt_at,
+                    intent_at: row.intent_at,
                     placed_at: row.placed_at,
                     answered_at: row.answered_at,
                     bridged_at: row.bridged_at,

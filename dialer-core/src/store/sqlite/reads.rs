@@ -151,7 +151,7 @@ async fn open_attempts(reader: &mut SqliteConnection) -> Result<Vec<OpenAttempt>
     let rows = sqlx::query(
         "SELECT attempts.attempt, attempts.campaign, task, attempts.contact, number,
             coalesce(contacts.timezone, campaigns.timezone), tasks.attempts, tasks.first_attempt_at,
-            placed_at, answered_at, bridged_at, route, dialog
+            intent_at, placed_at, answered_at, bridged_at, route, dialog
          FROM attempts INDEXED BY attempt_open_contact
          JOIN calls USING (attempt) JOIN tasks USING (task)
          JOIN contacts ON contacts.contact = attempts.contact
@@ -161,8 +161,8 @@ async fn open_attempts(reader: &mut SqliteConnection) -> Result<Vec<OpenAttempt>
     .fetch_all(reader)
     .await?;
     let open = |row: &SqliteRow| {
-        let route: CallRoute = from_json(row.try_get(11)?)?;
-        let dialog: Option<CallDialog> = row.try_get::<Option<&str>, _>(12)?.map(from_json).transpose()?;
+        let route: CallRoute = from_json(row.try_get(12)?)?;
+        let dialog: Option<CallDialog> = row.try_get::<Option<&str>, _>(13)?.map(from_json).transpose()?;
         Ok(OpenAttempt {
             attempt: AttemptId(from_int(row.try_get(0)?)?),
             campaign: CampaignId(from_int(row.try_get(1)?)?),
@@ -172,9 +172,10 @@ async fn open_attempts(reader: &mut SqliteConnection) -> Result<Vec<OpenAttempt>
             timezone: row.try_get(5)?,
             attempts: row.try_get(6)?,
             first_attempt_at: row.try_get::<Option<i64>, _>(7)?.map(Utc),
-            placed_at: row.try_get::<Option<i64>, _>(8)?.map(Utc),
-            answered_at: row.try_get::<Option<i64>, _>(9)?.map(Utc),
-            bridged_at: row.try_get::<Option<i64>, _>(10)?.map(Utc),
+            intent_at: Utc(row.try_get(8)?),
+            placed_at: row.try_get::<Option<i64>, _>(9)?.map(Utc),
+            answered_at: row.try_get::<Option<i64>, _>(10)?.map(Utc),
+            bridged_at: row.try_get::<Option<i64>, _>(11)?.map(Utc),
             orphan: OrphanRow { route, dialog },
         })
     };

@@ -81,6 +81,7 @@ fn open_attempts_come_back_with_their_calls(disk: &mut impl Disk) {
         timezone: Some("America/New_York".into()),
         attempts: 2,
         first_attempt_at: Some(Utc(1_000)),
+        intent_at: Utc(3_000),
         placed_at: Some(Utc(3_001)),
         answered_at: Some(Utc(4_000)),
         bridged_at: None,

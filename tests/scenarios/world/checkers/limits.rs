@@ -6,6 +6,7 @@ use std::time::Duration;
 use carillon_core::attempt::outcome::Outcome;
 use carillon_core::campaign::spec::Mode;
 use carillon_core::store::memory::Memory;
+use carillon_sip::command::AgentLegMode;
 
 use super::calls::Calls;
 use super::{Checker, Told};
@@ -20,13 +21,15 @@ const PHONE_IN_TIME: Duration = Duration::from_millis(1_500);
 pub struct AbandonLimit {
     limit: f64,
     per_agent: bool,
+    per_call: bool,
     lost: u64,
 }
 
 impl AbandonLimit {
     pub fn new(plan: &Plan) -> Self {
         let per_agent = plan.spec.mode == Mode::Progressive || plan.spec.safe_harbour.is_none();
-        Self { limit: plan.spec.abandon_limit, per_agent, lost: 0 }
+        let per_call = plan.leg == AgentLegMode::PerCall;
+        Self { limit: plan.spec.abandon_limit, per_agent, per_call, lost: 0 }
     }
 }
 
@@ -50,11 +53,11 @@ impl Checker for AbandonLimit {
         let charged = let_down
             .filter(|row| disk.orphan(row.attempt).is_none_or(|orphan| !crossed(&orphan.route.call_id)));
         let charged = charged.count() as u64;
-        // Legs that broke and phones that came too late are agents lost as well.
+        // Phones that hung up, and phones that were called for one person and came too late, are agents lost as well.
         let broken = calls.phones.values().filter(|leg| {
             let up = leg.answers.first().map(|answer| answer.at);
             let in_time = up.is_some_and(|at| at <= leg.invited_at + PHONE_IN_TIME);
-            !in_time || leg.answers.iter().any(|answer| answer.bye_came.is_some())
+            (self.per_call && !in_time) || leg.answers.iter().any(|answer| answer.bye_came.is_some())
         });
         let leaks = self.lost + broken.count() as u64;
         let allowed = if self.per_agent { 0.0 } else { (self.limit * live as f64).floor() };
