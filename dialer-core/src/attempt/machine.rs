@@ -301,16 +301,12 @@ impl Attempt {
                 let finding = Finding::new(Outcome::NoAnswer, Attribution::Callee, "ring_timeout");
                 self.hang_up(finding, None, false, now, actions)
             }
-            State::Waiting(_) | State::Connecting { .. } => {
-                let agent_lost = self.abandon(before, actions);
-                actions.push(Action::NoteAbandoned { agent_lost });
-                if self.terms.message {
-                    actions.push(Action::PlayMessage);
-                    self.deadline = Some(now.monotonic.saturating_add(MESSAGE_MAX));
-                    State::Message
-                } else {
-                    self.hang_up(abandoned("no_agent"), None, true, now, actions)
-                }
+            State::Waiting(Answer { agent_lost, .. }) => self.no_agent(agent_lost, now, actions),
+            // A phone that does not come in time fails its agent: the next callee must not wait for it too.
+            State::Connecting { agent, .. } => {
+                actions.push(Action::Disconnect);
+                actions.push(Action::AgentFailed(agent));
+                self.no_agent(true, now, actions)
             }
             State::Talking { .. } => self.cut(before, "talk_limit", now, actions),
             State::Message => self.hang_up(abandoned("no_agent"), None, true, now, actions),
@@ -323,6 +319,18 @@ impl Attempt {
                 State::Withdrawn
             }
             other @ (State::Withdrawn | State::Over) => other,
+        }
+    }
+
+    /// No agent came in time: the message, or the end.
+    fn no_agent(&mut self, agent_lost: bool, now: Now, actions: &mut Vec<Action>) -> State {
+        actions.push(Action::NoteAbandoned { agent_lost });
+        if self.terms.message {
+            actions.push(Action::PlayMessage);
+            self.deadline = Some(now.monotonic.saturating_add(MESSAGE_MAX));
+            State::Message
+        } else {
+            self.hang_up(abandoned("no_agent"), None, true, now, actions)
         }
     }
 

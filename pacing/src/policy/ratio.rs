@@ -58,7 +58,10 @@ impl Pacer for Ratio {
         }
         // Excess lines already out are part of the exposure: the wanted total, not the increment, is held
         // against the budget.
-        let by_budget = free.saturating_add(self.ledger.excess_allowed(capacity.limits.abandon_limit));
+        // Lines that wait are answered already: they are live in the ledger, and must not be hoped for again.
+        let waiting = u64::from(self.floor.lines_waiting());
+        let settled = Ledger { live: self.ledger.live.saturating_sub(waiting), ..self.ledger };
+        let by_budget = free.saturating_add(settled.excess_allowed(capacity.limits.abandon_limit));
         let bound = if by_ratio > by_budget {
             Bound::Budget
         } else if free == 0 {
@@ -110,6 +113,18 @@ mod tests {
         let mut pacer = Ratio::new(2.0, Ledger { live: 100, abandoned: 0, agent_lost: 0 });
         ready(10).for_each(|event| pacer.observe(&event));
         assert_eq!(pacer.decide(&room(0.03, true)).place, 13);
+    }
+
+    #[test]
+    fn answers_that_wait_earn_nothing_yet() {
+        let mut pacer = Ratio::new(9.0, Ledger { live: 7, abandoned: 0, agent_lost: 0 });
+        ready(1).for_each(|event| pacer.observe(&event));
+        let tell = |pacer: &mut Ratio, kind| pacer.observe(&Event { at: Duration::ZERO, kind });
+        assert_eq!(pacer.decide(&room(0.3, true)).place, 4, "one for the agent, and 3 of 10 may be let down");
+        placed(0..4).for_each(|event| pacer.observe(&event));
+        // Three of them are answered and wait, nobody is let down yet: still 3 of 10 at the worst.
+        (0..3).for_each(|call| tell(&mut pacer, EventKind::CallAnswered { call: CallKey(call) }));
+        assert_eq!(pacer.decide(&room(0.3, true)).place, 0);
     }
 
     proptest! {

@@ -225,6 +225,10 @@ impl Leg {
         wire: &mut Wire,
         now: Duration,
     ) -> Vec<Notice> {
+        if key.is_none() && !self.answers_the_invite(response) {
+            tracing::debug!("response with a branch that is not ours");
+            return Vec::new();
+        }
         let mut notices = Vec::new();
         if !self.heard {
             self.heard = true;
@@ -245,6 +249,14 @@ impl Leg {
         };
         notices.extend(more);
         notices
+    }
+
+    /// §17.1.3: a response is to the INVITE only where its branch is the INVITE's; a Call-ID alone proves nothing.
+    fn answers_the_invite(&self, response: &Response) -> bool {
+        match (self.invite.headers.via_top(), response.headers.via_top()) {
+            (Ok(own), Ok(via)) => own.branch().is_some() && own.branch() == via.branch(),
+            (_, _) => false,
+        }
     }
 
     /// One of its requests got no final response (timers B, F and the limit after CANCEL).

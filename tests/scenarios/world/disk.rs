@@ -8,6 +8,7 @@ use carillon_core::store::memory::Memory;
 use carillon_core::store::write::{Refusal, Write};
 
 use super::dice::Dice;
+use super::plan::FAULTS_END;
 
 /// One batch as the node handed it over.
 pub type Batch = (Ticket, Vec<Write>);
@@ -40,7 +41,7 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// An empty disk, of whose commits the share `stalls` takes up to three seconds.
+    /// An empty disk, of whose commits the share `stalls` takes up to three seconds, until [`FAULTS_END`].
     pub fn new(seed: u64, stalls: f64) -> Self {
         Self {
             durable: Memory::new(),
@@ -97,7 +98,7 @@ impl Disk {
 
     fn begin(&mut self, now: Duration) {
         if self.committing.is_none() && !self.queue.is_empty() {
-            let stalled = self.dice.chance(self.stalls);
+            let stalled = self.dice.chance(self.stalls) && now < FAULTS_END;
             let (usual, stall) = (self.dice.between(1, 8), self.dice.between(0, 3_000));
             let end = now + if stalled { stall } else { usual };
             self.committing = Some((end, std::mem::take(&mut self.queue)));

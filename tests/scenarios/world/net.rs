@@ -5,12 +5,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::dice::Dice;
+use super::plan::FAULTS_END;
 
-/// What a network does to datagrams.
+/// What a network does to datagrams; from [`FAULTS_END`] on it only takes its time.
 #[derive(Clone, Debug)]
 pub struct Conditions {
-    /// Shortest and longest time on the way, in milliseconds.
-    pub latency_ms: (u64, u64),
     /// Share that is lost.
     pub loss: f64,
     /// Share that arrives twice.
@@ -24,7 +23,7 @@ pub struct Conditions {
 impl Conditions {
     /// A network without faults.
     pub fn calm() -> Self {
-        Self { latency_ms: (1, 15), loss: 0.0, duplicate: 0.0, late: 0.0, outages: Vec::new() }
+        Self { loss: 0.0, duplicate: 0.0, late: 0.0, outages: Vec::new() }
     }
 }
 
@@ -46,20 +45,21 @@ impl Net {
 
     /// When the copies of a datagram sent now arrive; none when it is lost.
     pub fn carry(&mut self, from: SocketAddr, to: SocketAddr, now: Duration) -> Vec<Duration> {
-        let Conditions { latency_ms, loss, duplicate, late, outages } = &self.conditions;
+        let Conditions { loss, duplicate, late, outages } = &self.conditions;
         let seed = self.seed;
         let dice =
             self.links.entry((from, to)).or_insert_with(|| Dice::new(seed, &format!("link {from} {to}")));
         let concerned = from == self.carrier || to == self.carrier;
         let out = concerned && outages.iter().any(|(start, end)| (*start..*end).contains(&now));
         let mut arrivals = Vec::with_capacity(1);
-        let copies = 1 + usize::from(dice.chance(*duplicate));
+        let whole = now >= FAULTS_END;
+        let copies = 1 + usize::from(dice.chance(*duplicate) && !whole);
         for _ in 0..copies {
-            let mut delay = dice.between(latency_ms.0, latency_ms.1);
-            if dice.chance(*late) {
+            let mut delay = dice.between(1, 15);
+            if dice.chance(*late) && !whole {
                 delay += dice.between(20, 400);
             }
-            if !dice.chance(*loss) && !out {
+            if whole || (!dice.chance(*loss) && !out) {
                 arrivals.push(now + delay);
             }
         }

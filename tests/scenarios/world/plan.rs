@@ -24,8 +24,10 @@ pub const ZONES: [(&str, i64); 4] =
 pub const OPEN_MINUTES: (i64, i64) = (8 * 60, 21 * 60);
 /// What agents do after a call lasts this long.
 pub const WRAP_UP: Duration = Duration::from_secs(5);
-/// How long a world places calls.
-pub const PLACING: Duration = Duration::from_secs(10 * 60);
+/// Whatever is broken in a world is whole again by then.
+pub const FAULTS_END: Duration = Duration::from_secs(10 * 60);
+/// How long a world places calls: beyond the faults, so that what they leave behind shows.
+pub const PLACING: Duration = Duration::from_secs(12 * 60);
 
 /// What the world's script does at a time.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,7 +79,7 @@ pub struct Plan {
     pub script: Vec<(Duration, Step)>,
     /// Wall clock at the start.
     pub begin: Utc,
-    /// Nothing is broken: liveness is owed.
+    /// Nothing is broken: liveness is owed from the start.
     pub calm: bool,
     /// A planted fault.
     pub planted: Option<Fault>,

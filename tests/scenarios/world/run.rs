@@ -33,6 +33,8 @@ use super::wire::{Seen, Trace, Way, What};
 
 /// From the last placing to the end of every call, at the latest: ringing, talks that are cut, lost datagrams.
 const SETTLING: Duration = Duration::from_secs(300);
+/// How long a stranger's datagram is on its way.
+const JUNK_TAKES: Duration = Duration::from_millis(5);
 /// Steps that one instant may take; more is a loop without end.
 const STEPS_PER_INSTANT_MAX: u32 = 20_000;
 /// What is to happen at a time. `life` is the process that it belongs to; nothing of it outlives that.
@@ -330,7 +332,6 @@ impl World {
             }
             Step::PhoneOff(agent) => {
                 self.phones[agent] = None;
-                self.see(What::AgentLost);
                 let life = self.life;
                 self.later(
                     self.now + carillon_sip::media::engine::LOST_AFTER,
@@ -350,7 +351,9 @@ impl World {
             }
             Step::Junk(kind) => {
                 let (from, bytes) = junk(kind, self.latest_invite.as_ref());
-                self.send(from, address(NODE), bytes);
+                let bytes = self.tamper.junk(bytes, self.latest_invite.as_ref());
+                // On a way of its own, so that nobody else's datagrams fare otherwise.
+                self.later(self.now + JUNK_TAKES, Happening::Arrive { from, to: address(NODE), bytes });
             }
         }
     }

@@ -10,6 +10,7 @@ use carillon_core::attempt::outcome::Outcome;
 use carillon_core::campaign::spec::{CampaignSpec, Mode};
 use carillon_core::store::write::Write;
 use carillon_core::time::Utc;
+use carillon_sip::command::AgentLegMode;
 
 use super::cast::{CARRIER, address};
 use super::media::PACKET;
@@ -48,13 +49,18 @@ pub enum Fault {
     LaunchUncounted,
     /// The node has been given no limit of abandoned calls.
     NoLimit,
+    /// The node lets people wait for an agent a tenth of a second only.
+    Impatient,
     /// The node hears nothing more of tasks that are due.
     ListForgotten,
+    /// A stranger knows the branches of our INVITEs, so that a forged refusal is believed. Only a comparison with the same
+    /// world without strangers shows it.
+    BranchKnown,
 }
 
 impl Fault {
     /// All of them, and who must catch each.
-    pub const ALL: [(Self, &'static str); 16] = [
+    pub const ALL: [(Self, &'static str); 17] = [
         (Self::SuppressionForgotten, "suppression"),
         (Self::ClockSlow, "window"),
         (Self::CalledTwice, "single"),
@@ -69,7 +75,8 @@ impl Fault {
         (Self::OneAgentForAll, "one_call_per_agent"),
         (Self::OrphansForgotten, "restart"),
         (Self::LaunchUncounted, "conservation"),
-        (Self::NoLimit, "abandon_limit"),
+        (Self::NoLimit, "hard_stop"),
+        (Self::Impatient, "abandon_limit"),
         (Self::ListForgotten, "liveness"),
     ];
 
@@ -103,6 +110,7 @@ impl Fault {
                 plan.callees.shares.person += plan.callees.shares.no_answer;
                 plan.callees.shares.no_answer = 0.0;
             }
+            Self::Impatient => plan.leg = AgentLegMode::PerCall,
             Self::ClockSlow
             | Self::CalledTwice
             | Self::EarlyWord
@@ -112,7 +120,8 @@ impl Fault {
             | Self::FalseAnswer
             | Self::OneAgentForAll
             | Self::LaunchUncounted
-            | Self::ListForgotten => {}
+            | Self::ListForgotten
+            | Self::BranchKnown => {}
         }
         plan.planted = Some(self);
         plan
@@ -155,6 +164,9 @@ impl Tamper {
         }
         if self.is(Fault::NoLimit) {
             spec.abandon_limit = 1.0;
+        }
+        if self.is(Fault::Impatient) {
+            spec.abandon_after = Duration::from_millis(100);
         }
         spec
     }
@@ -249,6 +261,18 @@ impl Tamper {
             return Some((now + Duration::from_secs(5), cancel.into_bytes()));
         }
         None
+    }
+
+    /// Junk as it is sent; `invite` is the INVITE that it may be forged upon.
+    pub fn junk(&self, bytes: Vec<u8>, invite: Option<&Text>) -> Vec<u8> {
+        match (invite, Text::read(&bytes)) {
+            (Some(invite), Some(text)) if self.is(Fault::BranchKnown) && text.status() == Some(603) => {
+                let (cseq, _) = invite.cseq();
+                let forged = String::from_utf8_lossy(&bytes).replace(text.branch(), invite.branch());
+                forged.replace("CSeq: 1 ", &format!("CSeq: {cseq} ")).into_bytes()
+            }
+            _ => bytes,
+        }
     }
 
     /// A datagram as it reaches the node.

@@ -41,8 +41,6 @@ pub enum What<'a> {
     Killed,
     /// A new process took over the disk.
     Started,
-    /// An agent's phone lost its power; nothing on the wire tells.
-    AgentLost,
 }
 
 /// One thing that happened, and when.

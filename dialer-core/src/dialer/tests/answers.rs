@@ -148,11 +148,13 @@ fn a_slow_agent_leg_loses_the_call_at_the_limit() {
     let attempt = desk.answered();
     desk.pass(2_000);
     assert!(desk.saw(&Seen::Disconnect(attempt)));
-    assert_eq!(desk.state("agent1"), AgentState::Ready);
+    assert_eq!(desk.state("agent1"), AgentState::Unreachable, "the next callee does not wait for that phone");
     desk.tell(Input::Connected { attempt });
-    assert_eq!(desk.state("agent1"), AgentState::Ready, "too late");
+    assert_eq!(desk.state("agent1"), AgentState::Unreachable, "too late");
     desk.ends(attempt, EndedBy::Us);
     assert_eq!(desk.ending(attempt).0, Outcome::Abandoned);
+    desk.pass(6_000);
+    assert_eq!(desk.state("agent1"), AgentState::Ready, "trusted again after a while");
 }
 
 #[test]

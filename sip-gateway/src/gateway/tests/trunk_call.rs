@@ -211,6 +211,20 @@ fn of_forked_answers_the_first_is_kept_and_others_are_ended() {
     assert!(bench.one(CARRIER).header("To").ends_with(";tag=callee"));
 }
 
+/// RFC 3261 §17.1.3: whoever knows the Call-ID, the tag and the CSeq, and not the branch, answers nothing.
+#[test]
+fn an_answer_with_a_foreign_branch_is_nobodys() {
+    let mut bench = Bench::new(options());
+    let invite = bench.place(1);
+    for status in ["180 Ringing", "200 OK"] {
+        let forged = invite.reply(status, "forged", &[CONTACT], &sdp(4002, "0", "sendrecv"));
+        bench.feed(CARRIER, forged.replace(invite.branch(), "z9hG4bKforeign"));
+        assert!(bench.sent(CARRIER).is_empty() && bench.events().is_empty());
+    }
+    bench.pass(ms(33_000));
+    assert_eq!(bench.events(), failed(Failure::Timeout), "it was never heard of");
+}
+
 #[test]
 fn no_more_forks_are_told_apart_than_there_is_room_for() {
     let mut bench = Bench::new(options());

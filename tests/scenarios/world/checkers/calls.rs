@@ -11,12 +11,18 @@ use carillon_core::attempt::outcome::Outcome;
 use carillon_core::id::{AttemptId, ContactId, TaskId};
 use carillon_core::store::write::{Intent, Write};
 
+use super::floor::Floor;
 use crate::world::cast::{CARRIER, address};
 use crate::world::media::Audio;
+use crate::world::plan::Plan;
 use crate::world::wire::{Seen, Way, What};
 
 /// RFC 3261 §17: an INVITE or a CANCEL that nobody answers is given up after this.
 const TRANSACTION_LIFE: Duration = Duration::from_secs(32);
+
+/// How long an answer waits for an agent before the message: the limit of two seconds, less what the message needs to
+/// begin within it.
+pub const PATIENCE: Duration = Duration::from_millis(1_750);
 
 /// One 200 of an INVITE: a tag of its own.
 #[derive(Clone, Debug)]
@@ -58,6 +64,8 @@ pub struct Call {
     pub refused_at: Option<Duration>,
     pub answers: Vec<Answer>,
     pub agent_heard_at: Option<Duration>,
+    /// Who was heard.
+    pub agent: Option<String>,
     pub message_at: Option<Duration>,
 }
 
@@ -68,6 +76,11 @@ impl Call {
             return self.refused_at;
         }
         self.answers.iter().map(Answer::ended).collect::<Option<Vec<_>>>()?.into_iter().max()
+    }
+
+    /// When the talk was over: that of the first answer, which is kept.
+    pub fn talk_ended(&self) -> Option<Duration> {
+        self.answers.first().and_then(Answer::ended)
     }
 
     /// Whether the node may take it for over: ended, or given up because nothing at all came, or nothing after a CANCEL.
@@ -101,8 +114,10 @@ pub enum News {
 }
 
 /// All calls of a world.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Calls {
+    /// Who is free.
+    pub floor: Floor,
     /// Calls towards the carrier, by Call-ID.
     pub trunk: BTreeMap<String, Call>,
     /// Calls towards phones, by Call-ID.
@@ -126,17 +141,37 @@ pub struct Calls {
 }
 
 impl Calls {
+    /// Before anything happened.
+    pub fn new(plan: &Plan) -> Self {
+        Self {
+            floor: Floor::new(plan),
+            trunk: BTreeMap::new(),
+            phones: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            by_call: BTreeMap::new(),
+            by_number: BTreeMap::new(),
+            by_rtp: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            life: 0,
+            since: None,
+            news: None,
+        }
+    }
+
     /// Takes in one thing.
     pub fn see(&mut self, seen: &Seen<'_>) {
         self.news = None;
+        self.floor.see(seen);
         match seen.what {
             What::Sip { way: Way::Out, peer, text } => self.sent(peer, text, seen.at),
             What::Sip { way: Way::In, peer: _, text } => self.came(text, seen.at),
             What::Audio { local, audio } => {
                 let call = self.by_rtp.get(&local).and_then(|id| self.trunk.get_mut(id));
                 match (call, audio) {
-                    (Some(call), Audio::Agent(_)) => {
+                    (Some(call), Audio::Agent(agent)) => {
                         call.agent_heard_at.get_or_insert(seen.at);
+                        let leg = self.phones.values().filter(|leg| leg.rtp == Some(agent));
+                        call.agent = leg.max_by_key(|leg| leg.invited_at).map(|leg| leg.called.clone());
                     }
                     (Some(call), Audio::Message) => {
                         call.message_at.get_or_insert(seen.at);
@@ -150,8 +185,31 @@ impl Calls {
                 self.life += 1;
                 self.since = Some(seen.at);
             }
-            What::Suppressed { .. } | What::Placing { .. } | What::AgentLost => {}
+            What::Suppressed { .. } | What::Placing { .. } => {}
         }
+    }
+
+    /// The agent that a call was joined with: heard on the wire, or by the books.
+    pub fn agent_of<'a>(&'a self, call: &'a Call) -> Option<&'a str> {
+        let attempt = || self.attempts.get(self.by_call.get(&call.call_id)?);
+        let by_the_books = || attempt()?.bridged.as_ref().map(|(_, agent)| agent.as_str());
+        call.agent.as_deref().or_else(by_the_books)
+    }
+
+    /// A line that may still need an agent.
+    pub fn may_want_an_agent(&self, call: &Call, now: Duration) -> bool {
+        let gave_up = call.answers.first().is_some_and(|answer| now >= answer.at + PATIENCE);
+        self.agent_of(call).is_none() && !gave_up && call.message_at.is_none() && !call.over(now)
+    }
+
+    /// Picked up, and no agent came in time: hears the message, or is about to, or was ended by us.
+    pub fn is_let_down(&self, call: &Call, now: Duration) -> bool {
+        let Some(answer) = call.answers.first() else { return false };
+        let left = answer.bye_came.is_some_and(|came| {
+            came < answer.at + PATIENCE && answer.bye_sent.is_none_or(|sent| came <= sent)
+        });
+        let waited = now >= answer.at + PATIENCE || answer.bye_sent.is_some();
+        self.agent_of(call).is_none() && waited && !left
     }
 
     /// The call whose news has just come.
@@ -183,6 +241,7 @@ impl Calls {
                 refused_at: None,
                 answers: Vec::new(),
                 agent_heard_at: None,
+                agent: None,
                 message_at: None,
             };
             if trunk {
@@ -235,7 +294,8 @@ impl Calls {
                     && text.from_tag() == call.from_tag
                     && call.branches.iter().any(|branch| branch == text.branch()) =>
             {
-                call.heard = true;
+                // What comes after the INVITE was given up doesn't bring it back.
+                call.heard |= at < call.tried_at + TRANSACTION_LIFE;
                 match status {
                     101..=199 => {
                         call.ringing_at.get_or_insert(at);

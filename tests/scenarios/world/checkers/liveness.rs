@@ -1,15 +1,18 @@
 //! Something happens: invariant 27.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use carillon_core::id::CampaignId;
+use carillon_core::id::{AttemptId, CampaignId};
 use carillon_core::store::memory::Memory;
+use carillon_core::store::write::Write;
+use carillon_core::task::TaskState;
 use carillon_core::time::Utc;
 
 use super::calls::Calls;
+use super::floor::Sure;
 use super::{Checker, Told};
-use crate::world::plan::{OPEN_MINUTES, PLACING, Plan, WRAP_UP, ZONES};
+use crate::world::plan::{FAULTS_END, OPEN_MINUTES, PLACING, Plan, WRAP_UP, ZONES};
 use crate::world::wire::{Seen, What};
 
 /// A free agent and a person who may be called are together no longer than this.
@@ -22,10 +25,17 @@ const OPENING_MAX: Duration = Duration::from_secs(20);
 const UNANSWERED_MAX: Duration = Duration::from_secs(130);
 /// Answered: the longest talk, BYE for 64*T1, stalled commits.
 const ANSWERED_MAX: Duration = Duration::from_secs(140);
+/// From the end of an attempt to the closure of its task: the wrap-up, stalled commits.
+const UNSETTLED_MAX: Duration = WRAP_UP.saturating_add(Duration::from_secs(10));
+/// After the last fault: phones come back and register, what was lost is sent again or given up.
+const RECOVERY_MAX: Duration = Duration::from_secs(60);
 
 /// Invariant 27: whoever may be called is called while an agent is free, and no call stays where it is for ever.
 pub struct Liveness {
-    calm: bool,
+    /// From then on nothing excuses an idle agent.
+    owed_from: Duration,
+    /// Attempts that ended, and when their task is to be closed or scheduled.
+    unsettled: VecDeque<(Duration, AttemptId)>,
     lines: usize,
     begin: Utc,
     campaign: CampaignId,
@@ -38,7 +48,8 @@ pub struct Liveness {
 impl Liveness {
     pub fn new(plan: &Plan) -> Self {
         Self {
-            calm: plan.calm,
+            owed_from: if plan.calm { Duration::ZERO } else { FAULTS_END + RECOVERY_MAX },
+            unsettled: VecDeque::new(),
             lines: plan.max_calls as usize,
             begin: plan.begin,
             campaign: CampaignId(1),
@@ -66,25 +77,36 @@ impl Liveness {
         Ok(())
     }
 
+    /// Tasks whose attempt ended, and of which nobody has said what comes next.
+    fn settled(&mut self, seen: &Seen<'_>, calls: &Calls) -> Told {
+        let Some(since) = calls.since else { return Ok(()) };
+        while let Some((_, id)) = self.unsettled.pop_front_if(|(until, _)| *until <= seen.at) {
+            let Some(attempt) = calls.attempts.get(&id) else { continue };
+            let task = attempt.intent.task;
+            let again = calls.attempts.range(id..).skip(1).any(|(_, later)| later.intent.task == task);
+            let row = seen.disk.tasks().find(|row| row.task == task);
+            let rests = row.is_none_or(|row| row.state != TaskState::Open || row.next_at.is_some());
+            if rests || again {
+                continue;
+            }
+            // A new process has its own time to settle what it found.
+            if seen.at < since + UNSETTLED_MAX {
+                self.unsettled.push_back((since + UNSETTLED_MAX, id));
+                return Ok(());
+            }
+            return Err(format!("task {task} is neither closed nor scheduled since attempt {id} ended"));
+        }
+        Ok(())
+    }
+
     /// Free agents beyond the calls that may want one.
     fn spare_agents(&self, seen: &Seen<'_>, calls: &Calls) -> i64 {
-        let up = calls.phones.values().filter(|leg| {
-            leg.life == calls.life
-                && leg.answers.iter().any(|answer| answer.acknowledged)
-                && leg.ended().is_none()
-        });
-        let busy = calls.attempts.values().filter(|attempt| match (&attempt.bridged, attempt.ended) {
-            (Some(_), None) => true,
-            (Some(_), Some((ended, _))) => seen.at < ended + WRAP_UP + Duration::from_secs(1),
-            (None, _) => false,
-        });
-        let out = calls
-            .trunk
-            .values()
-            .filter(|call| call.life == calls.life && !call.over(seen.at) && call.agent_heard_at.is_none());
+        let free = calls.floor.free(calls, seen.at, Sure::Surely);
+        let own = calls.trunk.values().filter(|call| call.life == calls.life);
+        let out = own.filter(|call| calls.may_want_an_agent(call, seen.at));
         let opening =
             calls.attempts.values().filter(|attempt| attempt.ended.is_none() && attempt.placed.is_none());
-        up.count() as i64 - busy.count() as i64 - out.count() as i64 - opening.count() as i64
+        free as i64 - out.count() as i64 - opening.count() as i64
     }
 
     /// Whether the trunk has a line left.
@@ -112,12 +134,20 @@ impl Checker for Liveness {
         if let What::Placing { allowed } = seen.what {
             self.allowed = allowed;
         }
+        if let What::Durable { writes } = seen.what {
+            let ended = writes.iter().filter_map(|write| match write {
+                Write::Ended(ended) => Some((seen.at + UNSETTLED_MAX, ended.attempt)),
+                _ => None,
+            });
+            self.unsettled.extend(ended);
+        }
         if seen.at < self.looked + LOOK_EVERY {
             return Ok(());
         }
         self.looked = seen.at;
         self.stuck(seen, calls)?;
-        let owed = self.calm
+        self.settled(seen, calls)?;
+        let owed = seen.at >= self.owed_from
             && self.allowed
             && seen.at < PLACING
             && self.a_line_is_free(seen, calls)
@@ -136,7 +166,13 @@ impl Checker for Liveness {
         Ok(())
     }
 
-    fn end(&mut self, at: Duration, _calls: &Calls, _disk: &Memory, over: bool) -> Told {
-        if over { Ok(()) } else { Err(format!("the campaign has not finished by {at:?}")) }
+    fn end(&mut self, at: Duration, _calls: &Calls, disk: &Memory, over: bool) -> Told {
+        if !over {
+            return Err(format!("the campaign has not finished by {at:?}"));
+        }
+        match disk.tasks().find(|task| task.state == TaskState::Open && task.next_at.is_none()) {
+            Some(task) => Err(format!("task {} is neither closed nor scheduled after the end", task.task)),
+            None => Ok(()),
+        }
     }
 }

@@ -1,8 +1,10 @@
 //! Checkers: one invariant each, over what can be seen from outside.
 
+mod abandon;
 mod answers;
 mod books;
 mod calls;
+mod floor;
 mod law;
 mod limits;
 mod liveness;
@@ -55,7 +57,7 @@ impl Checkers {
     /// Those that watch a plan's world.
     pub fn of(plan: &Plan) -> Self {
         Self {
-            calls: Calls::default(),
+            calls: Calls::new(plan),
             checkers: vec![
                 Box::new(law::Suppression::default()),
                 Box::new(law::WindowOpen::new(plan)),
@@ -69,7 +71,8 @@ impl Checkers {
                 Box::new(law::RingLongEnough),
                 Box::new(answers::OneCallPerAgent::default()),
                 Box::new(limits::Caps::new(plan)),
-                Box::new(limits::AbandonLimit::new(plan)),
+                Box::new(abandon::HardStop::new(plan)),
+                Box::new(abandon::AbandonLimit::new(plan)),
                 Box::new(books::Conservation::default()),
                 Box::new(liveness::Liveness::new(plan)),
             ],
