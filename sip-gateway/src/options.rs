@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::auth::Credentials;
 use crate::media::Codec;
 
 /// Everything the gateway is configured with.
@@ -74,6 +75,14 @@ pub struct TrunkOptions {
     pub codecs: Vec<Codec>,
     /// Interval of OPTIONS health checks; `None` (the default) sends none.
     pub options_interval: Option<Duration>,
+}
+
+impl TrunkOptions {
+    /// What to answer its challenges with; `None` when it knows us by address.
+    pub fn credentials(&self) -> Option<Credentials> {
+        (!self.username.is_empty())
+            .then(|| Credentials { username: self.username.clone(), password: self.password.clone() })
+    }
 }
 
 /// A softphone user of the registrar.

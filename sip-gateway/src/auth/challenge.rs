@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::digest::{self, Algorithm, Inputs};
 use super::fields::Fields;
-use crate::message::{HeaderName, Headers, Response};
+use crate::message::{HeaderName, Headers};
 use crate::options::Secret;
 
 /// A challenge we can answer.
@@ -65,6 +65,11 @@ impl Challenge {
         all
     }
 
+    /// Whose passwords are asked for.
+    pub fn realm(&self) -> &str {
+        &self.realm
+    }
+
     /// Value of Authorization or Proxy-Authorization.
     pub fn authorization(&self, answer: &Answer<'_>) -> String {
         let count = format!("{:08x}", answer.nonce_count);
@@ -95,33 +100,6 @@ impl Challenge {
         }
         out
     }
-}
-
-/// The header that answers a 401 or 407, for the strongest challenge in it; `None` when there is none to give.
-///
-/// `only_stale`: credentials were sent already, so only a challenge that says `stale=true` is worth another answer.
-/// `cnonce` makes fresh random text, a token.
-pub fn answer(
-    response: &Response,
-    username: &str,
-    password: &Secret,
-    method: &str,
-    uri: &str,
-    only_stale: bool,
-    cnonce: impl FnOnce() -> String,
-) -> Option<(HeaderName, String)> {
-    let (challenge_name, answer_name) = match response.status {
-        401 => (HeaderName::WwwAuthenticate, HeaderName::Authorization),
-        407 => (HeaderName::ProxyAuthenticate, HeaderName::ProxyAuthorization),
-        _ => return None,
-    };
-    let challenge = Challenge::parse_all(&response.headers, challenge_name).into_iter().next()?;
-    if only_stale && !challenge.stale {
-        return None;
-    }
-    let cnonce = cnonce();
-    let answer = Answer { username, password, method, uri, nonce_count: 1, cnonce: &cnonce };
-    Some((answer_name, challenge.authorization(&answer)))
 }
 
 fn escape(text: &str) -> String {

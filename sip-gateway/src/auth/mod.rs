@@ -1,8 +1,9 @@
 //! Digest authentication, both sides (RFC 7616, RFC 8760, RFC 3261 §22).
 //!
-//! As a client: [`Challenge`] and [`answer`]. As a server: [`Challenger`]. Algorithms MD5 and SHA-256, quality of
+//! As a client: [`Challenge`] and [`Answers`]. As a server: [`Challenger`]. Algorithms MD5 and SHA-256, quality of
 //! protection `auth` or none. Random values are passed in, so is the time.
 
+mod answers;
 mod challenge;
 mod challenger;
 mod digest;
@@ -11,7 +12,8 @@ mod nonce;
 #[cfg(test)]
 mod tests;
 
-pub use challenge::{Answer, Challenge, answer};
+pub use answers::{Answers, Credentials, REALMS_MAX, REPETITIONS_MAX};
+pub use challenge::{Answer, Challenge};
 pub use challenger::{Challenger, Verdict};
 pub use digest::Algorithm;
 pub use nonce::{NONCE_LIFETIME, NONCES_MAX};

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::digest::{Inputs, response};
 use super::*;
-use crate::message::{HeaderName, Method, Request, Response, Uri};
+use crate::message::{HeaderName, Method, Request, Uri};
 use crate::options::Secret;
 
 const NOW: Duration = Duration::from_secs(1_000);
@@ -59,47 +59,6 @@ fn rfc_2617_example_and_its_form_without_qop() {
     inputs.protection = None;
     // RFC 2069 as corrected: H(H(A1):nonce:H(A2)).
     assert_eq!(response(Algorithm::Md5, &inputs), "670fd8c2df070c60b045671b8b24ff02");
-}
-
-fn response_with(status: u16, challenges: &[&str]) -> Response {
-    let uri = Uri::parse("sip:a@example.com").unwrap();
-    let mut response = Request::new(Method::Invite, uri).response(status, "x");
-    let name = if status == 401 { HeaderName::WwwAuthenticate } else { HeaderName::ProxyAuthenticate };
-    for challenge in challenges {
-        response.headers.append(name.clone(), (*challenge).to_owned());
-    }
-    response
-}
-
-fn answered(response: &Response, only_stale: bool) -> Option<(HeaderName, String)> {
-    answer(response, "u", &Secret::new("p"), "INVITE", "sip:a@example.com", only_stale, || "cn".to_owned())
-}
-
-#[test]
-fn the_strongest_usable_challenge_is_answered() {
-    let md5 = "Digest realm=\"r\", nonce=\"m\"";
-    let sha = "Digest realm=\"r\", nonce=\"s\", algorithm=SHA-256, qop=\"auth\"";
-    let unusable = [
-        "Digest realm=\"r\", nonce=\"n\", algorithm=SHA-512-256",
-        "Digest realm=\"r\", nonce=\"n\", qop=\"auth-int\"",
-        "Basic realm=\"r\"",
-        "Digest nonce=\"n\"",
-        "Digest realm=\"r\"",
-    ];
-    let (name, value) = answered(&response_with(407, &[unusable[0], md5, sha]), false).unwrap();
-    assert_eq!(name, HeaderName::ProxyAuthorization);
-    assert!(value.contains("nonce=\"s\"") && value.contains("algorithm=SHA-256"), "{value}");
-    let (name, value) = answered(&response_with(401, &[md5]), false).unwrap();
-    assert_eq!(name, HeaderName::Authorization);
-    assert!(!value.contains("qop") && !value.contains("cnonce"), "{value}");
-    assert_eq!(answered(&response_with(401, &unusable), false), None);
-    assert_eq!(answered(&response_with(403, &[md5]), false), None);
-}
-
-#[test]
-fn credentials_are_sent_again_only_for_a_stale_nonce() {
-    assert_eq!(answered(&response_with(401, &["Digest realm=\"r\", nonce=\"m\""]), true), None);
-    assert!(answered(&response_with(401, &["Digest realm=\"r\", nonce=\"m\", stale=TRUE"]), true).is_some());
 }
 
 #[test]

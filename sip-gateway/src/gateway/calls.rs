@@ -10,7 +10,7 @@ use crate::command::PlaceCall;
 use crate::event::{BusyReason, Event, Failure, Route};
 use crate::id::{CallId, StreamId};
 use crate::leg::requests::{OWN_USER, Side};
-use crate::leg::{Credentials, LegId, LegOptions, Notice, RING_MAX};
+use crate::leg::{LegId, LegOptions, Notice, RING_MAX};
 use crate::media::{MediaCommand, Remote};
 use crate::message::Uri;
 use crate::options::TrunkOptions;
@@ -319,7 +319,7 @@ impl Gateway {
         let Stage::Queued { stream } = &known.stage else { return };
         let (stream, route) = (*stream, known.route.clone());
         let Some(trunk) = self.trunks.get(known.trunk) else { return };
-        let credentials = credentials(&trunk.options);
+        let credentials = trunk.options.credentials();
         let codecs = trunk.options.codecs.clone();
         let Some(port) = self.stream_port(stream) else { return };
         self.timers.set(Timer::Call(call), None);
@@ -406,9 +406,4 @@ fn target(trunk_uri: &str, number: &str) -> String {
     let host = trunk_uri.strip_prefix("sip:").unwrap_or(trunk_uri);
     let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
     format!("sip:{number}@{host}")
-}
-
-fn credentials(options: &TrunkOptions) -> Option<Credentials> {
-    (!options.username.is_empty())
-        .then(|| Credentials { username: options.username.clone(), password: options.password.clone() })
 }

@@ -121,6 +121,9 @@ impl Gateway {
             Owner::Leg(leg) => {
                 self.with_leg(leg, now, |leg, wire| leg.response(Some(key), response, wire, now));
             }
+            Owner::Orphan(call_id) => {
+                self.with_orphan(&call_id, |orphan, wire| orphan.answered(key, response, wire, now));
+            }
             Owner::Registration(trunk) => self.registration_response(trunk, key, response, now),
             Owner::Health(trunk) => self.healthy(trunk),
             Owner::Nobody => {}
@@ -130,6 +133,7 @@ impl Gateway {
     fn no_response(&mut self, key: TransactionKey, now: Duration) {
         match self.wire.owner(key) {
             Owner::Leg(leg) => self.with_leg(leg, now, |leg, wire| leg.timeout(key, wire, now)),
+            Owner::Orphan(call_id) => self.with_orphan(&call_id, |orphan, _| orphan.unanswered(key)),
             Owner::Registration(trunk) => self.registration_timeout(trunk, key, now),
             Owner::Health(trunk) => self.unhealthy(trunk, now),
             Owner::Nobody => {}
@@ -139,7 +143,9 @@ impl Gateway {
     fn not_sent(&mut self, key: TransactionKey, now: Duration) {
         match self.wire.owner(key) {
             Owner::Leg(leg) => self.with_leg(leg, now, |leg, wire| leg.transport_error(key, wire, now)),
-            Owner::Registration(_) | Owner::Health(_) | Owner::Nobody => self.no_response(key, now),
+            Owner::Orphan(_) | Owner::Registration(_) | Owner::Health(_) | Owner::Nobody => {
+                self.no_response(key, now);
+            }
         }
     }
 }

@@ -27,6 +27,13 @@ pub(super) struct LegEntry {
     owner: LegOwner,
 }
 
+impl LegEntry {
+    /// The leg itself.
+    pub(super) fn leg(&self) -> &Leg {
+        &self.leg
+    }
+}
+
 impl Gateway {
     /// Starts a leg: its INVITE leaves.
     pub(super) fn start_leg(

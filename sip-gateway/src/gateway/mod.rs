@@ -240,6 +240,20 @@ impl Gateway {
         self.calls.len()
     }
 
+    /// What still waits for a peer's last word: calls, legs that are not over, dialogs of an earlier process and
+    /// registrations under way. Zero when nothing is cut short by closing.
+    pub fn unfinished(&self) -> usize {
+        let legs = self.legs.values().filter(|entry| !entry.leg().is_over()).count();
+        let orphans = self.orphans.values().filter(|orphan| orphan.is_waiting()).count();
+        let registrations = self.registrations.values().filter(|registration| registration.is_out()).count();
+        self.calls.len() + legs + orphans + registrations
+    }
+
+    /// Whether it is on the way down.
+    pub fn is_draining(&self) -> bool {
+        self.draining
+    }
+
     /// Legs, streams and owned transactions that are still there; all zero at rest.
     pub fn leftovers(&self) -> (usize, usize, usize) {
         (self.legs.len(), self.streams.len(), self.wire.owned())

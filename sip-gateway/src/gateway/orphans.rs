@@ -8,6 +8,7 @@ use super::timers::Timer;
 use crate::command;
 use crate::leg::orphan::Orphan;
 use crate::leg::requests::Side;
+use crate::leg::wire::Wire;
 use crate::message::{Message, Method};
 
 /// Most orphans at once.
@@ -23,8 +24,8 @@ impl Gateway {
         }
         let trunk = self.trunks.iter().find(|trunk| trunk.options.name == stored.route.trunk);
         let side = if trunk.is_some() { Side::Trunk } else { Side::Phone };
-        let challenged = trunk.is_some_and(|trunk| !trunk.options.username.is_empty());
-        let orphan = Orphan::adopt(stored, side, challenged, &mut self.wire, now);
+        let credentials = trunk.and_then(|trunk| trunk.options.credentials());
+        let orphan = Orphan::adopt(stored, side, credentials, &mut self.wire, now);
         self.timers.set(Timer::Orphan(call_id.clone()), Some(orphan.until()));
         self.orphans.insert(call_id, orphan);
     }
@@ -36,13 +37,18 @@ impl Gateway {
             return false;
         }
         let invite = response.headers.cseq().is_ok_and(|cseq| cseq.method == Method::Invite);
-        let orphan = response.headers.call_id().ok().and_then(|call_id| self.orphans.get_mut(call_id));
-        match orphan {
-            Some(orphan) if invite => {
-                orphan.response(response, from, &mut self.wire, now);
-                true
-            }
-            Some(_) | None => false,
+        let Ok(call_id) = response.headers.call_id() else { return false };
+        if !invite || !self.orphans.contains_key(call_id) {
+            return false;
         }
+        self.with_orphan(call_id, |orphan, wire| orphan.response(response, from, wire, now));
+        true
+    }
+
+    /// Lets an orphan do something, if it is still looked after.
+    pub(super) fn with_orphan(&mut self, call_id: &str, act: impl FnOnce(&mut Orphan, &mut Wire)) {
+        let Some(orphan) = self.orphans.get_mut(call_id) else { return };
+        act(orphan, &mut self.wire);
+        self.timers.set(Timer::Orphan(call_id.to_owned()), Some(orphan.until()));
     }
 }

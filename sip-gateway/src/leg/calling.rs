@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::requests::{self, Side};
 use super::wire::{Owner, Wire};
-use super::{CHALLENGES_MAX, FORKS_MAX, Leg, LegId, LegOptions, Notice, State};
-use crate::auth;
+use super::{FORKS_MAX, Leg, LegId, LegOptions, Notice, State};
+use crate::auth::Answers;
 use crate::dialog::{Dialog, Reach};
-use crate::event::Failure;
+use crate::event::{Failure, Route};
 use crate::media::Remote;
 use crate::message::{HeaderName, Method, Request, Response};
 use crate::sdp;
@@ -18,7 +18,7 @@ impl Leg {
     pub fn start(id: LegId, options: LegOptions, wire: &mut Wire, now: Duration) -> Result<Self, Failure> {
         let session = (wire.names.session(), 1);
         let route = &options.route;
-        let request = invite(&options, session, &route.branch, route.cseq, None).ok_or(Failure::Transport)?;
+        let request = invite(&options, session, &route.branch, route.cseq, &[]).ok_or(Failure::Transport)?;
         let invite = wire
             .send(Owner::Leg(id), request.clone(), route.next_hop, route.local, now)
             .map_err(|_| Failure::Transport)?;
@@ -26,7 +26,7 @@ impl Leg {
         Ok(Self {
             id,
             options,
-            state: State::Inviting { invite, challenges: 0, provisional: false, early: None },
+            state: State::Inviting { invite, answers: Answers::default(), provisional: false, early: None },
             invite: request,
             heard: false,
             session,
@@ -98,7 +98,7 @@ impl Leg {
             wire.counters.forks_ended += 1;
             // Whatever comes of this BYE: nobody hears this dialog.
             let last = self.dialogs.len() - 1;
-            let _ = self.send_bye(last, None, Owner::Nobody, wire, now);
+            let _ = self.send_bye(last, &[], Owner::Nobody, wire, now);
         }
     }
 
@@ -137,20 +137,16 @@ impl Leg {
 
     /// RFC 3261 §22.2: the same INVITE with an answer to the challenge, one CSeq higher, in a new transaction.
     fn challenged(&mut self, response: &Response, wire: &mut Wire, now: Duration) -> Vec<Notice> {
-        let State::Inviting { challenges, .. } = &self.state else { return Vec::new() };
-        let tries = *challenges + 1;
+        let State::Inviting { answers, .. } = &mut self.state else { return Vec::new() };
+        let mut answers = std::mem::take(answers);
         let failed = Failure::Status(response.status);
-        let uri = self.options.route.request_uri.clone();
-        if tries > CHALLENGES_MAX {
-            return self.fail(failed, now);
-        }
-        let Some(authorization) = self.authorize(response, "INVITE", &uri, tries > 1, wire) else {
-            return self.fail(failed, now);
-        };
         let route = &self.options.route;
-        let cseq = route.cseq.saturating_add(u32::from(tries));
-        let branch = format!("{}.{}", route.branch, tries + 1);
-        let request = invite(&self.options, self.session, &branch, cseq, Some(authorization));
+        let authorization = self.options.credentials.as_ref().and_then(|credentials| {
+            answers.answer(response, credentials, "INVITE", &route.request_uri, || wire.names.cnonce())
+        });
+        let Some(authorization) = authorization else { return self.fail(failed, now) };
+        let (branch, cseq) = repetition(route, answers.repetitions());
+        let request = invite(&self.options, self.session, &branch, cseq, &authorization);
         let sent = request.and_then(|request| {
             let key =
                 wire.send(Owner::Leg(self.id), request.clone(), route.next_hop, route.local, now).ok()?;
@@ -158,24 +154,8 @@ impl Leg {
         });
         let Some((request, invite)) = sent else { return self.fail(failed, now) };
         self.invite = request;
-        self.change(State::Inviting { invite, challenges: tries, provisional: false, early: None });
+        self.change(State::Inviting { invite, answers, provisional: false, early: None });
         Vec::new()
-    }
-
-    /// The answer to a digest challenge; `None` when there is none to give. `only_stale`: we already answered, so
-    /// another challenge is only worth an answer when it says that just the nonce had grown old.
-    pub(super) fn authorize(
-        &self,
-        response: &Response,
-        method: &str,
-        uri: &str,
-        only_stale: bool,
-        wire: &mut Wire,
-    ) -> Option<(HeaderName, String)> {
-        let credentials = self.options.credentials.as_ref()?;
-        auth::answer(response, &credentials.username, &credentials.password, method, uri, only_stale, || {
-            wire.names.cnonce()
-        })
     }
 
     /// Makes the dialog of a 2xx and acknowledges it. False when it can't be made of what the peer wrote.
@@ -213,11 +193,17 @@ fn invite(
     (session, version): (u64, u64),
     branch: &str,
     cseq: u32,
-    authorization: Option<(HeaderName, String)>,
+    authorization: &[(HeaderName, String)],
 ) -> Option<Request> {
     let mut request = requests::invite(&options.route, options.side, branch, cseq, authorization).ok()?;
     request.body = sdp::offer(options.own.address, options.port, &options.codecs, session, version).into();
     Some(request)
+}
+
+/// Branch and CSeq number of an INVITE's repetition with credentials, from 1. Known from the route alone, so that a later
+/// process can cancel it.
+pub(super) fn repetition(route: &Route, index: u8) -> (String, u32) {
+    (format!("{}.{}", route.branch, u16::from(index) + 1), route.cseq.saturating_add(u32::from(index)))
 }
 
 /// §13.2.2.4: the ACK goes out each time the 2xx comes.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::wire::{Owner, Wire};
 use super::{Leg, Notice, Reinvite, State};
+use crate::auth::Answers;
 use crate::dialog::capability::response as plain;
 use crate::dialog::{AnswerRepeater, Dialog, Negotiation, Repetition, Served};
 use crate::event::EndedBy;
@@ -19,9 +20,9 @@ const RETRY_AFTER_SECONDS: &str = "2";
 impl Leg {
     /// Sends BYE; `then` is told once it is answered or given up.
     pub(super) fn close(&mut self, then: Notice, wire: &mut Wire, now: Duration) -> Vec<Notice> {
-        match self.send_bye(0, None, Owner::Leg(self.id), wire, now) {
+        match self.send_bye(0, &[], Owner::Leg(self.id), wire, now) {
             Some(bye) => {
-                self.change(State::Closing { bye, challenged: false, then });
+                self.change(State::Closing { bye, answers: Answers::default(), then });
                 self.deadline = Some(now.saturating_add(self.limit()));
                 Vec::new()
             }
@@ -33,37 +34,40 @@ impl Leg {
     pub(super) fn send_bye(
         &mut self,
         index: usize,
-        authorization: Option<(HeaderName, String)>,
+        authorization: &[(HeaderName, String)],
         owner: Owner,
         wire: &mut Wire,
         now: Duration,
     ) -> Option<TransactionKey> {
         let dialog = self.dialogs.get_mut(index)?;
         let mut request = dialog.request(Method::Bye, &wire.names.branch());
-        if let Some((name, value)) = authorization {
-            request.headers.append(name, value);
+        for (name, value) in authorization {
+            request.headers.append(name.clone(), value.clone());
         }
         wire.send(owner, request, dialog.destination(), dialog.local(), now).ok()
     }
 
     /// A response to our BYE. Whatever it says, the call is over (§15.1.1), unless it asks who we are.
     pub(super) fn closing(&mut self, response: &Response, wire: &mut Wire, now: Duration) -> Vec<Notice> {
-        let State::Closing { challenged, then, .. } = &self.state else { return Vec::new() };
+        let State::Closing { answers, then, .. } = &mut self.state else { return Vec::new() };
         if response.status < 200 {
             return Vec::new();
         }
-        let (challenged, then) = (*challenged, then.clone());
-        if matches!(response.status, 401 | 407) && !challenged {
-            let uri = self.dialogs.first().map(|dialog| dialog.remote_target().raw().to_owned());
-            let answer = self.authorize(response, "BYE", &uri.unwrap_or_default(), false, wire);
-            let sent =
-                answer.and_then(|answer| self.send_bye(0, Some(answer), Owner::Leg(self.id), wire, now));
-            if let Some(bye) = sent {
-                self.change(State::Closing { bye, challenged: true, then });
-                return Vec::new();
+        let (mut answers, then) = (std::mem::take(answers), then.clone());
+        let credentials = self.options.credentials.as_ref();
+        let authorization = self.dialogs.first().zip(credentials).and_then(|(dialog, credentials)| {
+            let uri = dialog.remote_target().raw();
+            answers.answer(response, credentials, "BYE", uri, || wire.names.cnonce())
+        });
+        let sent = authorization
+            .and_then(|authorization| self.send_bye(0, &authorization, Owner::Leg(self.id), wire, now));
+        match sent {
+            Some(bye) => {
+                self.change(State::Closing { bye, answers, then });
+                Vec::new()
             }
+            None => self.finish(then, now),
         }
-        self.finish(then, now)
     }
 
     /// A request that names this leg's Call-ID.

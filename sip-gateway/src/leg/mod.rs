@@ -19,11 +19,11 @@ pub mod wire;
 
 use std::time::Duration;
 
+use crate::auth::{Answers, Credentials};
 use crate::dialog::{AnswerRepeater, Dialog};
 use crate::event::{self, EndedBy, Failure, Route};
 use crate::media::{Codec, Remote};
 use crate::message::{Request, Response};
-use crate::options::Secret;
 use crate::sdp::OwnMedia;
 use crate::transaction::TransactionKey;
 use requests::Side;
@@ -42,18 +42,6 @@ const LIMIT_MARGIN: Duration = Duration::from_secs(8);
 
 /// Most 2xx responses of one INVITE that are told apart (RFC 3261 §13.2.2.4: one a fork).
 pub const FORKS_MAX: usize = 16;
-
-/// Digest answers to one INVITE: one, and one more when the nonce was merely stale.
-const CHALLENGES_MAX: u8 = 2;
-
-/// What a trunk knows us by.
-#[derive(Clone, Debug)]
-pub struct Credentials {
-    /// Digest user.
-    pub username: String,
-    /// Digest password.
-    pub password: Secret,
-}
 
 /// What a leg is made of.
 #[derive(Clone, Debug)]
@@ -135,13 +123,13 @@ pub struct Leg {
 #[derive(Debug)]
 enum State {
     /// The INVITE is out.
-    Inviting { invite: TransactionKey, challenges: u8, provisional: bool, early: Option<Remote> },
+    Inviting { invite: TransactionKey, answers: Answers, provisional: bool, early: Option<Remote> },
     /// It is to be ended before a final response; CANCEL waits for a provisional one (§9.1).
     Leaving { invite: TransactionKey, cancelled: bool },
     /// Answered. A re-INVITE of the peer may be waiting for its ACK.
     Up { reinvite: Option<Reinvite> },
     /// Our BYE is out; `then` is told when it is answered or given up.
-    Closing { bye: TransactionKey, challenged: bool, then: Notice },
+    Closing { bye: TransactionKey, answers: Answers, then: Notice },
     /// Ended.
     Over,
 }

@@ -1,17 +1,20 @@
 //! A dialog that an earlier process may have left behind: cancelled, or ended with BYE (RFC 3261 §9.1, §15.1.1).
 //!
 //! Nothing is known of what the peer did meanwhile. So a CANCEL goes out for each INVITE that may ring, a 2xx that
-//! still comes gets ACK and BYE, an answered dialog gets BYE, and the Call-ID is watched until no 2xx can come.
+//! still comes gets ACK and BYE, an answered dialog gets BYE, and the Call-ID is watched until no 2xx can come. A BYE
+//! that is challenged is sent again with credentials: a call that nobody hears would go on costing money.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::calling::repetition;
 use super::requests::{self, Side};
 use super::wire::{Owner, Wire};
+use crate::auth::{Answers, Credentials, REPETITIONS_MAX};
 use crate::command;
 use crate::dialog::capability::response as plain;
 use crate::dialog::{Dialog, Reach};
-use crate::message::{Method, Request, Response};
+use crate::message::{HeaderName, Method, Request, Response};
 use crate::transaction::{TransactionKey, hop};
 
 /// How long a Call-ID is watched: a 2xx is retransmitted for 64*T1, and may have started late.
@@ -25,32 +28,47 @@ const FORKS_MAX: usize = 4;
 pub struct Orphan {
     stored: command::Orphan,
     side: Side,
-    /// INVITEs that may be out: the first, and its repetition with credentials.
+    /// What its trunk knows us by.
+    credentials: Option<Credentials>,
+    /// INVITEs that may be out: the first, and its repetitions with credentials.
     invites: Vec<Request>,
-    answered: Vec<Dialog>,
+    endings: Vec<Ending>,
+    /// CANCELs and BYEs that wait for their answers.
+    waiting: Vec<TransactionKey>,
     until: Duration,
 }
 
+/// An answered dialog on its way down.
+#[derive(Debug)]
+struct Ending {
+    dialog: Dialog,
+    /// Its BYE, when it could be sent.
+    bye: Option<TransactionKey>,
+    answers: Answers,
+}
+
 impl Orphan {
-    /// Starts ending it. `challenged`: its INVITE may have been sent a second time, with credentials.
+    /// Starts ending it. With `credentials` its INVITE may have been sent again, as answer to challenges.
     pub fn adopt(
         stored: command::Orphan,
         side: Side,
-        challenged: bool,
+        credentials: Option<Credentials>,
         wire: &mut Wire,
         now: Duration,
     ) -> Self {
         let mut orphan = Self {
             side,
+            credentials,
             invites: Vec::new(),
-            answered: Vec::new(),
+            endings: Vec::new(),
+            waiting: Vec::new(),
             until: now.saturating_add(WATCH),
             stored,
         };
         match orphan.stored.dialog.as_ref().map(Dialog::from_durable) {
             Some(Ok(dialog)) => orphan.end(dialog, wire, now),
             Some(Err(error)) => tracing::warn!(%error, "a stored dialog can't be ended"),
-            None => orphan.cancel(challenged, wire, now),
+            None => orphan.cancel(wire, now),
         }
         orphan
     }
@@ -63,6 +81,32 @@ impl Orphan {
     /// When it can be forgotten.
     pub fn until(&self) -> Duration {
         self.until
+    }
+
+    /// Whether a CANCEL or BYE waits for its answer.
+    pub fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// A response to its CANCEL or BYE. Whatever it says, the dialog is over (§15.1.1), unless it asks who we are.
+    pub fn answered(&mut self, key: TransactionKey, response: &Response, wire: &mut Wire, now: Duration) {
+        if response.status < 200 {
+            return;
+        }
+        self.unanswered(key);
+        let ending = self.endings.iter_mut().find(|ending| ending.bye == Some(key));
+        let Some((ending, credentials)) = ending.zip(self.credentials.as_ref()) else { return };
+        let uri = ending.dialog.remote_target().raw();
+        let authorization = ending.answers.answer(response, credentials, "BYE", uri, || wire.names.cnonce());
+        if let Some(authorization) = authorization {
+            ending.bye = bye(&mut ending.dialog, &self.stored, &authorization, wire, now);
+            self.waiting.extend(ending.bye);
+        }
+    }
+
+    /// Its CANCEL or BYE will not be answered any more.
+    pub fn unanswered(&mut self, key: TransactionKey) {
+        self.waiting.retain(|waiting| *waiting != key);
     }
 
     /// A final response to one of its INVITEs.
@@ -82,7 +126,8 @@ impl Orphan {
             }
             return;
         }
-        if let Some(known) = self.answered.iter_mut().find(|dialog| dialog.matches_response(response)) {
+        let mut dialogs = self.endings.iter_mut().map(|ending| &mut ending.dialog);
+        if let Some(known) = dialogs.find(|dialog| dialog.matches_response(response)) {
             let ack = known.ack(&wire.names.branch());
             return wire.send_ack(&ack, known.destination(), known.local());
         }
@@ -91,7 +136,7 @@ impl Orphan {
             Side::Phone => Reach::Pinned,
         };
         let dialog = Dialog::from_answer(&invite, response, reach, route.next_hop, route.local);
-        if let (Ok(mut dialog), true) = (dialog, self.answered.len() < FORKS_MAX) {
+        if let (Ok(mut dialog), true) = (dialog, self.endings.len() < FORKS_MAX) {
             let ack = dialog.ack(&wire.names.branch());
             wire.send_ack(&ack, dialog.destination(), dialog.local());
             self.end(dialog, wire, now);
@@ -112,26 +157,45 @@ impl Orphan {
         wire.layer.respond(key, plain(request, status), now);
     }
 
-    fn cancel(&mut self, challenged: bool, wire: &mut Wire, now: Duration) {
+    fn cancel(&mut self, wire: &mut Wire, now: Duration) {
         let route = &self.stored.route;
         let mut tries = vec![(route.branch.clone(), route.cseq)];
-        if challenged {
-            tries.push((format!("{}.2", route.branch), route.cseq.saturating_add(1)));
+        if self.credentials.is_some() {
+            // Which of them were sent is not known; the peer answers 481 to the others.
+            tries.extend((1..=REPETITIONS_MAX).map(|index| repetition(route, index)));
         }
         for (branch, cseq) in tries {
-            let Ok(invite) = requests::invite(route, self.side, &branch, cseq, None) else { continue };
+            let Ok(invite) = requests::invite(route, self.side, &branch, cseq, &[]) else { continue };
             if let Ok(cancel) = hop::cancel(&invite) {
                 // Its own transaction repeats it (timer E) until it is answered.
-                let _ = wire.send(Owner::Nobody, cancel, route.next_hop, route.local, now);
+                let owner = Owner::Orphan(route.call_id.clone());
+                self.waiting.extend(wire.send(owner, cancel, route.next_hop, route.local, now));
             }
             self.invites.push(invite);
         }
     }
 
     fn end(&mut self, mut dialog: Dialog, wire: &mut Wire, now: Duration) {
-        let bye = dialog.request(Method::Bye, &wire.names.branch());
-        let _ = wire.send(Owner::Nobody, bye, dialog.destination(), dialog.local(), now);
+        let bye = bye(&mut dialog, &self.stored, &[], wire, now);
         wire.counters.orphans_ended += 1;
-        self.answered.push(dialog);
+        self.waiting.extend(bye);
+        self.endings.push(Ending { dialog, bye, answers: Answers::default() });
+        // Its answer, or the peer's question who we are, may be late too.
+        self.until = self.until.max(now.saturating_add(WATCH));
     }
+}
+
+fn bye(
+    dialog: &mut Dialog,
+    stored: &command::Orphan,
+    authorization: &[(HeaderName, String)],
+    wire: &mut Wire,
+    now: Duration,
+) -> Option<TransactionKey> {
+    let mut request = dialog.request(Method::Bye, &wire.names.branch());
+    for (name, value) in authorization {
+        request.headers.append(name.clone(), value.clone());
+    }
+    let owner = Owner::Orphan(stored.route.call_id.clone());
+    wire.send(owner, request, dialog.destination(), dialog.local(), now).ok()
 }

@@ -30,7 +30,7 @@ pub fn invite(
     side: Side,
     branch: &str,
     cseq: u32,
-    authorization: Option<(HeaderName, String)>,
+    authorization: &[(HeaderName, String)],
 ) -> Result<Request, FieldError> {
     let mut request = Request::new(Method::Invite, Uri::parse(&route.request_uri)?);
     let mut from = NameAddr::new(Uri::parse(&route.from_uri)?);
@@ -57,8 +57,8 @@ pub fn invite(
             headers.append(HeaderName::CallInfo, "<sip:localhost>;answer-after=0");
         }
     }
-    if let Some((name, value)) = authorization {
-        headers.append(name, value);
+    for (name, value) in authorization {
+        headers.append(name.clone(), value.clone());
     }
     headers.append(HeaderName::UserAgent, USER_AGENT);
     headers.append(HeaderName::ContentType, "application/sdp");

@@ -15,6 +15,8 @@ use crate::transaction::{Layer, SendError, TransactionKey};
 pub enum Owner {
     /// A leg.
     Leg(super::LegId),
+    /// A dialog of an earlier process, by Call-ID.
+    Orphan(String),
     /// REGISTER of the trunk with this index.
     Registration(usize),
     /// OPTIONS towards the trunk with this index.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::auth;
+use crate::auth::Answers;
 use crate::dialog::capability::ALLOW;
 use crate::event::TrunkState;
 use crate::leg::requests::USER_AGENT;
@@ -25,9 +25,6 @@ pub const RETRY_MIN: Duration = Duration::from_secs(1);
 /// No carrier makes us wait longer than this.
 pub const RETRY_MAX: Duration = Duration::from_secs(600);
 
-/// Digest answers to one REGISTER: one, and one more when the nonce was merely stale.
-const CHALLENGES_MAX: u8 = 2;
-
 /// Our registration with one carrier.
 #[derive(Debug)]
 pub struct Registration {
@@ -47,7 +44,7 @@ pub struct Registration {
 #[derive(Debug)]
 enum State {
     /// REGISTER is out.
-    Sent { key: TransactionKey, challenges: u8 },
+    Sent { key: TransactionKey, answers: Answers },
     /// Waiting for the time to refresh or to try again; `None`: for nothing.
     Waiting { until: Option<Duration> },
 }
@@ -67,6 +64,11 @@ impl Registration {
         }
     }
 
+    /// Whether a REGISTER waits for its answer.
+    pub fn is_out(&self) -> bool {
+        matches!(self.state, State::Sent { .. })
+    }
+
     /// When [`Registration::handle_timeout`] must be called.
     pub fn deadline(&self) -> Option<Duration> {
         match self.state {
@@ -82,14 +84,15 @@ impl Registration {
         wire: &mut Wire,
         now: Duration,
     ) -> Option<TrunkState> {
-        self.send(options, None, 0, wire, now)
+        self.send(options, &[], Answers::default(), wire, now)
     }
 
     /// Takes the registration back, if there is one.
     pub fn withdraw(&mut self, options: &TrunkOptions, wire: &mut Wire, now: Duration) {
         self.expires = Duration::ZERO;
-        if self.valid_until.take().is_some() {
-            self.send(options, None, 0, wire, now);
+        // A REGISTER that is out may still be granted.
+        if self.valid_until.take().is_some() || matches!(self.state, State::Sent { .. }) {
+            self.send(options, &[], Answers::default(), wire, now);
         } else {
             self.state = State::Waiting { until: None };
         }
@@ -104,8 +107,8 @@ impl Registration {
         wire: &mut Wire,
         now: Duration,
     ) -> Option<TrunkState> {
-        let State::Sent { key: sent, challenges } = self.state else { return None };
-        if sent != key {
+        let State::Sent { key: sent, answers } = &mut self.state else { return None };
+        if *sent != key {
             return None;
         }
         match response.status {
@@ -121,14 +124,13 @@ impl Registration {
                 self.state = State::Waiting { until: Some(now.saturating_add(granted * 4 / 5)) };
                 Some(TrunkState::Up)
             }
-            401 | 407 if challenges < CHALLENGES_MAX => {
-                let (user, password) = (&options.username, &options.password);
-                let uri = &options.uri;
-                let answer = auth::answer(response, user, password, "REGISTER", uri, challenges > 0, || {
-                    wire.names.cnonce()
+            401 | 407 => {
+                let mut answers = std::mem::take(answers);
+                let authorization = options.credentials().and_then(|credentials| {
+                    answers.answer(response, &credentials, "REGISTER", &options.uri, || wire.names.cnonce())
                 });
-                match answer {
-                    Some(answer) => self.send(options, Some(answer), challenges + 1, wire, now),
+                match authorization {
+                    Some(authorization) => self.send(options, &authorization, answers, wire, now),
                     None => self.failed(RETRY, now),
                 }
             }
@@ -136,7 +138,7 @@ impl Registration {
             423 if !self.expires.is_zero() => match response.headers.min_expires() {
                 Some(least) if Duration::from_secs(u64::from(least)) > self.expires => {
                     self.expires = Duration::from_secs(u64::from(least));
-                    self.send(options, None, 0, wire, now)
+                    self.send(options, &[], Answers::default(), wire, now)
                 }
                 Some(_) | None => self.failed(RETRY, now),
             },
@@ -178,8 +180,8 @@ impl Registration {
     fn send(
         &mut self,
         options: &TrunkOptions,
-        authorization: Option<(HeaderName, String)>,
-        challenges: u8,
+        authorization: &[(HeaderName, String)],
+        answers: Answers,
         wire: &mut Wire,
         now: Duration,
     ) -> Option<TrunkState> {
@@ -190,7 +192,7 @@ impl Registration {
         });
         match sent {
             Some(key) => {
-                self.state = State::Sent { key, challenges };
+                self.state = State::Sent { key, answers };
                 None
             }
             None => self.failed(RETRY, now),
@@ -201,7 +203,7 @@ impl Registration {
     fn request(
         &self,
         options: &TrunkOptions,
-        authorization: Option<(HeaderName, String)>,
+        authorization: &[(HeaderName, String)],
         branch: &str,
     ) -> Result<Request, FieldError> {
         let registrar = Uri::parse(&options.uri)?;
@@ -220,8 +222,8 @@ impl Registration {
         headers.append(HeaderName::Contact, contact.with_param("expires", &expires));
         headers.append(HeaderName::Expires, expires);
         headers.append(HeaderName::Allow, ALLOW);
-        if let Some((name, value)) = authorization {
-            headers.append(name, value);
+        for (name, value) in authorization {
+            headers.append(name.clone(), value.clone());
         }
         headers.append(HeaderName::UserAgent, USER_AGENT);
         Ok(request)

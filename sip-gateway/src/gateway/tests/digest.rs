@@ -17,21 +17,21 @@ pub(super) fn sha256(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
-fn credentials() -> Options {
+pub(super) fn credentials() -> Options {
     let mut options = options();
     options.trunks[0].username = "customer".into();
     options.trunks[0].password = Secret::new("s3cret");
     options
 }
 
-fn challenge(header: &str, nonce: &str, algorithm: &str, more: &str) -> String {
+pub(super) fn challenge(header: &str, nonce: &str, algorithm: &str, more: &str) -> String {
     format!(
         "{header}: Digest realm=\"carrier\", nonce=\"{nonce}\", algorithm={algorithm}, qop=\"auth\"{more}"
     )
 }
 
 /// Checks an Authorization header as a carrier does.
-fn check(message: &Text, header: &str, method: &str, hash: fn(&str) -> String) {
+pub(super) fn check(message: &Text, header: &str, method: &str, hash: fn(&str) -> String) {
     let value = message.header(header);
     let field = |name: &str| {
         let rest = value.split(&format!("{name}=")).nth(1).unwrap();
@@ -105,6 +105,41 @@ fn a_stale_nonce_is_answered_once_more_and_a_refusal_is_not() {
     let second = bench.sent(CARRIER).remove(1);
     bench.feed(CARRIER, second.reply("401 Unauthorized", "y", &[&ask], ""));
     assert_eq!(bench.events(), failed(Failure::Status(401)), "a wrong password isn't tried again");
+}
+
+// RFC 3261 §22.3: credentials of each realm are accumulated.
+#[test]
+fn a_proxy_and_the_server_behind_it_are_both_answered() {
+    let mut bench = Bench::new(credentials());
+    let invite = bench.place(1);
+    let proxy = challenge("Proxy-Authenticate", "n1", "MD5", "");
+    bench.feed(CARRIER, invite.reply("407 Proxy Authentication Required", "x", &[&proxy], ""));
+    let second = bench.sent(CARRIER).remove(1);
+    let server = "WWW-Authenticate: Digest realm=\"core\", nonce=\"n2\", algorithm=MD5, qop=\"auth\"";
+    bench.feed(CARRIER, second.reply("401 Unauthorized", "y", &[server], ""));
+    let third = bench.sent(CARRIER).remove(1);
+    assert_eq!((third.branch(), third.cseq()), (&*format!("{}.3", invite.branch()), invite.cseq() + 2));
+    check(&third, "Proxy-Authorization", "INVITE", md5);
+    assert!(third.header("Proxy-Authorization").contains("nonce=\"n1\""));
+    assert!(third.header("Proxy-Authorization").contains("nc=00000002"), "the nonce's second use");
+    assert!(third.header("Authorization").contains("realm=\"core\", nonce=\"n2\""));
+
+    bench.feed(CARRIER, third.reply("200 OK", "callee", &[CONTACT], &sdp(4000, "0", "sendrecv")));
+    let ack = bench.one(CARRIER);
+    assert_eq!(ack.header("Authorization"), third.header("Authorization"));
+    assert_eq!(ack.header("Proxy-Authorization"), third.header("Proxy-Authorization"));
+    assert!(matches!(bench.events().as_slice(), [Event::Answered { .. }]));
+
+    // The BYE meets both as well.
+    bench.command(Command::HangUp { call: CALL });
+    let bye = bench.one(CARRIER);
+    bench.feed(CARRIER, bye.reply("407 Proxy Authentication Required", "", &[&proxy], ""));
+    let bye = bench.one(CARRIER);
+    bench.feed(CARRIER, bye.reply("401 Unauthorized", "", &[server], ""));
+    let bye = bench.one(CARRIER);
+    assert_eq!(bye.headers("Authorization").len() + bye.headers("Proxy-Authorization").len(), 2);
+    bench.feed(CARRIER, bye.reply("200 OK", "", &[], ""));
+    assert!(matches!(bench.events().as_slice(), [Event::Ended { .. }]));
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Dialogs that an earlier process left: found, cancelled, ended.
 
 use super::super::testing::*;
+use super::digest::{challenge, check, md5};
 use crate::command::{Command, Orphan};
 use crate::event::{Dialog, Route};
+use crate::options::Secret;
 
 fn route(trunk: &str, next_hop: &str) -> Route {
     Route {
@@ -72,7 +74,7 @@ fn a_ringing_one_is_cancelled_and_its_failure_acknowledged() {
 }
 
 #[test]
-fn with_credentials_the_second_invite_is_cancelled_too() {
+fn with_credentials_the_repeated_invites_are_cancelled_too() {
     let mut options = options();
     options.trunks[0].username = "customer".into();
     let mut bench = Bench::new(options);
@@ -80,7 +82,57 @@ fn with_credentials_the_second_invite_is_cancelled_too() {
     let sent = bench.sent(CARRIER);
     let marks: Vec<(String, u32)> =
         sent.iter().map(|cancel| (cancel.branch().to_owned(), cancel.cseq())).collect();
-    assert_eq!(marks, [("z9hG4bKold".to_owned(), 41), ("z9hG4bKold.2".to_owned(), 42)]);
+    let expected = [("z9hG4bKold", 41), ("z9hG4bKold.2", 42), ("z9hG4bKold.3", 43), ("z9hG4bKold.4", 44)];
+    assert_eq!(marks, expected.map(|(branch, cseq)| (branch.to_owned(), cseq)));
+}
+
+#[test]
+fn a_challenged_bye_is_sent_again_with_credentials() {
+    let mut options = options();
+    options.trunks[0].username = "customer".into();
+    options.trunks[0].password = Secret::new("s3cret");
+    let ask = challenge("Proxy-Authenticate", "n1", "MD5", "");
+    // Of an answered dialog, and of a 2xx that comes late.
+    for known in [true, false] {
+        let mut bench = Bench::new(options.clone());
+        adopt(&mut bench, route("alpha", CARRIER), known.then(|| dialog(CARRIER)));
+        if !known {
+            bench.sent(CARRIER);
+            let answer = invite().reply("200 OK", "theirs", &[CONTACT], &sdp(4000, "0", "sendrecv"));
+            bench.feed(CARRIER, answer);
+        }
+        let bye = bench.sent(CARRIER).pop().unwrap();
+        bench.feed(CARRIER, bye.reply("407 Proxy Authentication Required", "", &[&ask], ""));
+        let again = bench.one(CARRIER);
+        assert!(again.is("BYE ") && again.cseq() == bye.cseq() + 1, "{}", again.0);
+        check(&again, "Proxy-Authorization", "BYE", md5);
+        bench.feed(CARRIER, again.reply("407 Proxy Authentication Required", "", &[&ask], ""));
+        bench.pass(ms(1_000));
+        assert!(bench.sent(CARRIER).iter().all(|sent| !sent.is("BYE ")), "a refusal is the last word");
+        assert_eq!(bench.gateway.counters().orphans_ended, 1, "one dialog");
+    }
+}
+
+#[test]
+fn without_credentials_a_challenge_is_the_last_word() {
+    let mut bench = Bench::new(options());
+    adopt(&mut bench, route("alpha", CARRIER), Some(dialog(CARRIER)));
+    let bye = bench.one(CARRIER);
+    assert_eq!(bench.gateway.unfinished(), 1, "closing now would cut it short");
+    let ask = challenge("Proxy-Authenticate", "n1", "MD5", "");
+    bench.feed(CARRIER, bye.reply("407 Proxy Authentication Required", "", &[&ask], ""));
+    assert!(bench.sent(CARRIER).is_empty());
+    assert_eq!(bench.gateway.unfinished(), 0);
+}
+
+#[test]
+fn a_bye_that_is_lost_is_waited_for_as_long_as_it_is_repeated() {
+    let mut bench = Bench::new(options());
+    adopt(&mut bench, route("alpha", CARRIER), Some(dialog(CARRIER)));
+    bench.pass(ms(31_900));
+    assert_eq!(bench.gateway.unfinished(), 1);
+    bench.pass(ms(100));
+    assert_eq!(bench.gateway.unfinished(), 0, "timer F");
 }
 
 #[test]
