@@ -13,12 +13,16 @@ use crate::closure::{self, Closure, History};
 use crate::disposition::Awaited;
 use crate::id::CampaignId;
 use crate::output::Output;
-use crate::store::read::{OpenAttempt, Recovered, RecoveredCampaign, Undisposed};
+use crate::store::read::{Interrupted, OpenAttempt, Recovered, RecoveredCampaign, Undisposed};
 use crate::store::write::{Ended, Write};
 use crate::time::Now;
 
 /// An INVITE that may still be out is over this long after the ring timeout.
 const RING_MARGIN: Duration = Duration::from_secs(5);
+
+/// How long after a restart ended an attempt another restart sees to its call again: as long as an INVITE may ring
+/// (RFC 3261 timer C).
+const INTERRUPTED_WATCH: Duration = Duration::from_secs(180);
 
 impl Dialer {
     /// Takes over. Only the first time.
@@ -42,6 +46,11 @@ impl Dialer {
         }
         for leg in recovered.agent_legs.into_values() {
             self.outbox.push(Output::Adopt(leg));
+        }
+        // Two deaths soon after each other: what the first restart sent may not have arrived.
+        let still = |row: &Interrupted| row.at.after(INTERRUPTED_WATCH) > now.utc;
+        for row in recovered.interrupted.into_iter().filter(still) {
+            self.outbox.push(Output::Adopt(row.orphan));
         }
         for attempt in recovered.open_attempts {
             self.interrupt(attempt, now);

@@ -55,6 +55,8 @@ pub struct Recovered {
     pub campaigns: Vec<RecoveredCampaign>,
     /// Attempts without an outcome.
     pub open_attempts: Vec<OpenAttempt>,
+    /// Attempts that an earlier restart ended as interrupted, the newest [`INTERRUPTED_MAX`], newest first.
+    pub interrupted: Vec<Interrupted>,
     /// Attempts that ended after a bridge and still wait for the agent's word.
     pub undisposed: Vec<Undisposed>,
     /// Persistent agent legs that may still be up, by user.
@@ -64,6 +66,9 @@ pub struct Recovered {
     /// Suppressed numbers, canonical.
     pub suppressed: Vec<String>,
 }
+
+/// Most interrupted attempts that a new process is told of.
+pub const INTERRUPTED_MAX: usize = 20_000;
 
 /// A campaign as it was.
 #[derive(Clone, Debug, PartialEq)]
@@ -117,6 +122,15 @@ pub struct OpenAttempt {
     pub answered_at: Option<Utc>,
     /// When it was bridged, if it was.
     pub bridged_at: Option<Utc>,
+    /// What a CANCEL or BYE needs.
+    pub orphan: OrphanRow,
+}
+
+/// An attempt that an earlier restart ended. That process may have died before its CANCEL or BYE was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interrupted {
+    /// When it was ended.
+    pub at: Utc,
     /// What a CANCEL or BYE needs.
     pub orphan: OrphanRow,
 }

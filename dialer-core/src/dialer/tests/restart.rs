@@ -10,7 +10,7 @@ use crate::campaign::spec::{CampaignSpec, Mode, WrapUp};
 use crate::campaign::{CampaignCommand, CampaignState};
 use crate::id::{AttemptId, CampaignId, ContactId, TaskId};
 use crate::output::Reply;
-use crate::store::read::{OpenAttempt, Recovered, RecoveredCampaign, Undisposed};
+use crate::store::read::{Interrupted, OpenAttempt, Recovered, RecoveredCampaign, Undisposed};
 use crate::store::write::{OrphanRow, Write};
 use crate::task::{ClosedReason, TaskState};
 use crate::time::Utc;
@@ -106,6 +106,18 @@ fn an_orphan_without_a_note_of_its_invite_counts_as_placed() {
     let first = desk.writes.iter().find(of_7);
     assert!(matches!(first, Some(Write::Placed { .. })), "placed before it ended: {first:?}");
     assert_eq!(desk.campaign(CAMPAIGN).placed, 301);
+}
+
+#[test]
+fn what_an_earlier_restart_ended_is_seen_to_again_for_three_minutes() {
+    let ended = |ago_s: i64, id: &str| Interrupted {
+        at: Utc(START.0 - ago_s * 1_000),
+        orphan: OrphanRow { route: route(id), dialog: None },
+    };
+    let recovered =
+        Recovered { interrupted: vec![ended(179, "young"), ended(181, "old")], ..Recovered::default() };
+    let desk = Desk::with(recovered);
+    assert!(desk.saw(&Seen::Adopt("call-young".into())) && !desk.saw(&Seen::Adopt("call-old".into())));
 }
 
 #[test]

@@ -6,13 +6,14 @@ mod apply;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::attempt::outcome::Outcome;
 use crate::campaign::CampaignState;
 use crate::campaign::spec::CampaignSpec;
 use crate::contact::ListedContact;
 use crate::id::{AttemptId, CampaignId, ContactId, TaskId};
 use crate::store::read::{
-    AgentTimeRow, AttemptRow, Due, Duplicate, DuplicateKey, Fetched, Imported, OpenAttempt, Recovered,
-    RecoveredCampaign, TaskRow, Undisposed,
+    AgentTimeRow, AttemptRow, Due, Duplicate, DuplicateKey, Fetched, INTERRUPTED_MAX, Imported, Interrupted,
+    OpenAttempt, Recovered, RecoveredCampaign, TaskRow, Undisposed,
 };
 use crate::store::tally::{Shape, Tally};
 use crate::store::write::{BindingRow, CallDialog, CallRoute, OrphanRow, Refusal, Write};
@@ -170,6 +171,7 @@ impl Memory {
                 })
                 .collect(),
             open_attempts: self.open_attempts(),
+            interrupted: self.interrupted(),
             undisposed: self.undisposed(),
             agent_legs: self.agent_legs.clone(),
             bindings: self.bindings.values().cloned().collect(),
@@ -307,6 +309,22 @@ impl Memory {
                 })
             })
             .collect()
+    }
+
+    fn interrupted(&self) -> Vec<Interrupted> {
+        let interrupted = |attempt: &&Attempt| attempt.row.outcome == Some(Outcome::Interrupted);
+        let mut rows: Vec<Interrupted> = self
+            .attempts
+            .values()
+            .filter(interrupted)
+            .filter_map(|Attempt { row, route, dialog }| {
+                let orphan = OrphanRow { route: route.clone(), dialog: dialog.clone() };
+                Some(Interrupted { at: row.ended_at?, orphan })
+            })
+            .collect();
+        rows.sort_by_key(|row| std::cmp::Reverse(row.at));
+        rows.truncate(INTERRUPTED_MAX);
+        rows
     }
 
     fn undisposed(&self) -> Vec<Undisposed> {

@@ -8,7 +8,9 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::{Store, StoreError, from_int, int};
 use crate::id::{AttemptId, CampaignId, ContactId, TaskId};
-use crate::store::read::{Due, Fetched, OpenAttempt, Recovered, RecoveredCampaign, Undisposed};
+use crate::store::read::{
+    Due, Fetched, INTERRUPTED_MAX, Interrupted, OpenAttempt, Recovered, RecoveredCampaign, Undisposed,
+};
 use crate::store::tally::{Shape, Tally};
 use crate::store::words::Word;
 use crate::store::write::{BindingRow, CallDialog, CallRoute, OrphanRow};
@@ -52,6 +54,7 @@ impl Store {
             last_campaign: from_int(last.try_get(1)?)?,
             campaigns: campaigns(&mut reader).await?,
             open_attempts: open_attempts(&mut reader).await?,
+            interrupted: interrupted(&mut reader).await?,
             undisposed: undisposed(&mut reader).await?,
             agent_legs: agent_legs(&mut reader).await?,
             bindings: bindings(&mut reader).await?,
@@ -161,8 +164,6 @@ async fn open_attempts(reader: &mut SqliteConnection) -> Result<Vec<OpenAttempt>
     .fetch_all(reader)
     .await?;
     let open = |row: &SqliteRow| {
-        let route: CallRoute = from_json(row.try_get(12)?)?;
-        let dialog: Option<CallDialog> = row.try_get::<Option<&str>, _>(13)?.map(from_json).transpose()?;
         Ok(OpenAttempt {
             attempt: AttemptId(from_int(row.try_get(0)?)?),
             campaign: CampaignId(from_int(row.try_get(1)?)?),
@@ -176,10 +177,29 @@ async fn open_attempts(reader: &mut SqliteConnection) -> Result<Vec<OpenAttempt>
             placed_at: row.try_get::<Option<i64>, _>(9)?.map(Utc),
             answered_at: row.try_get::<Option<i64>, _>(10)?.map(Utc),
             bridged_at: row.try_get::<Option<i64>, _>(11)?.map(Utc),
-            orphan: OrphanRow { route, dialog },
+            orphan: orphan(row, 12)?,
         })
     };
     rows.iter().map(open).collect()
+}
+
+async fn interrupted(reader: &mut SqliteConnection) -> Result<Vec<Interrupted>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT ended_at, route, dialog FROM attempts INDEXED BY attempt_interrupted JOIN calls USING (attempt)
+         WHERE outcome = 'interrupted' ORDER BY ended_at DESC LIMIT ?",
+    )
+    .bind(i64::try_from(INTERRUPTED_MAX).unwrap_or(i64::MAX))
+    .fetch_all(reader)
+    .await?;
+    rows.iter().map(|row| Ok(Interrupted { at: Utc(row.try_get(0)?), orphan: orphan(row, 1)? })).collect()
+}
+
+/// The call in the columns `route` and `dialog`, which begin at `column`.
+fn orphan(row: &SqliteRow, column: usize) -> Result<OrphanRow, StoreError> {
+    let route: CallRoute = from_json(row.try_get(column)?)?;
+    let dialog: Option<CallDialog> =
+        row.try_get::<Option<&str>, _>(column + 1)?.map(from_json).transpose()?;
+    Ok(OrphanRow { route, dialog })
 }
 
 async fn undisposed(reader: &mut SqliteConnection) -> Result<Vec<Undisposed>, StoreError> {

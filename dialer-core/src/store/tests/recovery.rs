@@ -8,7 +8,7 @@ use super::writes::*;
 use crate::attempt::outcome::Outcome;
 use crate::campaign::CampaignState;
 use crate::id::{AttemptId, CampaignId, ContactId, TaskId};
-use crate::store::read::{OpenAttempt, Recovered, Undisposed};
+use crate::store::read::{Interrupted, OpenAttempt, Recovered, Undisposed};
 use crate::store::write::{BindingRow, Write};
 use crate::task::{ClosedReason, TaskState};
 use crate::time::Utc;
@@ -17,6 +17,7 @@ on_both!(
     an_empty_store_recovers_nothing,
     campaigns_come_back_with_their_ledger,
     open_attempts_come_back_with_their_calls,
+    interrupted_attempts_come_back_newest_first,
     calls_that_wait_for_a_disposition_come_back,
     legs_bindings_and_suppression_come_back,
 );
@@ -63,6 +64,25 @@ fn campaigns_come_back_with_their_ledger(disk: &mut impl Disk) {
     );
     assert_eq!((renewals.placed, renewals.bridged), (7, 1));
     assert_eq!((recovered.campaigns[1].campaign, recovered.campaigns[1].placed), (CampaignId(4), 0));
+}
+
+fn interrupted_attempts_come_back_newest_first(disk: &mut impl Disk) {
+    disk.prepare(3);
+    for (attempt, at, outcome) in
+        [(1, 5_000, Outcome::Interrupted), (2, 7_000, Outcome::Busy), (3, 6_000, Outcome::Interrupted)]
+    {
+        disk.apply(vec![intent(attempt, attempt, 1_000), placed(attempt, 1_001)]).unwrap();
+        if attempt == 1 {
+            disk.apply(vec![answered(attempt, 2_000)]).unwrap();
+        }
+        disk.apply(vec![ended(attempt, at, outcome)]).unwrap();
+    }
+    disk.reopen();
+    let one = |at: i64, attempt: u64, answered: bool| Interrupted {
+        at: Utc(at),
+        orphan: orphan(attempt, answered),
+    };
+    assert_eq!(disk.recover().interrupted, [one(6_000, 3, false), one(5_000, 1, true)]);
 }
 
 fn open_attempts_come_back_with_their_calls(disk: &mut impl Disk) {
