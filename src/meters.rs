@@ -46,6 +46,7 @@ fn show_counters(counters: &Counters) {
     let refused = |reason: &'static str| counter!(names::SIP_REFUSED_TOTAL, "reason" => reason);
     refused("malformed").absolute(counters.malformed_answered);
     refused("credentials").absolute(counters.register_refused);
+    refused("rate").absolute(counters.register_limited);
     refused("foreign_source").absolute(counters.foreign_source);
     refused("stray").absolute(counters.strays.saturating_add(counters.strangers));
 }

@@ -30,7 +30,7 @@ pub const STORE_BATCHES_TOTAL: &str = "dialer_store_batches_total";
 pub const STORE_COMMIT_SECONDS: &str = "dialer_store_commit_seconds";
 /// SIP datagrams; label `direction` (`received`, `sent`, `dropped`).
 pub const SIP_DATAGRAMS_TOTAL: &str = "dialer_sip_datagrams_total";
-/// SIP requests refused; label `reason` (`malformed`, `credentials`, `foreign_source`, `stray`).
+/// SIP requests refused; label `reason` (`malformed`, `credentials`, `rate`, `foreign_source`, `stray`).
 pub const SIP_REFUSED_TOTAL: &str = "dialer_sip_refused_total";
 /// Lines in use; label `trunk`.
 pub const TRUNK_CALLS: &str = "dialer_trunk_calls";

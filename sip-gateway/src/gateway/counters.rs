@@ -23,6 +23,8 @@ pub struct Counters {
     pub forks_ended: u64,
     /// REGISTER requests refused for a wrong or missing digest.
     pub register_refused: u64,
+    /// REGISTER requests of unknown sources that were dropped unread: too many, or from too many sources.
+    pub register_limited: u64,
     /// REGISTER requests granted.
     pub register_granted: u64,
     /// Orphaned dialogs that were ended.

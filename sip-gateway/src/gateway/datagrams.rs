@@ -16,10 +16,8 @@ impl Gateway {
     pub(super) fn receive(&mut self, bytes: Bytes, from: SocketAddr, local: SocketAddr, now: Duration) {
         self.wire.counters.datagrams_received += 1;
         match message::decode(bytes) {
-            Ok(Message::Request(request)) if !self.is_expected(&request) && !self.is_trusted(from) => {
-                // A scanner learns nothing, not even that somebody listens.
-                self.wire.counters.strangers += 1;
-            }
+            // A scanner learns nothing, not even that somebody listens.
+            Ok(Message::Request(request)) if self.turns_away(&request, from, now) => {}
             Ok(message) if self.orphan_response(&message, from, now) => {}
             Ok(message) => self.wire.layer.receive(message, from, local, now),
             Err(DecodeError::Answer { status, fault, skeleton }) if self.is_trusted(from) => {
@@ -44,12 +42,25 @@ impl Gateway {
             || self.registrar.is_phone(from)
     }
 
-    /// What even a stranger may send: REGISTER, and requests that know one of our Call-IDs.
+    /// Whether a request of an unknown source is not worth a look; counts it then.
+    fn turns_away(&mut self, request: &Request, from: SocketAddr, now: Duration) -> bool {
+        if self.is_trusted(from) {
+            return false;
+        }
+        if request.method == Method::Register {
+            let admitted = self.flood.admits(from.ip(), now);
+            self.wire.counters.register_limited += u64::from(!admitted);
+            return !admitted;
+        }
+        let expected = self.is_expected(request);
+        self.wire.counters.strangers += u64::from(!expected);
+        !expected
+    }
+
+    /// What even a stranger may send beside REGISTER: requests that know one of our Call-IDs.
     fn is_expected(&self, request: &Request) -> bool {
         let orphan = |call_id: &str| self.orphans.contains_key(call_id);
-        request.method == Method::Register
-            || self.leg_of(&request.headers).is_some()
-            || request.headers.call_id().is_ok_and(orphan)
+        self.leg_of(&request.headers).is_some() || request.headers.call_id().is_ok_and(orphan)
     }
 
     /// Carries what the transactions say to whom it concerns, until they have nothing more to say.

@@ -43,6 +43,7 @@ use crate::leg::wire::Wire;
 use crate::media::{MediaCommand, MediaEvent};
 use crate::options::Options;
 use crate::registrar::Registrar;
+use crate::registrar::flood::Flood;
 use crate::transaction::{Layer, LayerOptions, TagMaker, Tally};
 use crate::trunk::Trunk;
 use crate::trunk::registration::Registration;
@@ -93,6 +94,7 @@ pub struct Gateway {
     streams: BTreeMap<StreamId, Stream>,
     ports: Ports,
     registrar: Registrar,
+    flood: Flood,
     registrations: BTreeMap<usize, Registration>,
     orphans: BTreeMap<String, Orphan>,
     draining: bool,
@@ -121,6 +123,7 @@ impl Gateway {
             streams: BTreeMap::new(),
             ports: Ports::new(options.rtp_ports),
             registrar,
+            flood: Flood::default(),
             registrations: BTreeMap::new(),
             orphans: BTreeMap::new(),
             draining: false,

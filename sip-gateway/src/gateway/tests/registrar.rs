@@ -164,6 +164,40 @@ fn an_older_register_of_the_same_phone_is_refused() {
 }
 
 #[test]
+fn a_flood_of_registers_is_dropped_and_phones_elsewhere_do_not_notice() {
+    let mut bench = Bench::new(options());
+    let mut scanner = Phone::new("scan", "");
+    let mut answered = 0;
+    for _ in 0..1_000 {
+        let request = scanner.request(&[]);
+        bench.feed(STRANGER, request);
+        answered += bench.sent(STRANGER).len();
+    }
+    assert_eq!(answered, 400);
+    assert_eq!(bench.gateway.counters().register_limited, 600);
+    let mut phone = Phone::new("anna", "open sesame");
+    assert!(phone.register(&mut bench, PHONE, &[ANNA]).is("SIP/2.0 200 "));
+    bench.pass(ms(1_000));
+    bench.sent(STRANGER);
+    let request = scanner.request(&[]);
+    bench.feed(STRANGER, request);
+    assert_eq!(bench.sent(STRANGER).len(), 1, "its allowance comes back");
+}
+
+#[test]
+fn an_address_with_a_registered_phone_is_not_limited() {
+    let mut bench = Bench::new(options());
+    Phone::new("anna", "open sesame").register(&mut bench, PHONE, &[ANNA]);
+    let mut colleague = Phone::new("ben", "");
+    for _ in 0..500 {
+        let request = colleague.request(&[]);
+        bench.feed(PHONE, request);
+        assert_eq!(bench.sent(PHONE).len(), 1);
+    }
+    assert_eq!(bench.gateway.counters().register_limited, 0);
+}
+
+#[test]
 fn strangers_get_no_answer_but_to_register() {
     let mut bench = Bench::new(options());
     let request = |method: &str| {
