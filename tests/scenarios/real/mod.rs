@@ -4,11 +4,14 @@
 //! SIP is spoken by programs that others wrote. A missing program fails the tests that need it.
 
 mod audio;
+mod dialog;
 mod digest;
 mod exits;
 mod harbour;
 mod legs;
 mod outcomes;
 mod races;
+mod register;
 mod resume;
 pub mod rig;
+mod strangers;

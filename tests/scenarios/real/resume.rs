@@ -1,11 +1,14 @@
 //! `kill -9`, and the same command again.
 
 use std::collections::BTreeSet;
+use std::thread;
+use std::time::Duration;
 
 use super::rig::campaign::Campaign;
-use super::rig::process::Signal;
+use super::rig::process::{Signal, eventually};
 use super::rig::sipp::Sipp;
-use super::rig::{LONG, Stage};
+use super::rig::tone::{Law, write_wav};
+use super::rig::{LONG, MESSAGE_HZ, Stage};
 
 /// Numbers that the carrier was asked to call, once per call.
 fn dialed(carrier: &Sipp) -> Vec<String> {
@@ -86,6 +89,58 @@ fn an_interrupted_contact_is_redialed_only_after_the_ring_timeout_and_five_secon
     assert_eq!(outcomes, ["interrupted", "no_answer"]);
     let gap = report.attempts[1].time("placed_at").unwrap() - report.attempts[0].time("placed_at").unwrap();
     assert!(gap >= 6_000, "redialed after {gap} ms");
+}
+
+#[test]
+fn the_agents_leg_of_a_dead_process_is_hung_up_and_called_again() {
+    let stage = Stage::new();
+    let mut carrier = stage.carrier("carrier_answer_wait.xml").calls(2).start();
+    let phone = stage.phone(0, &[Law::Mu]);
+    let campaign = Campaign { contacts: 2, talk_limit: "2s", time_limit: "15s", ..Campaign::default() };
+    let mut run = stage.run(&campaign);
+    carrier.wait_for_message("ACK sip:", LONG);
+    // The bridge is on disk a moment after the ACK is on the wire.
+    thread::sleep(Duration::from_millis(300));
+    run.signal(Signal::Kill);
+    assert_eq!(run.exit_status(), -1);
+
+    let report = stage.run_again().finish();
+    carrier.finish(LONG);
+    let outcomes: Vec<&str> = report.attempts.iter().map(|row| row.get("outcome")).collect();
+    assert_eq!(outcomes, ["interrupted", "answered"]);
+    assert_eq!(report.attempts[1].get("agent"), "agent1");
+    assert_eq!((report.count("bridged"), report.count("abandoned")), (2, 0));
+    let output = phone.output();
+    assert_eq!(output.matches("call: answering call").count(), 2, "one leg each process");
+    assert_eq!(output.matches("\nBYE sip:").count(), 2, "no leg is left up");
+}
+
+#[test]
+fn a_customer_who_waited_for_an_agent_when_we_died_counts_as_abandoned() {
+    let stage = Stage::new();
+    write_wav(&stage.directory().join("sorry.wav"), MESSAGE_HZ, 1);
+    let mut carrier = stage.carrier("carrier_answer_wait.xml").calls(2).start();
+    let phone = stage.phone(0, &[Law::Mu]);
+    let campaign = Campaign {
+        mode: "ratio",
+        ratio: 2.0,
+        abandon_limit: 1.0,
+        safe_harbour: Some("sorry.wav"),
+        contacts: 2,
+        ..Campaign::default()
+    };
+    let mut run = stage.run(&campaign);
+    let both = eventually(LONG, || (carrier.received("ACK").len() == 2).then_some(()));
+    assert!(both.is_some(), "{}", carrier.messages());
+    thread::sleep(Duration::from_millis(300));
+    run.signal(Signal::Kill);
+    assert_eq!(run.exit_status(), -1);
+
+    let report = stage.run_again().finish();
+    carrier.finish(LONG);
+    assert_eq!(report.with_outcome("interrupted").len(), 2);
+    assert_eq!((report.count("bridged"), report.count("abandoned")), (1, 1), "{}", report.summary);
+    drop(phone);
 }
 
 #[test]

@@ -108,7 +108,12 @@ impl Stage {
 
     /// baresip as the phone of the agent of an index.
     pub fn phone(&self, index: u16, laws: &[Law]) -> Phone {
-        Phone::start(self, index, laws)
+        self.phone_with_password(index, laws, PASSWORD)
+    }
+
+    /// The same with another password.
+    pub fn phone_with_password(&self, index: u16, laws: &[Law], password: &str) -> Phone {
+        Phone::start(self, index, laws, password)
     }
 
     /// Writes the campaign's files.

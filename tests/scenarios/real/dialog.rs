@@ -1,0 +1,65 @@
+//! Requests within a call, phones that fork, agents who hang up.
+
+use super::rig::campaign::Campaign;
+use super::rig::customer::{Customer, assert_one_stream, sound};
+use super::rig::process::eventually;
+use super::rig::tone::{Law, seconds_of};
+use super::rig::{AGENT_HZ, CUSTOMER_HZ, LONG, Stage};
+
+#[test]
+fn options_and_a_re_invite_in_mid_call_are_answered_and_the_talk_goes_on() {
+    let stage = Stage::new();
+    let customer = Customer::speaking(Law::Mu, CUSTOMER_HZ);
+    let mut carrier = stage.carrier("carrier_reinvite.xml").customer(&customer).pause_ms(1_500).start();
+    let phone = stage.phone(0, &[Law::Mu]);
+    let report = stage.run(&Campaign::default()).finish();
+    carrier.finish(LONG);
+    assert_eq!(report.only_attempt().get("outcome"), "answered");
+    assert!((2_700..=4_000).contains(&report.only_attempt().number("talk_ms")), "{:?}", report.attempts);
+    assert_one_stream(&customer.packets());
+    assert!(seconds_of(&sound(&customer.packets()), AGENT_HZ) > 2.4);
+    assert!(seconds_of(&phone.stop(), CUSTOMER_HZ) > 2.4);
+}
+
+#[test]
+fn of_two_phones_that_pick_up_the_first_is_kept_and_the_other_hung_up() {
+    let stage = Stage::new();
+    let mut carrier = stage.carrier("carrier_forked.xml").pause_ms(1_000).start();
+    let mut phone = stage.sipp_phone("agent_answer.xml").start();
+    let report = stage.run(&Campaign::with_sipp_agent()).finish();
+    // The scenario wants an ACK for each 200 and a BYE for the second.
+    carrier.finish(LONG);
+    phone.finish(LONG);
+    assert_eq!((report.count("placed"), report.count("answered"), report.count("bridged")), (1, 1, 1));
+    let ended = report.only_attempt();
+    assert!(ended.number("talk_ms") >= 900, "the first call was cut: {ended:?}");
+}
+
+#[test]
+fn an_agent_who_hangs_up_ends_the_call() {
+    let stage = Stage::new();
+    let mut carrier = stage.carrier("carrier_answer_wait.xml").start();
+    let mut phone = stage.sipp_phone("agent_hangs_up.xml").pause_ms(1_000).start();
+    let report = stage.run(&Campaign::with_sipp_agent()).finish();
+    phone.finish(LONG);
+    // The carrier waits for our BYE.
+    carrier.finish(LONG);
+    let attempt = report.only_attempt();
+    assert_eq!((attempt.get("outcome"), attempt.get("agent")), ("answered", "agent1"));
+    assert!((800..=2_000).contains(&attempt.number("talk_ms")), "{attempt:?}");
+}
+
+#[test]
+fn a_customer_whose_only_agent_does_not_pick_up_is_abandoned_in_time() {
+    let stage = Stage::new();
+    let mut carrier = stage.carrier("carrier_answer_wait.xml").start();
+    let phone = stage.sipp_phone("agent_busy.xml").calls(10).start();
+    let report = stage.run(&Campaign::with_sipp_agent()).finish();
+    carrier.finish(LONG);
+    assert!(eventually(LONG, || (!phone.received("INVITE").is_empty()).then_some(())).is_some());
+    let attempt = report.only_attempt();
+    assert_eq!((attempt.get("outcome"), attempt.get("attribution")), ("abandoned", "us"));
+    let held = attempt.time("ended_at").unwrap() - attempt.time("answered_at").unwrap();
+    assert!((0..=2_500).contains(&held), "kept on the line for {held} ms");
+    assert_eq!((report.count("answered"), report.count("bridged")), (1, 0));
+}
