@@ -14,8 +14,8 @@ use carillon_api::port::{
     REJECTED_ROWS_MAX, RejectedRow, Reply,
 };
 use carillon_core::agent::AgentCommand;
-use carillon_core::campaign::CampaignCommand;
 use carillon_core::campaign::spec::CampaignSpec;
+use carillon_core::campaign::{CampaignCommand, CampaignState};
 use carillon_core::contact::import::{BadRow, ListReader};
 use carillon_core::id::{AttemptId, CampaignId};
 use carillon_core::live::LiveView;
@@ -60,6 +60,23 @@ impl EnginePort {
         let found = campaigns.into_iter().find(|row| row.campaign == id);
         let row = found.ok_or_else(|| PortError::Unknown(format!("campaign {id}")))?;
         Ok(shown(row, &self.engine.live().borrow()))
+    }
+
+    /// Refuses to start a campaign that would end at once because its list is missing or done.
+    async fn something_to_call(&self, id: CampaignId) -> Result<(), PortError> {
+        let campaign = self.spec(id).await?;
+        let counters = self.store.counters(id).await.map_err(unavailable)?;
+        let missing = match campaign.state {
+            _ if counters.tasks_total == 0 => "has no contacts yet",
+            CampaignState::Ended if counters.tasks_open == 0 => "has called all its contacts",
+            CampaignState::Draft
+            | CampaignState::Running
+            | CampaignState::Paused
+            | CampaignState::Stopping
+            | CampaignState::Ended => return Ok(()),
+        };
+        let how = format!("import a list (POST /api/v1/campaigns/{id}/contacts), then start it");
+        Err(PortError::State(format!("campaign {id} {missing}: {how}")))
     }
 
     /// Waits for the next live view: it shows what was just done, so whoever did it reads what they wrote.
@@ -116,6 +133,9 @@ impl Port for EnginePort {
             CampaignAction::Stop => CampaignCommand::Stop(id),
         };
         async move {
+            if action == CampaignAction::Start {
+                self.something_to_call(id).await?;
+            }
             timely(self.engine.campaign(command)).await?;
             self.seen().await;
             Ok(())

@@ -82,10 +82,15 @@ pub(crate) async fn one(
 }
 
 /// Start or resume placing calls.
+///
+/// Import contacts first: a campaign without any is refused.
 #[utoipa::path(
     post, path = "/api/v1/campaigns/{id}/start", tag = "campaigns",
     params(("id" = u64, Path)),
-    responses((status = 200, description = "The campaign as it is now.", body = CampaignBody)),
+    responses(
+        (status = 200, description = "The campaign as it is now.", body = CampaignBody),
+        (status = 409, description = "It has no contacts yet, or has called them all.", body = Problem, content_type = "application/problem+json"),
+    ),
 )]
 pub(crate) async fn start(
     state: AxumState<State>,

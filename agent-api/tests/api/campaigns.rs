@@ -1,9 +1,10 @@
 //! Campaigns: made, listed, started, paused, stopped.
 
+use axum::body::Body;
 use axum::http::{StatusCode, header};
 use serde_json::json;
 
-use crate::client::{Api, OPERATOR, get, post, request, spec};
+use crate::client::{Api, OPERATOR, get, post, request, spec, with_body};
 
 #[tokio::test]
 async fn a_campaign_is_made_and_run() {
@@ -15,6 +16,11 @@ async fn a_campaign_is_made_and_run() {
     let made = answer.json();
     assert_eq!((&made["state"], &made["spec"]["ring_timeout"]), (&json!("draft"), &json!("25s")));
 
+    let detail = api.ask(request("POST", "/api/v1/campaigns/1/start", &token)).await.problem(409);
+    assert!(detail.contains("no contacts"), "{detail}");
+    assert_eq!(api.ask(get("/api/v1/campaigns/1", &token)).await.json()["state"], "draft");
+    let list = Body::from("id,number\nc1,+12025550100\n");
+    api.ask(with_body("POST", "/api/v1/campaigns/1/contacts", &token, "text/csv", list)).await;
     for (action, state) in
         [("start", "running"), ("pause", "paused"), ("start", "running"), ("stop", "stopping")]
     {

@@ -165,6 +165,9 @@ impl Port for Dialer {
     fn command_campaign(&self, id: CampaignId, action: CampaignAction) -> Reply<'_, ()> {
         self.answer(|state| {
             let campaign = state.campaigns.get_mut(&id.0).ok_or_else(unknown)?;
+            if action == CampaignAction::Start && state.contacts.get(&id.0).is_none_or(BTreeSet::is_empty) {
+                return Err(PortError::State("the campaign has no contacts yet".into()));
+            }
             campaign.state = match (campaign.state, action) {
                 (CampaignState::Draft | CampaignState::Paused, CampaignAction::Start) => {
                     CampaignState::Running

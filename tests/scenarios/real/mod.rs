@@ -14,4 +14,5 @@ mod races;
 mod register;
 mod resume;
 pub mod rig;
+mod service;
 mod strangers;
