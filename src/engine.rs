@@ -32,6 +32,7 @@ use rand_chacha::ChaCha20Rng;
 use tokio::sync::{oneshot, watch};
 
 use crate::clock::RealNow;
+use crate::doorbell::Doorbell;
 use crate::meters::Batches;
 use crate::node::{self, Node, NodeInput, NodeOutput};
 
@@ -79,7 +80,7 @@ pub struct Status {
 #[derive(Clone)]
 pub struct EngineHandle {
     messages: SyncSender<Message>,
-    waker: Arc<Waker>,
+    bell: Arc<Doorbell>,
     live: watch::Receiver<Arc<LiveView>>,
     status: watch::Receiver<Arc<Status>>,
 }
@@ -132,7 +133,8 @@ impl EngineHandle {
 
     fn send(&self, message: Message) -> Result<(), Stopped> {
         self.messages.send(message).map_err(|_| Stopped)?;
-        self.waker.wake().map_err(|_| Stopped)
+        self.bell.ring();
+        Ok(())
     }
 }
 
@@ -153,7 +155,7 @@ pub struct EngineOptions {
 /// The engine's letter box. Made before the engine, because the store needs it to report what is durable.
 pub struct Mailbox {
     poll: Poll,
-    waker: Arc<Waker>,
+    bell: Arc<Doorbell>,
     sender: SyncSender<Message>,
     messages: Receiver<Message>,
 }
@@ -163,18 +165,18 @@ impl Mailbox {
     pub fn new() -> Result<Self, EngineError> {
         let system = |error| EngineError::System { what: "epoll", error };
         let poll = Poll::new().map_err(system)?;
-        let waker = Arc::new(Waker::new(poll.registry(), WAKER).map_err(system)?);
+        let bell = Arc::new(Doorbell::new(Waker::new(poll.registry(), WAKER).map_err(system)?));
         let (sender, messages) = sync_channel(MESSAGES_MAX);
-        Ok(Self { poll, waker, sender, messages })
+        Ok(Self { poll, bell, sender, messages })
     }
 
     /// What the store calls when a batch is durable or refused.
     pub fn on_stored(&self) -> OnStored {
-        let (sender, waker) = (self.sender.clone(), self.waker.clone());
+        let (sender, bell) = (self.sender.clone(), self.bell.clone());
         Box::new(move |ticket, result| {
             // An engine that is gone needs no answers; the store outlives it only to be closed.
             let _ = sender.send(Message::Stored { ticket, result });
-            let _ = waker.wake();
+            bell.ring();
         })
     }
 }
@@ -202,7 +204,7 @@ pub fn start(
 ) -> Result<(EngineHandle, JoinHandle<()>), EngineError> {
     let system = |what| move |error| EngineError::System { what, error };
     let origin = Instant::now();
-    let Mailbox { poll, waker, sender, messages } = mailbox;
+    let Mailbox { poll, bell, sender, messages } = mailbox;
 
     let mut listeners = Vec::new();
     for (index, &address) in options.node.sip.listen.iter().enumerate() {
@@ -212,11 +214,11 @@ pub fn start(
     }
 
     let media = {
-        let (sender, waker) = (sender.clone(), waker.clone());
+        let (sender, bell) = (sender.clone(), bell.clone());
         let tell = move |event| {
             // Never blocks the RTP thread. A full or closed channel means that the engine is going down.
             let _ = sender.try_send(Message::Media(event));
-            let _ = waker.wake();
+            bell.ring();
         };
         let rng = secure_generator()?;
         let own = listeners.iter().map(SipSocket::local).collect();
@@ -236,11 +238,12 @@ pub fn start(
         origin,
         listeners,
         media,
+        media_told: false,
         store: options.store,
         runtime: tokio::runtime::Handle::current(),
         messages,
         sender: sender.clone(),
-        waker: waker.clone(),
+        bell: bell.clone(),
         replies: BTreeMap::new(),
         next_request: 1,
         live: live_sender,
@@ -254,7 +257,7 @@ pub fn start(
         .name("engine".into())
         .spawn(move || engine.run())
         .map_err(system("engine thread"))?;
-    Ok((EngineHandle { messages: sender, waker, live, status }, thread))
+    Ok((EngineHandle { messages: sender, bell, live, status }, thread))
 }
 
 struct Engine {
@@ -263,11 +266,13 @@ struct Engine {
     origin: Instant,
     listeners: Vec<SipSocket>,
     media: MediaHandle,
+    /// Commands wait for the RTP thread, which is woken once a turn.
+    media_told: bool,
     store: Store,
     runtime: tokio::runtime::Handle,
     messages: Receiver<Message>,
     sender: SyncSender<Message>,
-    waker: Arc<Waker>,
+    bell: Arc<Doorbell>,
     replies: BTreeMap<RequestId, oneshot::Sender<Result<Reply, Refused>>>,
     next_request: u64,
     live: watch::Sender<Arc<LiveView>>,
@@ -283,7 +288,9 @@ impl Engine {
         let mut events = Events::with_capacity(256);
         self.carry_out();
         loop {
+            self.bell.answer();
             let mut more = match self.take_messages() {
+                // Waits until streams and recordings are closed.
                 Turn::Quit => return self.media.stop(),
                 Turn::More => true,
                 Turn::Idle => false,
@@ -291,6 +298,9 @@ impl Engine {
             more |= self.take_datagrams();
             self.take_timers();
             self.show();
+            if std::mem::take(&mut self.media_told) {
+                self.media.wake();
+            }
             let wait = if more { Duration::ZERO } else { self.wait() };
             match self.poll.poll(&mut events, Some(wait)) {
                 Ok(()) => {}
@@ -370,6 +380,7 @@ impl Engine {
             match output {
                 NodeOutput::Transmit { to, local, bytes } => self.transmit(to, local, &bytes),
                 NodeOutput::Media(command) => {
+                    self.media_told = true;
                     if let Err(error) = self.media.send(command) {
                         tracing::error!(%error, "audio will be missing");
                     }
@@ -422,7 +433,7 @@ impl Engine {
     }
 
     fn fetch(&self, campaign: CampaignId, limit: u32, now: Utc) {
-        let (store, sender, waker) = (self.store.clone(), self.sender.clone(), self.waker.clone());
+        let (store, sender, bell) = (self.store.clone(), self.sender.clone(), self.bell.clone());
         self.runtime.spawn(async move {
             // A store that can't be read stops dialing, not the process: ask again until it can.
             let fetched = loop {
@@ -440,7 +451,7 @@ impl Engine {
                 total: fetched.total,
             };
             let _ = sender.send(message);
-            let _ = waker.wake();
+            bell.ring();
         });
     }
 

@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod demo;
+pub mod doorbell;
 pub mod engine;
 pub mod exit;
 pub mod link;

@@ -162,6 +162,7 @@ fn relay_turn(length: Duration, agent_codec: Codec) -> Turn {
 
 fn tell(handle: &MediaHandle, command: MediaCommand) {
     handle.send(command).expect("the RTP thread takes commands");
+    handle.wake();
 }
 
 /// Talks for a second unmeasured, so that all is open, locked and warm; then measures.

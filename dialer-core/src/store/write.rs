@@ -11,6 +11,13 @@ use crate::id::{AttemptId, CampaignId, ContactId, TaskId};
 use crate::task::TaskState;
 use crate::time::Utc;
 
+/// How long an answered call's dialog may be missing from the disk. A process killed within this time leaves calls that
+/// it can't end later, so it is short.
+pub const DIALOG_PATIENCE: Duration = Duration::from_millis(10);
+
+/// How long endings and notes may wait for a commit.
+pub const NOTE_PATIENCE: Duration = Duration::from_millis(20);
+
 /// One durable change. A batch of them is all or nothing.
 ///
 /// Of an attempt's progress the first word counts: a second `Placed`, `Ringing`, `Answered`, `Bridged`,
@@ -147,25 +154,25 @@ pub enum Write {
 }
 
 impl Write {
-    /// Whether a call waits until it is durable, or a restart would miss it: the end of a call could not be sent without
-    /// what `Answered` holds. The rest may share a commit that comes a moment later.
-    pub fn is_awaited(&self) -> bool {
+    /// How long it may wait for others to share its commit, which costs more than all else about it.
+    ///
+    /// An INVITE and whoever starts a campaign or registers wait for theirs. Without what `Answered` and `AgentLeg` hold a
+    /// process that died could not have its calls ended, so these wait less than what is only looked at later.
+    pub fn patience(&self) -> Duration {
         match self {
-            Self::Campaign { .. }
-            | Self::Intent(_)
-            | Self::Answered { .. }
-            | Self::Ended(_)
-            | Self::AgentLeg { .. }
-            | Self::Binding(_)
-            | Self::Unbind { .. } => true,
-            Self::Placed { .. }
+            Self::Campaign { .. } | Self::Intent(_) | Self::Binding(_) | Self::Unbind { .. } => {
+                Duration::ZERO
+            }
+            Self::Answered { .. } | Self::AgentLeg { .. } => DIALOG_PATIENCE,
+            Self::Ended(_)
+            | Self::Placed { .. }
             | Self::Ringing { .. }
             | Self::Bridged { .. }
             | Self::AgentHeard { .. }
             | Self::Recorded { .. }
             | Self::Disposition { .. }
             | Self::Task { .. }
-            | Self::AgentTime { .. } => false,
+            | Self::AgentTime { .. } => NOTE_PATIENCE,
         }
     }
 

@@ -47,7 +47,7 @@ impl Gateway {
         let leg = Leg::start(id, options, &mut self.wire, now)?;
         self.timers.set(Timer::Leg(id), leg.deadline());
         self.dialogs.insert(leg.call_id().to_owned(), id);
-        self.legs.insert(id, LegEntry { leg, owner });
+        self.legs.insert(id, Box::new(LegEntry { leg, owner }));
         Ok(id)
     }
 

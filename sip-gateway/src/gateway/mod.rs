@@ -87,7 +87,8 @@ pub struct Gateway {
     /// Reservations that ended before they were placed.
     lapsed: BTreeSet<CallId>,
     agents: BTreeMap<String, Agent>,
-    legs: BTreeMap<LegId, LegEntry>,
+    /// Boxed: legs are large and maps move what they hold.
+    legs: BTreeMap<LegId, Box<LegEntry>>,
     legs_started: u64,
     /// Which leg a Call-ID belongs to.
     dialogs: BTreeMap<String, LegId>,

@@ -38,9 +38,6 @@ const READY_PER_WAIT: usize = 1_024;
 /// Longest datagram taken: more than any Ethernet frame. What is longer is cut and no RTP of ours.
 const DATAGRAM_MAX: usize = 2_048;
 
-/// Socket buffers asked of the kernel: a second of audio and more.
-const SOCKET_BUFFER: usize = 256 << 10;
-
 /// RFC 4594 §4.1: telephone audio is marked for expedited forwarding (code point 46, six upper bits of the octet).
 const EXPEDITED_FORWARDING: u32 = 46 << 2;
 
@@ -109,11 +106,10 @@ pub fn spawn(options: MediaOptions, events: Events) -> io::Result<MediaHandle> {
 }
 
 impl MediaHandle {
-    /// Hands a command over, in order. Never blocks.
+    /// Hands a command over, in order. Never blocks. It is carried out after the next [`MediaHandle::wake`] at the
+    /// latest, so that a turn's commands wake the thread once.
     pub fn send(&self, command: MediaCommand) -> Result<(), MediaBusy> {
-        self.commands.try_send(Message::Command(command)).map_err(|_| MediaBusy)?;
-        self.wake();
-        Ok(())
+        self.commands.try_send(Message::Command(command)).map_err(|_| MediaBusy)
     }
 
     /// What happened to packets, not older than half a second while there are streams.
@@ -130,7 +126,8 @@ impl MediaHandle {
         }
     }
 
-    fn wake(&self) {
+    /// Has the commands sent so far carried out now.
+    pub fn wake(&self) {
         if let Err(error) = self.waker.wake() {
             tracing::warn!(%error, "the RTP thread could not be woken");
         }
@@ -319,9 +316,11 @@ impl MediaThread {
 
     fn bound(&self, slot: Slot, local: SocketAddr) -> io::Result<Sockets> {
         let rtcp_port = local.port().checked_add(1).ok_or(io::ErrorKind::InvalidInput)?;
-        let open = |address, port| -> io::Result<UdpSocket> {
-            let mut socket = udp::bind(address, SOCKET_BUFFER, SOCKET_BUFFER)?;
-            if address.is_ipv4()
+        // The system's default buffers hold seconds of one stream; asking for more would double the calls made here.
+        let open = |address: SocketAddr, port| -> io::Result<UdpSocket> {
+            let mut socket = udp::bind(address)?;
+            if port == Port::Rtp
+                && address.is_ipv4()
                 && let Err(error) = SockRef::from(&socket).set_tos_v4(EXPEDITED_FORWARDING)
             {
                 tracing::debug!(%error, "RTP goes out unmarked");

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use mio::{Interest, Registry, Token};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use thiserror::Error;
 
-/// Receive buffer asked of the kernel: room for a burst of some thousand requests while the loop is busy.
+/// Receive buffer asked of the kernel, which may grant less: room for a burst of some thousand requests while the loop is busy.
 const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// Send buffer asked of the kernel.
@@ -48,7 +48,12 @@ impl SipSocket {
     /// Binds. Port 0 asks the system for a free one; see [`SipSocket::local`].
     pub fn bind(address: SocketAddr) -> Result<Self, BindError> {
         let bound = || -> io::Result<_> {
-            let socket = bind(address, RECEIVE_BUFFER, SEND_BUFFER)?;
+            let socket = bind(address)?;
+            let options = SockRef::from(&socket);
+            let granted = options.set_recv_buffer_size(RECEIVE_BUFFER);
+            if let Err(error) = granted.and_then(|()| options.set_send_buffer_size(SEND_BUFFER)) {
+                tracing::debug!(%error, "socket buffers stay at their default size");
+            }
             let local = socket.local_addr()?;
             Ok((socket, local))
         };
@@ -89,16 +94,12 @@ impl SipSocket {
     }
 }
 
-/// A non-blocking UDP socket. Buffer sizes are wishes: the system may grant less.
-pub(super) fn bind(address: SocketAddr, receive: usize, send: usize) -> io::Result<mio::net::UdpSocket> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+/// A non-blocking UDP socket.
+pub(super) fn bind(address: SocketAddr) -> io::Result<mio::net::UdpSocket> {
+    let kind = Type::DGRAM.nonblocking();
+    let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::UDP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
-    }
-    socket.set_nonblocking(true)?;
-    let granted = socket.set_recv_buffer_size(receive).and_then(|()| socket.set_send_buffer_size(send));
-    if let Err(error) = granted {
-        tracing::debug!(%error, "socket buffers stay at their default size");
     }
     socket.bind(&address.into())?;
     Ok(mio::net::UdpSocket::from_std(socket.into()))

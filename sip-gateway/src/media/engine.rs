@@ -333,13 +333,20 @@ impl Engine {
         }
         self.part(customer, now);
         self.part(agent, now);
+        let unheard = ![customer, agent].iter().any(|side| self.at(*side).is_some_and(Stream::is_heard));
         if let Some(stream) = self.at_mut(customer) {
-            stream.splice =
-                Some(Splice { call, other: agent, side: Side::Customer, answered_at: Some(answered_at) });
+            stream.splice = Some(Splice {
+                call,
+                other: agent,
+                side: Side::Customer,
+                answered_at: Some(answered_at),
+                unheard,
+            });
             stream.recording = record.is_some().then(|| Box::new(Recording::new(call, now)));
         }
         if let Some(stream) = self.at_mut(agent) {
-            stream.splice = Some(Splice { call, other: customer, side: Side::Agent, answered_at: None });
+            stream.splice =
+                Some(Splice { call, other: customer, side: Side::Agent, answered_at: None, unheard });
         }
         if let Some(path) = record {
             self.outputs.push_back(Output::Record(RecordCommand::Open { call, path }));

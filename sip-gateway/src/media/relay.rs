@@ -123,6 +123,11 @@ impl Outgoing {
         }
     }
 
+    /// How long nothing has been sent; for ever before the first packet.
+    pub fn quiet_for(&self, now: Duration) -> Duration {
+        self.sent_at.map_or(Duration::MAX, |sent_at| now.saturating_sub(sent_at))
+    }
+
     /// The other peer's turn is over.
     pub fn end_relay(&mut self) {
         self.turn = match self.turn {

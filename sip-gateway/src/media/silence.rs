@@ -1,7 +1,8 @@
 //! Frames of silence for legs that wait, and when the next one is due.
 //!
 //! A waiting leg hears silence every 20 ms so that NAT bindings, phones and carriers see a living stream. While
-//! audio is relayed there is none of it, until the other side has been quiet for so long that it must be muted.
+//! audio is relayed there is none of it, until the other side has been quiet for so long that it must be muted. Two
+//! spliced sides that have both never sent anything get a frame now and then, which keeps the path open.
 
 use std::time::Duration;
 
@@ -17,6 +18,10 @@ pub const FRAME: Duration = Duration::from_millis(20);
 /// How long relayed audio may pause before silence fills in. Longer than any jitter buffer, so that packets held
 /// up in the network are not pushed back in time by silence sent in their place.
 pub const RELAY_PAUSE_MAX: Duration = Duration::from_millis(500);
+
+/// Time between frames towards a spliced peer while neither side has sent anything yet: often enough that a lost one
+/// does not leave a peer waiting that sends only once it has heard us (RFC 6263 asks for one in 15 s).
+pub const KEEP_ALIVE: Duration = Duration::from_millis(500);
 
 /// Sooner after a relayed packet no frame of our own leaves: it would come ahead of its time.
 const RELAY_TAIL_MIN: Duration = Duration::from_millis(10);

@@ -48,6 +48,8 @@ pub(super) struct Peer {
     /// Where its RTCP comes from, once that is known.
     pub(super) rtcp_from: Option<SocketAddr>,
     pub(super) heard_at: Duration,
+    /// RTP has come from it.
+    pub(super) heard: bool,
     pub(super) lost: bool,
 }
 
@@ -67,6 +69,8 @@ pub(super) struct Splice {
     pub(super) side: Side,
     /// On the customer's side, until the first agent packet left: when the customer answered.
     pub(super) answered_at: Option<Duration>,
+    /// Neither side has ever sent RTP: there is no pause to fill, only a path to keep open.
+    pub(super) unheard: bool,
 }
 
 impl Stream {
@@ -106,7 +110,8 @@ impl Stream {
             }
             None => {
                 let source = Source::new(remote.address, now);
-                self.peer = Some(Peer { remote, source, rtcp_from: None, heard_at: now, lost: false });
+                self.peer =
+                    Some(Peer { remote, source, rtcp_from: None, heard_at: now, heard: false, lost: false });
             }
         }
     }
@@ -118,8 +123,19 @@ impl Stream {
 
     /// Whether a frame of our own is due at the tick `at`.
     pub(super) fn own_frame_due(&self, at: Duration) -> bool {
-        self.playing.is_some()
-            || (self.silence && self.listener().is_some() && silence::is_due(self.outgoing.last(), at))
+        if self.playing.is_some() {
+            return true;
+        }
+        let due = || match self.splice {
+            Some(Splice { unheard: true, .. }) => self.outgoing.quiet_for(at) >= silence::KEEP_ALIVE,
+            Some(Splice { unheard: false, .. }) | None => silence::is_due(self.outgoing.last(), at),
+        };
+        self.silence && self.listener().is_some() && due()
+    }
+
+    /// Whether RTP has ever come from the peer.
+    pub(super) fn is_heard(&self) -> bool {
+        self.peer.as_ref().is_some_and(|peer| peer.heard)
     }
 
     /// Writes the frame due at the tick `at`. Returns where it goes; `None` when nobody takes it.

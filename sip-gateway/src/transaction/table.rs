@@ -65,7 +65,8 @@ impl Entry {
 /// ending our calls.
 #[derive(Debug)]
 pub(super) struct Table {
-    entries: BTreeMap<TransactionKey, Entry>,
+    /// Boxed: entries are large and maps move what they hold.
+    entries: BTreeMap<TransactionKey, Box<Entry>>,
     matched: BTreeMap<MatchKey, TransactionKey>,
     merged: BTreeMap<MergeKey, TransactionKey>,
     schedule: BTreeSet<(Duration, TransactionKey)>,
@@ -121,17 +122,17 @@ impl Table {
         if let Some(merged_by) = &entry.merged_by {
             self.merged.entry(merged_by.clone()).or_insert(key);
         }
-        self.entries.insert(key, entry);
+        self.entries.insert(key, Box::new(entry));
         self.reschedule(key);
         Ok(key)
     }
 
     pub(super) fn get_mut(&mut self, key: TransactionKey) -> Option<&mut Entry> {
-        self.entries.get_mut(&key)
+        self.entries.get_mut(&key).map(Box::as_mut)
     }
 
     pub(super) fn get(&self, key: TransactionKey) -> Option<&Entry> {
-        self.entries.get(&key)
+        self.entries.get(&key).map(Box::as_ref)
     }
 
     pub(super) fn find(&self, matched_by: &MatchKey) -> Option<TransactionKey> {

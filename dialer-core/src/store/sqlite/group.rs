@@ -3,9 +3,9 @@
 use sqlx::SqliteConnection;
 
 use super::StoreError;
-use super::progress::{self, Progress};
+use super::bulk::{Bulk, Place};
+use super::queue::Batch;
 use super::statements::{Fault, Script};
-use super::writer::Batch;
 use crate::store::write::{Refusal, Write};
 
 /// Most statements that go to SQLite's thread together. More would make many different scripts, and each has to be
@@ -30,27 +30,69 @@ pub(super) async fn commit(
 
 /// The way for a group in which nothing is refused, which is nearly always so.
 async fn together(connection: &mut SqliteConnection, group: &[Batch]) -> Result<(), Fault> {
-    let mut script = Script::default();
-    script.statement("BEGIN IMMEDIATE");
-    let mut progress = Progress::default();
-    for batch in group {
-        if progress.take(&batch.writes) {
-            continue;
-        }
-        for write in &batch.writes {
-            if script.statements() >= SCRIPT_STATEMENTS_MAX {
-                std::mem::take(&mut script).run(connection).await?;
+    for script in scripts(group) {
+        script.run(connection).await?;
+    }
+    Ok(())
+}
+
+/// What writes the group in one transaction: most often one statement, which is a transaction by itself.
+fn scripts(group: &[Batch]) -> Vec<Script> {
+    let mut steps = Steps::default();
+    let mut bulk = Bulk::default();
+    for write in group.iter().flat_map(|batch| &batch.writes) {
+        match bulk.take(write) {
+            Place::Here => {}
+            Place::Next => {
+                steps.add(|script| std::mem::take(&mut bulk).add_to(script));
+                let place = bulk.take(write);
+                debug_assert_eq!(place, Place::Here, "an empty bulk takes what any bulk takes");
             }
-            script.write(write);
+            Place::Alone => {
+                if !bulk.is_empty() {
+                    steps.add(|script| std::mem::take(&mut bulk).add_to(script));
+                }
+                steps.add(|script| script.write(write));
+            }
         }
     }
-    // Last, so that it finds the attempts that begin in this very group.
-    if !progress.is_empty() {
-        let rows = progress.json().map_err(|error| StoreError::Value(error.to_string()))?;
-        script.statement(progress::SQL).bind(rows);
+    if steps.is_empty() {
+        let mut script = Script::default();
+        bulk.add_to(&mut script);
+        return vec![script];
     }
-    script.statement("COMMIT");
-    script.run(connection).await
+    if !bulk.is_empty() {
+        steps.add(|script| bulk.add_to(script));
+    }
+    steps.committed()
+}
+
+/// Statements of one transaction, some to a script.
+#[derive(Default)]
+struct Steps {
+    full: Vec<Script>,
+    last: Script,
+}
+
+impl Steps {
+    fn add(&mut self, statement: impl FnOnce(&mut Script)) {
+        if self.is_empty() {
+            self.last.statement("BEGIN IMMEDIATE");
+        } else if self.last.statements() >= SCRIPT_STATEMENTS_MAX {
+            self.full.push(std::mem::take(&mut self.last));
+        }
+        statement(&mut self.last);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.full.is_empty() && self.last.statements() == 0
+    }
+
+    fn committed(mut self) -> Vec<Script> {
+        self.last.statement("COMMIT");
+        self.full.push(self.last);
+        self.full
+    }
 }
 
 /// The way for a group in which something is refused: a refused batch leaves nothing behind and does not touch its

@@ -1,10 +1,11 @@
 //! The store in SQLite: one writer with group commit, readers on connections of their own.
 
+mod bulk;
 mod group;
 mod import;
 mod lists;
 mod pages;
-mod progress;
+mod queue;
 mod reads;
 mod schema;
 mod screens;
@@ -16,13 +17,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
-use tokio::sync::{Mutex, Notify, mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::contact::ListedContact;
 use crate::id::{CampaignId, Ticket};
 use crate::store::read::Imported;
 use crate::store::write::{Refusal, Write};
-use writer::{Batch, Chore, Writer};
+use queue::{Batch, Queue};
+use writer::{Chore, Writer};
 
 pub use lists::{BAD_LINES_MAX, ImportError, ListImport, SuppressionImport, check_list};
 pub use pages::{CampaignCounters, PAGE_MAX};
@@ -100,13 +102,18 @@ pub struct Store {
 }
 
 struct Shared {
-    batches: mpsc::Sender<Batch>,
+    batches: Arc<Queue>,
     chores: mpsc::Sender<Chore>,
     readers: SqlitePool,
     /// Resolves when the writer has ended.
     ended: Mutex<Option<oneshot::Receiver<()>>>,
-    stop: Arc<Notify>,
     _lock: schema::Lock,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.batches.close();
+    }
 }
 
 impl Store {
@@ -121,18 +128,17 @@ impl Store {
             .test_before_acquire(false)
             .connect_with(schema::reader_options(path))
             .await?;
-        let (batches, batch_queue) = mpsc::channel(QUEUE_MAX);
+        let batches = Arc::new(Queue::default());
         let (chores, chore_queue) = mpsc::channel(CHORES_MAX);
-        let stop = Arc::new(Notify::new());
         let writer = Writer::new(path.to_owned(), connection, on_stored);
-        let ended = start(writer.run(batch_queue, chore_queue, Arc::clone(&stop)))?;
+        let ended = start(writer.run(Arc::clone(&batches), chore_queue))?;
         let ended = Mutex::new(Some(ended));
-        Ok(Self { shared: Arc::new(Shared { batches, chores, readers, ended, stop, _lock: lock }) })
+        Ok(Self { shared: Arc::new(Shared { batches, chores, readers, ended, _lock: lock }) })
     }
 
     /// Hands a batch to the writer; its result goes to the callback. Never blocks; any thread may call it.
     pub fn submit(&self, ticket: Ticket, writes: Vec<Write>) -> Result<(), Full> {
-        self.shared.batches.try_send(Batch { ticket, writes }).map_err(|_| Full)
+        self.shared.batches.push(Batch { ticket, writes })
     }
 
     /// Begins an import. Rows with an id that this import has had, or a number that another contact of the campaign
@@ -155,7 +161,7 @@ impl Store {
 
     /// Writes what is in the queue, then closes the database. Batches handed in later are refused with [`Full`].
     pub async fn close(&self) {
-        self.shared.stop.notify_one();
+        self.shared.batches.close();
         if let Some(ended) = self.shared.ended.lock().await.take()
             && ended.await.is_err()
         {

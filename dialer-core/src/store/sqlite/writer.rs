@@ -4,39 +4,19 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use sqlx::{Connection, SqliteConnection};
-use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::sync::{mpsc, oneshot};
 
+use super::queue::{Batch, Queue};
 use super::{OnStored, StoreError, group, import, schema};
 use crate::contact::ListedContact;
-use crate::id::{CampaignId, Ticket};
+use crate::id::CampaignId;
 use crate::store::read::Imported;
-use crate::store::write::{Refusal, Write};
+use crate::store::write::Refusal;
 
 /// Most batches in one commit, so that none waits long for its neighbours.
 const GROUP_MAX: usize = 256;
-
-/// How long batches that nobody waits for may wait for one that somebody does, to share its commit. Half of a call's
-/// batches are such; a commit of their own would cost more than all else about them.
-const COMPANY_WAIT: Duration = Duration::from_millis(20);
-
-/// A batch in the queue.
-#[derive(Debug)]
-pub(super) struct Batch {
-    /// Named in the answer.
-    pub ticket: Ticket,
-    /// What to write.
-    pub writes: Vec<Write>,
-}
-
-impl Batch {
-    fn is_awaited(&self) -> bool {
-        self.writes.iter().any(Write::is_awaited)
-    }
-}
 
 /// Bulk work, done between two groups of batches in a transaction of its own. Each is small enough not to keep
 /// calls waiting.
@@ -68,38 +48,27 @@ impl Writer {
         Self { path, connection: Some(connection), on_stored }
     }
 
-    /// Runs until it is told to stop or every sender is gone, and then until both queues are empty.
-    pub(super) async fn run(
-        mut self,
-        mut batches: mpsc::Receiver<Batch>,
-        mut chores: mpsc::Receiver<Chore>,
-        stop: Arc<Notify>,
-    ) {
+    /// Runs until the queue of batches is closed and both queues are empty.
+    pub(super) async fn run(mut self, batches: Arc<Queue>, mut chores: mpsc::Receiver<Chore>) {
         let mut group = Vec::with_capacity(GROUP_MAX);
-        let mut stopping = false;
         loop {
-            // Calls first: a chore begins only when no batch waits, and is one short transaction.
+            // Calls first: a chore begins only when no batch is due, and is one short transaction.
             tokio::select! {
                 biased;
-                received = batches.recv_many(&mut group, GROUP_MAX) => {
-                    if received == 0 {
+                () = batches.take(&mut group, GROUP_MAX) => {
+                    if group.is_empty() {
                         break;
                     }
-                    wait_for_company(&mut batches, &mut group).await;
                     self.commit(&mut group).await;
-                    // Under steady load the queue is never empty; chores still get their turn.
+                    // Under steady load a batch is always due; chores still get their turn.
                     if let Ok(chore) = chores.try_recv() {
                         self.chore(chore).await;
                     }
                 }
-                () = stop.notified(), if !stopping => {
-                    stopping = true;
-                    batches.close();
-                    chores.close();
-                }
                 Some(chore) = chores.recv() => self.chore(chore).await,
             }
         }
+        chores.close();
         while let Some(chore) = chores.recv().await {
             self.chore(chore).await;
         }
@@ -173,19 +142,5 @@ impl Writer {
             None => schema::open_writer(&self.path).await?,
         };
         Ok(self.connection.insert(connection))
-    }
-}
-
-/// Collects more batches while the group has none that somebody waits for; at most [`COMPANY_WAIT`].
-async fn wait_for_company(batches: &mut mpsc::Receiver<Batch>, group: &mut Vec<Batch>) {
-    let deadline = Instant::now() + COMPANY_WAIT;
-    let mut checked = 0;
-    while group.len() < GROUP_MAX && !group.iter().skip(checked).any(Batch::is_awaited) {
-        checked = group.len();
-        let room = GROUP_MAX - group.len();
-        match tokio::time::timeout_at(deadline, batches.recv_many(group, room)).await {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
-        }
     }
 }

@@ -109,6 +109,7 @@ impl Bed {
 
     fn send(&self, command: MediaCommand) {
         self.handle.send(command).unwrap();
+        self.handle.wake();
     }
 
     fn open(&self, stream: StreamId, local: SocketAddr, phone: &Phone, codec: Codec) {

@@ -56,11 +56,16 @@ impl Engine {
             }
         };
         peer.heard_at = now;
+        peer.heard = true;
         stream.reception.note(&packet.header, restart, now);
         let Some(splice) = stream.splice else {
             self.counters.unheard += 1;
             return None;
         };
+        if splice.unheard {
+            self.first_heard([slot, splice.other]);
+        }
+        let stream = self.streams.get_mut(slot.0)?.as_mut()?;
         if let Kind::Audio(codec) = kind
             && let Some(recording) = match splice.side {
                 Side::Customer => stream.recording.as_mut(),
@@ -95,6 +100,15 @@ impl Engine {
             self.outputs.push_back(Output::Event(MediaEvent::AgentHeard { call: *call, after_answer }));
         }
         Some(Transmit { slot: splice.other, port: Port::Rtp, to, length })
+    }
+
+    /// One side of a splice has begun to send.
+    fn first_heard(&mut self, sides: [Slot; 2]) {
+        for side in sides {
+            if let Some(splice) = self.at_mut(side).and_then(|stream| stream.splice.as_mut()) {
+                splice.unheard = false;
+            }
+        }
     }
 
     pub(super) fn rtcp(&mut self, slot: Slot, from: SocketAddr, datagram: &[u8], now: Duration) {

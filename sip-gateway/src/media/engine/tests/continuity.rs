@@ -109,6 +109,25 @@ fn a_clock_that_jumps_is_brought_back() {
 }
 
 #[test]
+fn until_somebody_speaks_a_splice_only_keeps_the_path_open() {
+    let mut bed = Bed::with_legs(Codec::Pcmu, Codec::Pcmu);
+    bed.command(MediaCommand::Silence { stream: CUSTOMER, on: true });
+    bed.splice(None);
+    bed.pass(2_000);
+    for heard in [&bed.customer, &bed.agent] {
+        assert!((4..=5).contains(&heard.len()), "{} frames in two seconds", heard.len());
+        let passed = heard[3].header.timestamp.wrapping_sub(heard[0].header.timestamp);
+        assert!((11_520..=12_480).contains(&passed), "{passed} samples in 1.5 s");
+    }
+    let before = bed.agent.len();
+    assert!(bed.agent_says(1, 160, &[1; 160]));
+    bed.pass(1_000);
+    let filled = bed.agent.len() - before;
+    assert!((49..=51).contains(&filled), "the customer is silent, and the agent hears {filled} frames of it");
+    assert!((30..=32).contains(&bed.customer.len()), "a pause is filled: {}", bed.customer.len());
+}
+
+#[test]
 fn when_the_other_side_is_muted_silence_fills_in_and_the_stream_goes_on() {
     let mut bed = Bed::with_legs(Codec::Pcmu, Codec::Pcmu);
     bed.splice(None);
