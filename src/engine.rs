@@ -70,6 +70,8 @@ pub struct Status {
     pub finished: Vec<CampaignId>,
     /// Calls reserved or up.
     pub calls: usize,
+    /// On the way down with no word of a peer's outstanding: nothing is cut short by ending the engine.
+    pub at_rest: bool,
     /// What the gateway counted.
     pub counters: Counters,
     /// Campaign time.
@@ -110,9 +112,15 @@ impl EngineHandle {
         self.send(Message::Prompt { campaign, prompt })
     }
 
-    /// Leaves the trunks (unregisters); calls that are up go on.
-    pub fn drain(&self) -> Result<(), Stopped> {
-        self.send(Message::Drain)
+    /// Leaves the trunks (unregisters) and waits until every peer has said its last word, at most `longest`. Calls that
+    /// are up go on. Whether all was said.
+    pub async fn drain(&self, longest: Duration) -> bool {
+        let mut status = self.status();
+        let rest = async {
+            self.send(Message::Drain)?;
+            status.wait_for(|status| status.at_rest).await.map_err(|_| Stopped).map(|_| ())
+        };
+        matches!(tokio::time::timeout(longest, rest).await, Ok(Ok(())))
     }
 
     /// Ends the engine's thread.
@@ -335,7 +343,10 @@ impl Engine {
                     self.node.set_prompt(campaign, prompt);
                     continue;
                 }
-                Ok(Message::Drain) => NodeInput::Drain,
+                Ok(Message::Drain) => {
+                    self.live_due = Duration::ZERO;
+                    NodeInput::Drain
+                }
                 Ok(Message::Quit) | Err(TryRecvError::Disconnected) => return Turn::Quit,
                 Err(TryRecvError::Empty) => return Turn::Idle,
             };
@@ -471,6 +482,7 @@ impl Engine {
         self.live_due = now.monotonic + LIVE_INTERVAL;
         self.live.send_replace(Arc::new(self.node.live(now)));
         self.known.calls = self.node.calls();
+        self.known.at_rest = self.node.is_draining() && self.node.unfinished() == 0;
         self.known.counters = self.node.counters();
         self.known.campaign_utc = self.node.campaign_utc(now);
         self.status.send_replace(Arc::new(self.known.clone()));

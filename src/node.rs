@@ -257,6 +257,16 @@ impl Node {
         self.gateway.calls()
     }
 
+    /// What still waits for a peer's last word; zero when nothing is cut short by closing.
+    pub fn unfinished(&self) -> usize {
+        self.gateway.unfinished()
+    }
+
+    /// Whether it is on the way down.
+    pub fn is_draining(&self) -> bool {
+        self.gateway.is_draining()
+    }
+
     /// Campaign time now.
     pub fn campaign_utc(&self, now: RealNow) -> Utc {
         self.clock.now(now).utc

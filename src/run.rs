@@ -239,19 +239,8 @@ async fn say_goodbye(file: &CampaignFile, engine: &EngineHandle) {
             tracing::debug!(%refused, "sign-off");
         }
     }
-    if engine.drain().is_err() {
-        return;
-    }
-    let mut status = engine.status();
-    let rest = async {
-        while status.borrow_and_update().calls > 0 {
-            if status.changed().await.is_err() {
-                return;
-            }
-        }
-    };
-    if tokio::time::timeout(GOODBYE_MAX, rest).await.is_err() {
-        tracing::warn!("some calls were still being taken down; their peers will time out");
+    if !engine.drain(GOODBYE_MAX).await {
+        tracing::warn!("some peers did not answer our last requests; their side will time out");
     }
 }
 

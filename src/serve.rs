@@ -93,8 +93,9 @@ pub async fn command(path: &Path) -> Result<(), Exit> {
     for agent in agents {
         let _ = engine.agent(carillon_core::agent::AgentCommand::SignOff { agent }).await;
     }
-    let _ = engine.drain();
-    calls_to_end(&engine, GOODBYE_MAX).await;
+    if !engine.drain(GOODBYE_MAX).await {
+        tracing::warn!("some peers did not answer our last requests; their side will time out");
+    }
     let _ = close.send(());
     engine.quit();
     let _ = tokio::task::spawn_blocking(move || thread.join()).await;

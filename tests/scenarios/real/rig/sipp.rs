@@ -23,6 +23,7 @@ pub struct SippPlan<'a> {
     calls: u32,
     pause_ms: u32,
     repeats: bool,
+    remembers: bool,
     words: Vec<(&'static str, String)>,
     keys: Vec<(&'static str, String)>,
 }
@@ -52,6 +53,7 @@ impl<'a> SippPlan<'a> {
             calls: 1,
             pause_ms: 0,
             repeats: true,
+            remembers: true,
             words: Vec::new(),
             keys,
         }
@@ -67,6 +69,12 @@ impl<'a> SippPlan<'a> {
     /// ACK with its 200, and that with the next ACK, without end.
     pub fn deaf_to_repeats(mut self) -> Self {
         self.repeats = false;
+        self
+    }
+
+    /// Takes a request of a call that is over for a new call: a REGISTER of the same Call-ID.
+    pub fn forgetful(mut self) -> Self {
+        self.remembers = false;
         self
     }
 
@@ -116,6 +124,9 @@ impl<'a> SippPlan<'a> {
         command.args(["-trace_err", "-error_file"]).arg(directory.join(format!("{}.errors.log", self.name)));
         if !self.repeats {
             command.arg("-nr");
+        }
+        if !self.remembers {
+            command.args(["-deadcall_wait", "0"]);
         }
         for (key, value) in &self.keys {
             command.args(["-key", key, value]);
