@@ -16,6 +16,9 @@ pub struct Ledger {
     pub abandoned: u64,
     /// Of these, abandoned because the agent meant for it was lost after launch.
     pub agent_lost: u64,
+    /// Answers taken for machines.
+    #[serde(default)]
+    pub machines: u64,
 }
 
 impl Ledger {
@@ -28,6 +31,18 @@ impl Ledger {
     pub fn abandoned(&mut self, agent_lost: bool) {
         self.abandoned = self.abandoned.saturating_add(1);
         self.agent_lost = self.agent_lost.saturating_add(u64::from(agent_lost));
+    }
+
+    /// Charges an answer taken for a machine; `was_live` where it had been counted as a live answer before.
+    pub fn machine(&mut self, was_live: bool) {
+        self.machines = self.machines.saturating_add(1);
+        self.live = self.live.saturating_sub(u64::from(was_live));
+    }
+
+    /// Abandoned calls that the hard stop still allows, what is out not yet taken off: a line beyond one per free
+    /// agent may be launched while its exposure is below. Credit and reserve are in calls.
+    pub fn allowance(&self, limit: f64, credit: f64, reserve: f64) -> f64 {
+        limit * (self.live as f64 + credit) - reserve - self.abandoned as f64
     }
 
     /// Abandoned share of live answers; zero before the first.
@@ -76,7 +91,7 @@ mod tests {
             live in 0u64..100_000, share in 0.0f64..1.0, limit in 0.0f64..0.99
         ) {
             let abandoned = (live as f64 * share) as u64;
-            let ledger = Ledger { live, abandoned, agent_lost: 0 };
+            let ledger = Ledger { live, abandoned, ..Ledger::default() };
             let excess = ledger.excess_allowed(limit);
             if excess > 0 {
                 let worst = (abandoned + excess) as f64;

@@ -12,6 +12,18 @@ pub struct CallKey(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AgentKey(pub u64);
 
+/// What is known beforehand about how a call will fare: calls of one segment are answered about equally often.
+/// Zero in all fields is "nothing known".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Segment {
+    /// The trunk, or the group of numbers, named by the caller of this crate.
+    pub trunk: u16,
+    /// Hour of the day at the callee, 0 to 23.
+    pub hour: u8,
+    /// Which attempt at this contact, from 1.
+    pub attempt: u8,
+}
+
 /// One thing that happened, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
@@ -28,6 +40,8 @@ pub enum EventKind {
     CallPlaced {
         /// The call.
         call: CallKey,
+        /// What is known beforehand about how it will fare.
+        segment: Segment,
     },
     /// It rings.
     CallRinging {
@@ -80,6 +94,11 @@ pub enum EventKind {
         /// The agent.
         agent: AgentKey,
     },
+    /// The agent opened the disposition form: the talk nears its end.
+    AgentFormOpened {
+        /// The agent.
+        agent: AgentKey,
+    },
     /// The agent says that wrap-up or talk is about to end.
     AgentFinishing {
         /// The agent.
@@ -90,11 +109,18 @@ pub enum EventKind {
         /// The agent.
         agent: AgentKey,
     },
+    /// The agent takes no further call once the present one is done (end of shift, break asked for).
+    AgentLeaving {
+        /// The agent.
+        agent: AgentKey,
+    },
     /// The agent signed off.
     AgentLeft {
         /// The agent.
         agent: AgentKey,
     },
+    /// A new period of the abandonment limit begins. Calls launched before it are charged to the period before.
+    PeriodBegan,
 }
 
 /// How a call ended.

@@ -84,7 +84,7 @@ impl Floor {
     fn apply(&mut self, kind: EventKind) -> Result<(), Impossible> {
         use CallActivity::{Bridged, Discarded, Placed, Ringing, Waiting};
         match kind {
-            EventKind::CallPlaced { call } => {
+            EventKind::CallPlaced { call, .. } => {
                 if self.calls.contains_key(&call) || self.calls.len() >= TRACKED_MAX {
                     return Err(Impossible);
                 }
@@ -107,7 +107,10 @@ impl Floor {
             EventKind::AgentWrapUp { agent } => self.change_agent(agent, Some(AgentActivity::WrapUp)),
             EventKind::AgentAway { agent } => self.change_agent(agent, Some(AgentActivity::Away)),
             EventKind::AgentLeft { agent } => self.change_agent(agent, None),
-            EventKind::AgentFinishing { agent } => self.agents.get(&agent).map(|_| ()).ok_or(Impossible),
+            EventKind::AgentFormOpened { agent }
+            | EventKind::AgentFinishing { agent }
+            | EventKind::AgentLeaving { agent } => self.agents.get(&agent).map(|_| ()).ok_or(Impossible),
+            EventKind::PeriodBegan => Ok(()),
         }
     }
 
@@ -161,7 +164,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::event::Ending;
+    use crate::event::{Ending, Segment};
 
     fn at(seconds: u64, kind: EventKind) -> Event {
         Event { at: Duration::from_secs(seconds), kind }
@@ -172,7 +175,7 @@ mod tests {
         let (call, agent) = (CallKey(1), AgentKey(1));
         let mut floor = Floor::default();
         floor.observe(&at(0, EventKind::AgentReady { agent })).unwrap();
-        floor.observe(&at(1, EventKind::CallPlaced { call })).unwrap();
+        floor.observe(&at(1, EventKind::CallPlaced { call, segment: Segment::default() })).unwrap();
         assert_eq!((floor.agents_free(), floor.lines_out()), (1, 1));
         floor.observe(&at(2, EventKind::CallAnswered { call })).unwrap();
         assert_eq!((floor.lines_unanswered(), floor.lines_waiting()), (0, 1));
@@ -188,9 +191,12 @@ mod tests {
         let call = CallKey(7);
         let mut floor = Floor::default();
         assert!(floor.observe(&at(5, EventKind::CallAnswered { call })).is_err());
-        floor.observe(&at(5, EventKind::CallPlaced { call })).unwrap();
+        floor.observe(&at(5, EventKind::CallPlaced { call, segment: Segment::default() })).unwrap();
         assert!(floor.observe(&at(4, EventKind::CallRinging { call })).is_err(), "time went back");
-        assert!(floor.observe(&at(5, EventKind::CallPlaced { call })).is_err(), "placed twice");
+        assert!(
+            floor.observe(&at(5, EventKind::CallPlaced { call, segment: Segment::default() })).is_err(),
+            "placed twice"
+        );
         assert!(floor.observe(&at(5, EventKind::AgentLeft { agent: AgentKey(1) })).is_err());
         assert_eq!(floor.refused(), 4);
         assert_eq!(floor.lines_out(), 1);
@@ -200,7 +206,7 @@ mod tests {
         (0u8..13, 0u64..6, 0u64..4).prop_map(|(kind, call, agent)| {
             let (call, agent) = (CallKey(call), AgentKey(agent));
             match kind {
-                0 => EventKind::CallPlaced { call },
+                0 => EventKind::CallPlaced { call, segment: Segment::default() },
                 1 => EventKind::CallRinging { call },
                 2 => EventKind::CallAnswered { call },
                 3 => EventKind::CallMachine { call },

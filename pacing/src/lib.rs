@@ -10,10 +10,13 @@ pub mod budget;
 pub mod decision;
 pub mod event;
 pub mod floor;
+mod numeric;
 pub mod policy;
+#[cfg(feature = "sim")]
+pub mod sim;
 
-pub use decision::{Bound, Capacity, Decision, Limits, Reason};
-pub use event::{AgentKey, CallKey, Event, EventKind};
+pub use decision::{Bound, Capacity, Decision, Forecast, Limits, Outlook, Reason, Upcoming};
+pub use event::{AgentKey, CallKey, Event, EventKind, Segment};
 
 /// A pacing policy: learns from events, answers how many calls to place.
 ///

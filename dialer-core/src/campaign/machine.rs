@@ -264,11 +264,13 @@ impl Campaign {
 
 /// What bounds placing, in one sentence.
 pub(crate) fn sentence(reason: &Reason) -> String {
-    let Reason { bound, agents_free, lines_out, lines_wanted } = reason;
+    let Reason { bound, agents_free, lines_out, lines_wanted, forecast: _ } = reason;
     let why = match bound {
         Bound::Policy => "as many lines as the policy wants",
         Bound::Agents if *agents_free == 0 => "no agent is free",
         Bound::Agents => "one line per free agent",
+        Bound::Risk => "one more answer would too likely find no agent",
+        Bound::Ramp => "the answer rate is not yet known well enough for more",
         Bound::Budget => "the abandonment budget allows one line per free agent and no more",
         Bound::NoSafeHarbour => "no safe-harbour message: one line per free agent",
         Bound::Lines => "no line is free on the trunks",

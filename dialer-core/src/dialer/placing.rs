@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use carillon_pacing::event::CallKey;
-use carillon_pacing::{Capacity, EventKind};
+use carillon_pacing::{Capacity, EventKind, Segment, Upcoming};
 
 use super::calls::close_task;
 use super::outbox::Purpose;
@@ -171,6 +171,8 @@ impl Dialer {
             calls_per_second_free: room.calls_per_second_free,
             supply: u32::try_from(campaign.supply.len()).unwrap_or(u32::MAX),
             limits: campaign.limits(),
+            upcoming: Upcoming::default(),
+            outlook: None,
         };
         let decision = campaign.pacer.decide(&capacity);
         self.timers.set(Timer::Decide(id), Some(decision.until));
@@ -220,7 +222,8 @@ impl Dialer {
         let machine = Attempt::new(attempt, id, due, campaign.terms, now);
         self.timers.set(Timer::Attempt(attempt), machine.deadline());
         self.attempts.insert(attempt, machine);
-        self.pace(id, EventKind::CallPlaced { call: CallKey(next) }, now);
+        let placed = EventKind::CallPlaced { call: CallKey(next), segment: Segment::default() };
+        self.pace(id, placed, now);
     }
 
     /// The intent is durable: the permit is minted for this instant and the call placed, or it ends here.

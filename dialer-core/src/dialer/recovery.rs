@@ -66,7 +66,7 @@ impl Dialer {
 
     fn restore_campaign(&mut self, row: RecoveredCampaign, let_down: u64, unnoted: u64, now: Now) {
         let abandoned = row.abandoned.saturating_add(let_down);
-        let ledger = Ledger { live: row.answered, abandoned, agent_lost: 0 };
+        let ledger = Ledger { live: row.answered, abandoned, ..Ledger::default() };
         let Some(mut campaign) = Campaign::new(row.campaign, row.spec, ledger) else {
             tracing::error!(campaign = %row.campaign, "its spec can't be used by this version: it stays as it is");
             return;

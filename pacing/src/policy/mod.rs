@@ -1,6 +1,7 @@
 //! Policies, one file each. Adaptive and predictive have their room here and join later.
 
 pub mod manual;
+pub mod predictive;
 pub mod progressive;
 pub mod ratio;
 
@@ -37,6 +38,7 @@ fn fill(floor: &Floor, wanted: u64, bound: Bound, capacity: &Capacity) -> Decisi
             agents_free: floor.agents_free(),
             lines_out: out,
             lines_wanted: wanted,
+            forecast: None,
         },
     }
 }
@@ -44,8 +46,8 @@ fn fill(floor: &Floor, wanted: u64, bound: Bound, capacity: &Capacity) -> Decisi
 #[cfg(test)]
 pub(crate) mod testing {
     use super::*;
-    use crate::decision::Limits;
-    use crate::event::{AgentKey, CallKey, Event, EventKind};
+    use crate::decision::{Limits, Upcoming};
+    use crate::event::{AgentKey, CallKey, Event, EventKind, Segment};
 
     pub(crate) fn room(abandon_limit: f64, over_dial: bool) -> Capacity {
         Capacity {
@@ -54,6 +56,8 @@ pub(crate) mod testing {
             calls_per_second_free: 1000,
             supply: 1000,
             limits: Limits { abandon_limit, over_dial },
+            upcoming: Upcoming::default(),
+            outlook: None,
         }
     }
 
@@ -63,6 +67,9 @@ pub(crate) mod testing {
     }
 
     pub(crate) fn placed(calls: std::ops::Range<u64>) -> impl Iterator<Item = Event> {
-        calls.map(|call| Event { at: Duration::ZERO, kind: EventKind::CallPlaced { call: CallKey(call) } })
+        calls.map(|call| Event {
+            at: Duration::ZERO,
+            kind: EventKind::CallPlaced { call: CallKey(call), segment: Segment::default() },
+        })
     }
 }

@@ -43,9 +43,12 @@ impl Pacer for Ratio {
             | EventKind::AgentReady { .. }
             | EventKind::AgentTalking { .. }
             | EventKind::AgentWrapUp { .. }
+            | EventKind::AgentFormOpened { .. }
             | EventKind::AgentFinishing { .. }
             | EventKind::AgentAway { .. }
+            | EventKind::AgentLeaving { .. }
             | EventKind::AgentLeft { .. } => {}
+            EventKind::PeriodBegan => self.ledger = Ledger::default(),
         }
     }
 
@@ -84,7 +87,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::event::{AgentKey, CallKey, Ending};
+    use crate::event::{AgentKey, CallKey, Ending, Segment};
     use crate::policy::testing::{placed, ready, room};
 
     #[test]
@@ -98,7 +101,7 @@ mod tests {
 
     #[test]
     fn one_line_per_agent_without_a_safe_harbour_message() {
-        let mut pacer = Ratio::new(2.0, Ledger { live: 10_000, abandoned: 0, agent_lost: 0 });
+        let mut pacer = Ratio::new(2.0, Ledger { live: 10_000, ..Ledger::default() });
         ready(10).for_each(|event| pacer.observe(&event));
         let decision = pacer.decide(&room(1.0, false));
         assert_eq!((decision.place, decision.reason.bound), (10, Bound::NoSafeHarbour));
@@ -110,7 +113,7 @@ mod tests {
         ready(10).for_each(|event| pacer.observe(&event));
         let decision = pacer.decide(&room(0.03, true));
         assert_eq!((decision.place, decision.reason.bound), (10, Bound::Budget));
-        let mut pacer = Ratio::new(2.0, Ledger { live: 100, abandoned: 0, agent_lost: 0 });
+        let mut pacer = Ratio::new(2.0, Ledger { live: 100, ..Ledger::default() });
         ready(10).for_each(|event| pacer.observe(&event));
         assert_eq!(pacer.decide(&room(0.03, true)).place, 13);
     }
@@ -142,7 +145,7 @@ mod tests {
             let (mut next, mut out, mut busy) = (0u64, Vec::new(), Vec::new());
             for answered in answers {
                 for _ in 0..pacer.decide(&room(limit, true)).place {
-                    tell(&mut pacer, EventKind::CallPlaced { call: CallKey(next) });
+                    tell(&mut pacer, EventKind::CallPlaced { call: CallKey(next), segment: Segment::default() });
                     out.push(CallKey(next));
                     next += 1;
                 }

@@ -1,0 +1,228 @@
+//! Answers against free agents at each point: the risk of one more line, and the exposure of all.
+//!
+//! For small teams the distributions are convolved exactly; above, sums of many independent answers and releases are
+//! normal with a correction for skew.
+
+use super::tables::{ByPoint, POINTS, WEIGHTS};
+use crate::numeric::Moments;
+
+/// Largest team and most lines that are reckoned exactly.
+pub(super) const EXACT_AGENTS_MAX: usize = 12;
+pub(super) const EXACT_LINES_MAX: usize = 120;
+/// Answers told apart in the exact reckoning; more count as so many.
+const ANSWERS_MAX: usize = 40;
+/// The quantile of the exposure: 99.9%.
+const EXPOSURE_TAIL: f64 = 0.001;
+const EXPOSURE_Z: f64 = 3.090_232;
+
+/// What is set against each other at every point, and the lines of this decision so far.
+#[derive(Clone, Debug)]
+pub(super) struct Picture {
+    /// Answered lines that wait.
+    pub waiting: f64,
+    /// Agents free now.
+    pub free: f64,
+    /// Lines that have not been answered, those of this decision included.
+    pub lines: f64,
+    pub answers: [Moments; POINTS],
+    pub coming: [Moments; POINTS],
+    /// Relative doubts, squared.
+    pub doubt: ByPoint,
+    pub doubt_free: f64,
+}
+
+impl Picture {
+    /// Probability that one more answer finds no agent, with `more` further lines of these moments out.
+    pub fn risk(&self, new: &[Moments; POINTS], more: f64) -> f64 {
+        if self.waiting + self.lines + more < self.free {
+            return 0.0;
+        }
+        let points = 0..POINTS - 1;
+        points.map(|point| WEIGHTS[point] * self.excess(new, more, point).tail(0.0)).sum()
+    }
+
+    /// Answers that may find no agent in time, 99.9% quantile, with `more` further lines out.
+    pub fn exposure(&self, new: &[Moments; POINTS], more: f64) -> f64 {
+        let most = (self.waiting + self.lines + more - self.free).max(0.0);
+        let quantile = |point| self.excess(new, more, point).quantile(EXPOSURE_Z);
+        (0..POINTS).map(quantile).fold(0.0, f64::max).min(most)
+    }
+
+    /// Adds lines for good.
+    pub fn add(&mut self, new: &[Moments; POINTS], times: f64) {
+        self.lines += times;
+        for (answers, new) in self.answers.iter_mut().zip(new) {
+            answers.add(*new, times);
+        }
+    }
+
+    /// Moments of answers minus agents at a point.
+    fn excess(&self, new: &[Moments; POINTS], more: f64, point: usize) -> Moments {
+        let mut answers = self.answers[point];
+        answers.add(new[point], more);
+        let doubt = self.doubt[point] * answers.mean * answers.mean
+            + self.doubt_free * self.coming[point].mean * self.coming[point].mean;
+        let mut excess = answers.minus(self.coming[point]);
+        excess.mean += self.waiting - self.free;
+        excess.variance += doubt;
+        excess
+    }
+}
+
+/// The same, exactly: distributions of answers, and chances of agents, at each point.
+#[derive(Clone, Debug)]
+pub(super) struct Exact {
+    answers: [[f64; ANSWERS_MAX + 1]; POINTS],
+    agents: [[f64; EXACT_AGENTS_MAX + 1]; POINTS],
+    waiting: usize,
+    free: usize,
+    lines: usize,
+    most: usize,
+}
+
+impl Exact {
+    pub fn new() -> Self {
+        Self {
+            answers: [[0.0; ANSWERS_MAX + 1]; POINTS],
+            agents: [[0.0; EXACT_AGENTS_MAX + 1]; POINTS],
+            waiting: 0,
+            free: 0,
+            lines: 0,
+            most: 0,
+        }
+    }
+
+    /// Begins with the agents.
+    pub fn start<'a>(&mut self, waiting: usize, free: usize, busy: impl Iterator<Item = &'a ByPoint>) {
+        (self.waiting, self.free, self.lines, self.most) = (waiting, free, 0, 0);
+        for point in 0..POINTS {
+            self.answers[point] = [0.0; ANSWERS_MAX + 1];
+            self.agents[point] = [0.0; EXACT_AGENTS_MAX + 1];
+            (self.answers[point][0], self.agents[point][0]) = (1.0, 1.0);
+        }
+        for (index, by) in busy.take(EXACT_AGENTS_MAX).enumerate() {
+            for (agents, by) in self.agents.iter_mut().zip(by) {
+                convolve(agents, index + 1, *by);
+            }
+        }
+    }
+
+    /// Adds a line.
+    pub fn add(&mut self, by: impl Fn(usize) -> f64) {
+        self.lines += 1;
+        self.most = (self.most + 1).min(ANSWERS_MAX);
+        for point in 0..POINTS {
+            convolve(&mut self.answers[point], self.most, by(point));
+        }
+    }
+
+    /// Probability that one more answer finds no agent.
+    pub fn risk(&self) -> f64 {
+        (0..POINTS - 1).map(|point| WEIGHTS[point] * self.beyond(point, 0)).sum()
+    }
+
+    /// Answers that may find no agent in time, 99.9% quantile.
+    pub fn exposure(&self) -> f64 {
+        let most = (self.waiting + self.lines).saturating_sub(self.free);
+        let quantile = |point: usize| {
+            (0..most.min(ANSWERS_MAX))
+                .find(|lost| self.beyond(point, lost + 1) <= EXPOSURE_TAIL)
+                .unwrap_or(most)
+        };
+        (0..POINTS).map(quantile).max().unwrap_or_default() as f64
+    }
+
+    /// Probability that answers and those who wait are at least `more` beyond the agents.
+    fn beyond(&self, point: usize, more: usize) -> f64 {
+        let answers = &self.answers[point];
+        let mut tail: f64 = 0.0;
+        let mut at = self.most + 1;
+        // From many agents to few the tail of the answers only grows.
+        let agents = self.agents[point].iter().enumerate().rev();
+        agents
+            .map(|(came, chance)| {
+                let least = (self.free + came + more).saturating_sub(self.waiting);
+                while at > least {
+                    at -= 1;
+                    tail += answers[at];
+                }
+                chance * if least > self.most { 0.0 } else { tail }
+            })
+            .sum()
+    }
+}
+
+/// Adds one event of probability `p` to a distribution whose last used index becomes `last`.
+fn convolve(distribution: &mut [f64], last: usize, p: f64) {
+    let last = last.min(distribution.len() - 1);
+    let full = last == distribution.len() - 1;
+    // The last place keeps what would go beyond it.
+    let overflow = if full { distribution[last] * p } else { 0.0 };
+    for index in (1..=last).rev() {
+        distribution[index] = distribution[index] * (1.0 - p) + distribution[index - 1] * p;
+    }
+    distribution[last] += overflow;
+    distribution[0] *= 1.0 - p;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exact(waiting: usize, free: usize, busy: &[f64], lines: &[f64]) -> Exact {
+        let rows: Vec<ByPoint> = busy.iter().map(|p| [*p; POINTS]).collect();
+        let mut exact = Exact::new();
+        exact.start(waiting, free, rows.iter());
+        lines.iter().for_each(|p| exact.add(|_| *p));
+        exact
+    }
+
+    #[test]
+    fn small_cases_by_hand() {
+        // One free agent, one line of 0.5: the next answer finds nobody if that one is answered first.
+        assert!((exact(0, 1, &[], &[0.5]).risk() - 0.5).abs() < 1e-12);
+        // Nobody free, one agent back with 0.8: lost with 0.2.
+        assert!((exact(0, 0, &[0.8], &[]).risk() - 0.2).abs() < 1e-12);
+        // Two lines of 0.5, one agent of 0.5: P(A >= R) = 1 - P(A=0) P(R=1) = 1 - 0.25 * 0.5.
+        assert!((exact(0, 0, &[0.5], &[0.5, 0.5]).risk() - 0.875).abs() < 1e-12);
+        // A waiting person takes the free agent.
+        assert!((exact(1, 1, &[], &[]).risk() - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn exposure_is_a_quantile() {
+        assert_eq!(exact(0, 2, &[], &[0.5, 0.5]).exposure(), 0.0);
+        assert_eq!(exact(0, 1, &[], &[0.5, 0.5, 0.5]).exposure(), 2.0);
+        assert_eq!(exact(0, 1, &[], &[0.01, 0.01, 0.01]).exposure(), 0.0, "P(two answers) is 0.0003");
+    }
+
+    #[test]
+    fn the_normal_agrees_with_the_exact_where_both_can_be_reckoned() {
+        let lines = [0.12; 60];
+        let busy = [0.3; 12];
+        let exact = exact(0, 4, &busy, &lines);
+        let mut picture = Picture {
+            waiting: 0.0,
+            free: 4.0,
+            lines: 60.0,
+            answers: [Moments::default(); POINTS],
+            coming: [Moments::default(); POINTS],
+            doubt: [0.0; POINTS],
+            doubt_free: 0.0,
+        };
+        for point in 0..POINTS {
+            picture.answers[point].add(Moments::bernoulli(0.12), 60.0);
+            picture.coming[point].add(Moments::bernoulli(0.3), 12.0);
+        }
+        let new = [Moments::bernoulli(0.12); POINTS];
+        assert!((picture.risk(&new, 0.0) - exact.risk()).abs() < 0.01);
+        assert!((picture.exposure(&new, 0.0) - exact.exposure()).abs() < 1.0);
+    }
+
+    #[test]
+    fn what_is_beyond_the_last_place_stays_in_the_tail() {
+        let exact = exact(0, 0, &[], &[0.9; 100]);
+        assert!((exact.answers[0].iter().sum::<f64>() - 1.0).abs() < 1e-9);
+        assert!(exact.risk() > 0.999_999);
+    }
+}

@@ -1,0 +1,257 @@
+//! Lines that have not been answered: each one's age, and how many answers to expect of all by each point.
+
+use std::collections::BTreeMap;
+
+use super::learnt::{Frame, Learnt, PLACED, RINGING, SEGMENTS_MAX, SegmentCounts, line};
+use super::tables::{ByPoint, POINTS, Tables, scaled};
+use crate::event::{CallKey, Ending, Segment};
+use crate::numeric::Moments;
+
+/// Spells in which network failures say that there is an outage: their share of recent ends.
+const OUTAGE_SHARE: f64 = 0.35;
+/// Segment counts are shrunk to the campaign's by so many lines.
+const SEGMENT_WEIGHT: f64 = 12.0;
+/// Answers after which those before count half in the fast level.
+const FAST_ANSWERS: f64 = 80.0;
+
+/// One line.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    key: CallKey,
+    segment: usize,
+    pub period: u32,
+    stage: usize,
+    /// Since when it is in its stage.
+    since_s: f64,
+    /// Until when its exposure to an early answer is counted.
+    counted_s: f64,
+    /// Until when its exposure in the tables is counted.
+    exposed_s: f64,
+    pub by: ByPoint,
+}
+
+/// All lines that have not been answered.
+#[derive(Clone, Debug)]
+pub(super) struct Lines {
+    lines: Vec<Line>,
+    places: BTreeMap<CallKey, usize>,
+    segments: BTreeMap<Segment, usize>,
+    /// Odds of answer of each segment against the campaign, the last one for those not told apart.
+    odds: Vec<f64>,
+    sums: [Moments; POINTS],
+    next: usize,
+    /// Answers lately, and those expected of the slow level.
+    fast: (f64, f64),
+    fast_odds: f64,
+    network_share: f64,
+}
+
+impl Lines {
+    pub fn new() -> Self {
+        Self {
+            lines: Vec::new(),
+            places: BTreeMap::new(),
+            segments: BTreeMap::new(),
+            odds: vec![1.0; SEGMENTS_MAX + 1],
+            sums: [Moments::default(); POINTS],
+            next: 0,
+            fast: (0.0, 0.0),
+            fast_odds: 1.0,
+            network_share: 0.0,
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Line> {
+        self.lines.iter()
+    }
+
+    /// Moments of the answers by a point.
+    pub fn answers(&self, point: usize) -> Moments {
+        self.sums[point]
+    }
+
+    /// Odds of a segment against the campaign's average, the latest change of the answer rate included.
+    pub fn odds_of(&self, segment: Segment) -> f64 {
+        let index = self.segments.get(&segment).copied().unwrap_or(SEGMENTS_MAX);
+        self.odds[index] * self.fast_odds
+    }
+
+    pub fn placed(
+        &mut self,
+        key: CallKey,
+        segment: Segment,
+        period: u32,
+        now_s: f64,
+        learnt: &mut Learnt,
+        tables: &Tables,
+    ) {
+        let segment = self.segment(segment, learnt);
+        if let Some(counts) = learnt.segments.get_mut(segment) {
+            counts.placed += 1.0;
+        }
+        self.places.insert(key, self.lines.len());
+        self.lines.push(Line {
+            key,
+            segment,
+            period,
+            stage: PLACED,
+            since_s: now_s,
+            counted_s: now_s,
+            exposed_s: now_s,
+            by: [0.0; POINTS],
+        });
+        self.refresh_one(self.lines.len() - 1, now_s, tables);
+    }
+
+    pub fn rang(&mut self, key: CallKey, now_s: f64, frame: &Frame, learnt: &mut Learnt, tables: &Tables) {
+        let Some(place) = self.places.get(&key).copied() else { return };
+        let line = &mut self.lines[place];
+        if line.stage == RINGING {
+            return;
+        }
+        expose(line, now_s, frame, learnt);
+        learnt.lines[PLACED].exit(&frame.line_bins, line::RANG, now_s - line.since_s);
+        (line.stage, line.since_s, line.exposed_s) = (RINGING, now_s, now_s);
+        self.refresh_one(place, now_s, tables);
+    }
+
+    /// A line was answered or ended: its period of launch, if it was out.
+    pub fn settled(
+        &mut self,
+        key: CallKey,
+        how: Option<Ending>,
+        now_s: f64,
+        frame: &Frame,
+        learnt: &mut Learnt,
+        tables: &Tables,
+    ) -> Option<u32> {
+        let place = self.places.remove(&key)?;
+        self.refresh_one(place, now_s, tables);
+        let mut line = self.lines.swap_remove(place);
+        if let Some(moved) = self.lines.get(place) {
+            self.places.insert(moved.key, place);
+        }
+        for (sum, by) in self.sums.iter_mut().zip(line.by) {
+            sum.add(Moments::bernoulli(by), -1.0);
+        }
+        if self.lines.is_empty() {
+            self.sums = [Moments::default(); POINTS];
+        }
+        let kind = match how {
+            None => line::ANSWERED,
+            Some(Ending::Network) => line::NETWORK,
+            Some(Ending::Callee | Ending::Answered) => line::FAILED,
+            // Nothing is learnt from a line that was taken back.
+            Some(Ending::Us) => return Some(line.period),
+        };
+        let failed = f64::from(u8::from(kind == line::NETWORK));
+        self.network_share += (failed - self.network_share) / 25.0;
+        if kind == line::NETWORK && self.network_share > OUTAGE_SHARE {
+            if let Some(counts) = learnt.segments.get_mut(line.segment) {
+                counts.placed = (counts.placed - 1.0).max(0.0);
+            }
+            return Some(line.period);
+        }
+        expose(&mut line, now_s, frame, learnt);
+        learnt.lines[line.stage].exit(&frame.line_bins, kind, now_s - line.since_s);
+        if kind == line::ANSWERED {
+            self.fast.0 += 1.0;
+            if let Some(counts) = learnt.segments.get_mut(line.segment) {
+                counts.answered += 1.0;
+            }
+        }
+        Some(line.period)
+    }
+
+    /// Counts the time at risk of all running lines.
+    pub fn expose(&mut self, now_s: f64, frame: &Frame, learnt: &mut Learnt) {
+        for line in &mut self.lines {
+            expose(line, now_s, frame, learnt);
+        }
+    }
+
+    /// Draws new odds from what was learnt.
+    pub fn reckon(&mut self, learnt: &Learnt, tables: &Tables, now_s: f64, launching: bool) {
+        let (_, ever, _) = tables.line(PLACED, 0.0);
+        let campaign = ever.clamp(0.005, 0.995);
+        let mut open = [0.0; SEGMENTS_MAX + 1];
+        for line in &self.lines {
+            let (_, ever, _) = tables.line(line.stage, now_s - line.since_s);
+            let segment = line.segment.min(SEGMENTS_MAX);
+            open[segment] += scaled(ever, ever, self.odds[segment]);
+        }
+        for (index, counts) in learnt.segments.iter().enumerate() {
+            let answered = counts.answered + open[index];
+            let rate =
+                (answered + SEGMENT_WEIGHT * campaign) / (counts.placed.max(answered) + SEGMENT_WEIGHT);
+            let rate = rate.clamp(0.001, 0.999);
+            self.odds[index] = rate / (1.0 - rate) * (1.0 - campaign) / campaign;
+        }
+        // The fast level counts only as far as chance does not explain it.
+        let (seen, expected) = self.fast;
+        let keep = (FAST_ANSWERS / expected.max(FAST_ANSWERS)).min(1.0);
+        self.fast = (seen * keep, expected * keep);
+        let surprise = (seen - expected).powi(2) / (expected + 4.0);
+        let trust = if launching { 0.0 } else { (1.0 - 2.5 / surprise.max(1e-9)).max(0.0) };
+        let level = (seen + 4.0) / (expected + 4.0);
+        self.fast_odds = (1.0 + trust * (level - 1.0)).clamp(0.2, 5.0);
+        if launching {
+            self.fast = (0.0, 0.0);
+        }
+    }
+
+    /// Brings the expectations of a share of the lines up to date; of all where they are few.
+    pub fn refresh(&mut self, now_s: f64, most: usize, tables: &Tables) {
+        let count = self.lines.len();
+        if count == 0 {
+            return;
+        }
+        for _ in 0..count.min(most) {
+            self.next = if self.next + 1 < count { self.next + 1 } else { 0 };
+            self.refresh_one(self.next, now_s, tables);
+        }
+    }
+
+    fn refresh_one(&mut self, place: usize, now_s: f64, tables: &Tables) {
+        let line = &mut self.lines[place];
+        let odds = self.odds[line.segment] * self.fast_odds;
+        let (by, ever, hazard) = tables.line(line.stage, now_s - line.since_s);
+        // Against the slow level: the segment's odds are known, the fast level is what is measured.
+        let hazard = hazard * self.odds[line.segment] / (1.0 + (self.odds[line.segment] - 1.0) * ever);
+        self.fast.1 += hazard * (now_s - line.counted_s).max(0.0);
+        line.counted_s = now_s;
+        for ((sum, old), by) in self.sums.iter_mut().zip(&mut line.by).zip(by) {
+            let new = scaled(*by, ever, odds);
+            sum.add(Moments::bernoulli(*old), -1.0);
+            sum.add(Moments::bernoulli(new), 1.0);
+            *old = new;
+        }
+    }
+
+    fn segment(&mut self, segment: Segment, learnt: &mut Learnt) -> usize {
+        if segment == Segment::default() {
+            return SEGMENTS_MAX;
+        }
+        if let Some(index) = self.segments.get(&segment) {
+            return *index;
+        }
+        let index = self.segments.len();
+        if index >= SEGMENTS_MAX {
+            return SEGMENTS_MAX;
+        }
+        if learnt.segments.len() <= index {
+            learnt.segments.push(SegmentCounts::default());
+        }
+        self.segments.insert(segment, index);
+        index
+    }
+}
+
+fn expose(line: &mut Line, now_s: f64, frame: &Frame, learnt: &mut Learnt) {
+    learnt.lines[line.stage].expose(&frame.line_bins, line.exposed_s - line.since_s, now_s - line.since_s);
+    line.exposed_s = now_s;
+}

@@ -1,0 +1,99 @@
+//! The price of an abandoned call: the highest probability, accepted now, that one more answer finds no agent.
+//!
+//! The budget of the period is to be spent evenly over the live answers it will still bring, so the wanted rate is
+//! what is left of the budget over what is left of the period. The accepted risk is that rate times a factor that is
+//! learnt slowly from what risks have really cost.
+
+use serde::{Deserialize, Serialize};
+
+/// Accepted risk before anything is learnt, at a limit of 3%: a little below it.
+const FACTOR_START: f64 = 0.9;
+/// Bounds of the factor.
+const FACTOR: (f64, f64) = (0.15, 6.0);
+/// The wanted rate is at most so many times the limit, however much is left.
+const RATE_MOST: f64 = 1.6;
+/// How fast the factor learns: at first, and at least, per abandoned call.
+const GAIN_SPELL: f64 = 25.0;
+const GAIN_LEAST: f64 = 0.012;
+
+/// The controller's memory; survives a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Price {
+    factor_log: f64,
+    abandoned: f64,
+    /// The rate aimed at.
+    rate: f64,
+    /// Whether the last decision was free to spend.
+    free: bool,
+}
+
+impl Price {
+    pub fn new() -> Self {
+        Self { factor_log: FACTOR_START.ln(), abandoned: 0.0, rate: 0.03, free: true }
+    }
+
+    pub fn is_sound(&self) -> bool {
+        self.factor_log.is_finite() && self.abandoned.is_finite() && self.rate.is_finite()
+    }
+
+    /// A live answer came.
+    pub fn answered(&mut self) {
+        self.learn(self.rate);
+    }
+
+    /// A live answer found no agent.
+    pub fn abandoned(&mut self) {
+        self.abandoned += 1.0;
+        self.learn(-1.0);
+    }
+
+    fn learn(&mut self, by: f64) {
+        // What the hard stop forbade says nothing about the price.
+        if self.free {
+            let gain = (1.0 / (GAIN_SPELL + self.abandoned)).max(GAIN_LEAST);
+            self.factor_log = (self.factor_log + gain * by).clamp(FACTOR.0.ln(), FACTOR.1.ln());
+        }
+    }
+
+    /// Whether the last decision was free to spend: neither budget nor room bound it.
+    pub fn bound(&mut self, free: bool) {
+        self.free = free;
+    }
+
+    /// The risk accepted now, for a budget left (in calls) and the live answers still expected.
+    pub fn accepted(&mut self, limit: f64, left: f64, expected: f64) -> f64 {
+        self.rate = (left / expected.max(1.0)).clamp(0.0, RATE_MOST * limit);
+        (self.rate * self.factor_log.exp()).clamp(0.0, 0.5)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spends_what_is_left_over_what_is_to_come() {
+        let mut price = Price::new();
+        let even = price.accepted(0.03, 30.0, 1_000.0);
+        assert!((even - 0.03 * FACTOR_START).abs() < 1e-9);
+        assert!((price.accepted(0.03, 15.0, 1_000.0) - even / 2.0).abs() < 1e-9);
+        assert_eq!(price.accepted(0.03, -3.0, 1_000.0), 0.0);
+        assert!(price.accepted(0.03, 30.0, 10.0) <= 0.03 * RATE_MOST * FACTOR_START + 1e-9);
+    }
+
+    #[test]
+    fn learns_what_risks_cost() {
+        let run = |every: u32| {
+            let mut price = Price::new();
+            for answer in 0..3_000 {
+                price.accepted(0.03, 30.0, 1_000.0);
+                price.answered();
+                if answer % every == 0 {
+                    price.abandoned();
+                }
+            }
+            price.accepted(0.03, 30.0, 1_000.0)
+        };
+        assert!(run(20) < run(33) && run(33) < run(100));
+    }
+}

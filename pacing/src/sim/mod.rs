@@ -1,0 +1,20 @@
+//! A seeded call centre, driven event by event, with any pacer in its seat.
+//!
+//! Rooms: `plan` (scenarios), `law` and `random` (durations and where chance comes from), `fate` (what becomes of a
+//! call), `world` (the events), `desk` (the agents), `measure` (what a shift brought), `policies` (pacers by name),
+//! `study` (many seeds, summed up), `report` (table and page).
+
+mod desk;
+mod fate;
+pub mod law;
+pub mod measure;
+pub mod plan;
+pub mod policies;
+pub mod random;
+pub mod report;
+pub mod study;
+pub mod world;
+
+pub use measure::Shift;
+pub use plan::{Plan, Scenario};
+pub use study::{Row, Study};
