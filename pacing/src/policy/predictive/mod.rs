@@ -38,6 +38,9 @@ use crate::numeric::Moments;
 
 /// How long after the first line the answer rate is held to be at least the prior's.
 const LAUNCH_S: f64 = 30.0;
+/// In the first minutes little is known, and the accepted risk is a share that grows to the whole.
+const EARLY_S: f64 = 900.0;
+const EARLY_PRICE: f64 = 0.4;
 /// Tables are rebuilt so often, in seconds: during the launch, and later.
 const REBUILD_LAUNCH_S: f64 = 0.5;
 const REBUILD_S: f64 = 6.0;
@@ -200,8 +203,13 @@ impl Predictive {
                 self.price.accepted(limit, left, expected)
             }
         };
-        let allowance = if self.options.hard_stop && limit < 1.0 { allowance } else { f64::INFINITY };
-        (allowance, accepted)
+        if !self.options.hard_stop || limit >= 1.0 {
+            return (f64::INFINITY, accepted);
+        }
+        let now_s = capacity.now.as_secs_f64();
+        let since_s = self.launched_s.map_or(0.0, |launched_s| now_s - launched_s);
+        let early = EARLY_PRICE + (1.0 - EARLY_PRICE) * (since_s / EARLY_S).clamp(0.0, 1.0);
+        (allowance, accepted * early * self.price.restraint(allowance, expected))
     }
 
     fn picture(&self, launching: bool) -> Picture {
@@ -288,7 +296,6 @@ impl Predictive {
         if launching && bound == Bound::Risk {
             bound = Bound::Ramp;
         }
-        self.price.bound(bound != Bound::Budget);
         let point = POINTS / 2;
         let forecast = Forecast {
             horizon_s: self.tables.points_s[point],
@@ -301,6 +308,7 @@ impl Predictive {
             exposure: if exactly { self.exact.exposure() } else { picture.exposure(&new, 0.0) },
             allowance: if allowance.is_finite() { allowance } else { f64::MAX },
         };
+        self.price.decided(bound != Bound::Budget, forecast.exposure);
         (placed, bound, forecast)
     }
 }

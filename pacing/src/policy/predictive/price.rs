@@ -7,13 +7,15 @@
 use serde::{Deserialize, Serialize};
 
 /// Accepted risk before anything is learnt, at a limit of 3%: a little below it.
-const FACTOR_START: f64 = 0.9;
+const FACTOR_START: f64 = 0.6;
 /// Bounds of the factor.
 const FACTOR: (f64, f64) = (0.15, 6.0);
 /// The wanted rate is at most so many times the limit, however much is left.
 const RATE_MOST: f64 = 1.6;
+/// So many exposures away from the hard stop the accepted risk begins to fall.
+const DISTANCE: f64 = 1.5;
 /// How fast the factor learns: at first, and at least, per abandoned call.
-const GAIN_SPELL: f64 = 25.0;
+const GAIN_SPELL: f64 = 6.0;
 const GAIN_LEAST: f64 = 0.012;
 
 /// The controller's memory; survives a restart.
@@ -25,11 +27,13 @@ pub(super) struct Price {
     rate: f64,
     /// Whether the last decision was free to spend.
     free: bool,
+    /// Exposure of late, in calls.
+    exposure: f64,
 }
 
 impl Price {
     pub fn new() -> Self {
-        Self { factor_log: FACTOR_START.ln(), abandoned: 0.0, rate: 0.03, free: true }
+        Self { factor_log: FACTOR_START.ln(), abandoned: 0.0, rate: 0.03, free: true, exposure: 1.0 }
     }
 
     pub fn is_sound(&self) -> bool {
@@ -55,9 +59,19 @@ impl Price {
         }
     }
 
-    /// Whether the last decision was free to spend: neither budget nor room bound it.
-    pub fn bound(&mut self, free: bool) {
+    /// Whether the last decision was free to spend, and what it exposed.
+    pub fn decided(&mut self, free: bool, exposure: f64) {
         self.free = free;
+        if free {
+            self.exposure += (exposure - self.exposure) / 200.0;
+        }
+    }
+
+    /// Keeps away from the hard stop: a team that is stopped falls back to one line per free agent until it has
+    /// earned its way out, which costs far more than a little restraint before.
+    pub fn restraint(&self, allowance: f64, expected: f64) -> f64 {
+        let near = DISTANCE * (1.0 + self.exposure) * (expected / 60.0).min(1.0);
+        if allowance >= near { 1.0 } else { (allowance / near).max(0.05) }
     }
 
     /// The risk accepted now, for a budget left (in calls) and the live answers still expected.
