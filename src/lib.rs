@@ -2,7 +2,7 @@
 //!
 //! `link` (pure) turns dialer outputs into gateway commands and events back into inputs; `node` (pure) is dialer, link
 //! and gateway in one machine; `clock` relates campaign time to real time; `engine` drives the node with real sockets,
-//! store and clock; `run`, `serve` and `demo` are the three commands.
+//! store and clock; `run`, `serve`, `demo` and `simulate` are the four commands.
 
 pub mod clock;
 pub mod demo;
@@ -17,4 +17,5 @@ pub mod prompts;
 pub mod run;
 pub mod serve;
 pub mod signals;
+pub mod simulate;
 pub mod telemetry;

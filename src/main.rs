@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use carillon::demo::DemoOptions;
 use carillon::exit::Exit;
+use carillon::simulate::SimulateOptions;
 use clap::{Parser, Subcommand};
 
 /// Predictive dialer and SIP telephony engine.
@@ -53,11 +54,36 @@ enum Action {
         #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "carillon-demo")]
         keep: Option<PathBuf>,
     },
+    /// Run a plan of the call-centre simulator: print its table, write a page with plots (docs/PACING.md).
+    Simulate {
+        /// Plan file (benches/plans).
+        plan: PathBuf,
+        /// Policy to run; again for more. Those of the plan by default.
+        #[arg(long = "policy")]
+        policies: Vec<String>,
+        /// Seeds for each scenario and policy.
+        #[arg(long, default_value_t = 8)]
+        seeds: u64,
+        /// The first seed.
+        #[arg(long, default_value_t = 1)]
+        first_seed: u64,
+        /// Write all figures here as JSON.
+        #[arg(long)]
+        json: Option<PathBuf>,
+        /// Write the page here; pacing-NAME.html by default.
+        #[arg(long)]
+        page: Option<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
+        Action::Simulate { plan, policies, seeds, first_seed, json, page } => {
+            let options = SimulateOptions { plan, policies, seeds, first_seed, json, page };
+            return carillon::simulate::command(&options)
+                .map_or_else(|exit| fail(&exit), |()| ExitCode::SUCCESS);
+        }
         Action::Run { .. } => carillon::telemetry::start("info"),
         // Its file says at which level.
         Action::Serve { .. } => {}

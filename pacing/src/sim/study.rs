@@ -90,12 +90,15 @@ pub struct Study {
 
 /// Runs a policy in a scenario over seeds from `first`. `None`: no such policy.
 pub fn run(scenario: &Scenario, policy: &str, first: u64, seeds: u64) -> Option<Row> {
-    let mut days = Vec::new();
-    for seed in first..first.saturating_add(seeds) {
-        let (mut pacer, terms) = policies::build(policy, scenario)?;
-        days.push(world::run(scenario, seed, pacer.as_mut(), terms));
-    }
-    Some(sum_up(scenario, policy, &days))
+    let days: Option<Vec<_>> =
+        (first..first.saturating_add(seeds)).map(|seed| run_seed(scenario, policy, seed)).collect();
+    Some(sum_up(scenario, policy, &days?))
+}
+
+/// Runs all days of one seed. `None`: no such policy.
+pub fn run_seed(scenario: &Scenario, policy: &str, seed: u64) -> Option<Vec<Shift>> {
+    let (mut pacer, terms) = policies::build(policy, scenario)?;
+    Some(world::run(scenario, seed, pacer.as_mut(), terms))
 }
 
 /// Sums up shifts: one list of days per seed.

@@ -40,7 +40,9 @@ use crate::numeric::Moments;
 const LAUNCH_S: f64 = 30.0;
 /// In the first minutes little is known, and the accepted risk is a share that grows to the whole.
 const EARLY_S: f64 = 900.0;
-const EARLY_PRICE: f64 = 0.4;
+const EARLY_PRICE: f64 = 0.5;
+/// Share of the answers that a stopped team would still bring that may be counted as there.
+const CREDIT_STOPPED: f64 = 0.8;
 /// Tables are rebuilt so often, in seconds: during the launch, and later.
 const REBUILD_LAUNCH_S: f64 = 0.5;
 const REBUILD_S: f64 = 6.0;
@@ -184,32 +186,33 @@ impl Predictive {
         let limit = capacity.limits.abandon_limit;
         let hours_left = capacity.outlook.map_or(0.0, |outlook| outlook.agent_hours_left.max(0.0));
         let expected = hours_left * self.learnt.answers_per_agent_hour();
-        let credit = if self.options.strict {
-            0.0
-        } else {
-            self.options.credit_share * (expected - 3.0 * expected.sqrt()).max(0.0)
-        };
+        let credit = if self.options.strict { 0.0 } else { self.credit(hours_left, expected) };
         let allowance = self.ledger.allowance(limit, credit, self.options.reserve);
-        let accepted = match (self.options.accepted_risk, capacity.outlook) {
-            (Some(fixed), _) => fixed,
-            // A whole period's worth: what is left is spent as if as much were still to come.
-            (None, None) => {
+        let stop = self.options.hard_stop && limit < 1.0;
+        let since_s = self.launched_s.map_or(0.0, |launched_s| capacity.now.as_secs_f64() - launched_s);
+        let early = EARLY_PRICE + (1.0 - EARLY_PRICE) * (since_s / EARLY_S).clamp(0.0, 1.0);
+        let caution = if stop { early * self.price.restraint(allowance, expected) } else { early };
+        let (left, expected) = match capacity.outlook {
+            Some(_) => (self.ledger.allowance(limit, expected, self.options.reserve + 0.5), expected),
+            // What is left is spent as if as much were still to come.
+            None => {
                 let expected = (self.ledger.live as f64).max(500.0);
-                let left = self.ledger.allowance(limit, expected, self.options.reserve);
-                self.price.accepted(limit, left, expected)
-            }
-            (None, Some(_)) => {
-                let left = self.ledger.allowance(limit, expected, self.options.reserve + 0.5);
-                self.price.accepted(limit, left, expected)
+                (self.ledger.allowance(limit, expected, self.options.reserve), expected)
             }
         };
-        if !self.options.hard_stop || limit >= 1.0 {
-            return (f64::INFINITY, accepted);
-        }
-        let now_s = capacity.now.as_secs_f64();
-        let since_s = self.launched_s.map_or(0.0, |launched_s| now_s - launched_s);
-        let early = EARLY_PRICE + (1.0 - EARLY_PRICE) * (since_s / EARLY_S).clamp(0.0, 1.0);
-        (allowance, accepted * early * self.price.restraint(allowance, expected))
+        let accepted = match self.options.accepted_risk {
+            Some(fixed) => fixed,
+            None => self.price.accepted(limit, left, expected, caution),
+        };
+        (if stop { allowance } else { f64::INFINITY }, accepted)
+    }
+
+    /// Live answers still to come that the hard stop counts as there. Never more than one line per free agent would
+    /// bring: a team that is stopped must be able to earn its credit.
+    fn credit(&self, hours_left: f64, expected: f64) -> f64 {
+        let careful = |answers: f64| (answers - 3.0 * answers.sqrt()).max(0.0);
+        let stopped = hours_left * self.tables.answers_per_stopped_hour();
+        (self.options.credit_share * careful(expected)).min(CREDIT_STOPPED * careful(stopped))
     }
 
     fn picture(&self, launching: bool) -> Picture {

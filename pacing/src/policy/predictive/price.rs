@@ -74,9 +74,9 @@ impl Price {
         if allowance >= near { 1.0 } else { (allowance / near).max(0.05) }
     }
 
-    /// The risk accepted now, for a budget left (in calls) and the live answers still expected.
-    pub fn accepted(&mut self, limit: f64, left: f64, expected: f64) -> f64 {
-        self.rate = (left / expected.max(1.0)).clamp(0.0, RATE_MOST * limit);
+    /// The risk accepted now, for a budget left (in calls) and the live answers still expected, and a factor of caution.
+    pub fn accepted(&mut self, limit: f64, left: f64, expected: f64, caution: f64) -> f64 {
+        self.rate = (left / expected.max(1.0)).clamp(0.0, RATE_MOST * limit) * caution;
         (self.rate * self.factor_log.exp()).clamp(0.0, 0.5)
     }
 }
@@ -88,11 +88,11 @@ mod tests {
     #[test]
     fn spends_what_is_left_over_what_is_to_come() {
         let mut price = Price::new();
-        let even = price.accepted(0.03, 30.0, 1_000.0);
+        let even = price.accepted(0.03, 30.0, 1_000.0, 1.0);
         assert!((even - 0.03 * FACTOR_START).abs() < 1e-9);
-        assert!((price.accepted(0.03, 15.0, 1_000.0) - even / 2.0).abs() < 1e-9);
-        assert_eq!(price.accepted(0.03, -3.0, 1_000.0), 0.0);
-        assert!(price.accepted(0.03, 30.0, 10.0) <= 0.03 * RATE_MOST * FACTOR_START + 1e-9);
+        assert!((price.accepted(0.03, 15.0, 1_000.0, 1.0) - even / 2.0).abs() < 1e-9);
+        assert_eq!(price.accepted(0.03, -3.0, 1_000.0, 1.0), 0.0);
+        assert!(price.accepted(0.03, 30.0, 10.0, 1.0) <= 0.03 * RATE_MOST * FACTOR_START + 1e-9);
     }
 
     #[test]
@@ -100,13 +100,13 @@ mod tests {
         let run = |every: u32| {
             let mut price = Price::new();
             for answer in 0..3_000 {
-                price.accepted(0.03, 30.0, 1_000.0);
+                price.accepted(0.03, 30.0, 1_000.0, 1.0);
                 price.answered();
                 if answer % every == 0 {
                     price.abandoned();
                 }
             }
-            price.accepted(0.03, 30.0, 1_000.0)
+            price.accepted(0.03, 30.0, 1_000.0, 1.0)
         };
         assert!(run(20) < run(33) && run(33) < run(100));
     }

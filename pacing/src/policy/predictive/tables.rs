@@ -44,6 +44,9 @@ pub(super) struct Tables {
     pub doubt: ByPoint,
     /// Relative doubt about agents coming free, squared.
     pub doubt_free: f64,
+    /// Mean seconds from placing a line to its end, and from an answer to the agent's next.
+    line_s: f64,
+    cycle_s: f64,
 }
 
 /// Exit hazards of a line's stage on the grid.
@@ -66,6 +69,8 @@ impl Tables {
             ends: std::array::from_fn(|_| vec![(0.0, 0.0); frame.seat_bins.len()]),
             doubt: [0.0; POINTS],
             doubt_free: 0.0,
+            line_s: 20.0,
+            cycle_s: 140.0,
         };
         tables.rebuild(frame, learnt, 2.0, false);
         tables
@@ -82,6 +87,8 @@ impl Tables {
         let placed_cumulated =
             if rings { cumulate(&placed, Some(&ringing_cumulated.1)) } else { cumulate(&placed, None) };
         self.place_points(&placed_cumulated.1);
+        let out_s = |survival: &[f64; STEPS + 1]| survival.iter().sum::<f64>() * STEP_S;
+        self.line_s = out_s(&placed_cumulated.0) + if rings { out_s(&ringing_cumulated.0) } else { 0.0 };
         self.fill_lines(RINGING, &ringing, &ringing_cumulated, None);
         self.fill_lines(PLACED, &placed, &placed_cumulated, rings.then_some(&ringing_cumulated.1));
         self.fill_doubt(frame, learnt, &placed_cumulated.1);
@@ -105,6 +112,12 @@ impl Tables {
         let bin = frame.seat_bins.at(age_s);
         let (before, hazard) = self.ends[stage][bin];
         before + hazard * (age_s - frame.seat_bins.from(bin)).max(0.0)
+    }
+
+    /// Answers that an agent brings in an hour at one line per free agent.
+    pub fn answers_per_stopped_hour(&self) -> f64 {
+        let (_, ever, _) = self.line(PLACED, 0.0);
+        3600.0 / (self.cycle_s + self.line_s / ever.max(1e-3))
     }
 
     /// Moments of a new line's answers at a point.
@@ -224,6 +237,20 @@ impl Tables {
             }
             fresh[stage] = reach(frame, &rates, 0.0, &fresh, &[true; SEAT_STEPS + 1], last);
         }
+        let mean_s = |stage: usize| {
+            let rates = &self.ends[stage];
+            let widths =
+                (0..rates.len()).map(|bin| (frame.seat_bins.from(bin + 1) - frame.seat_bins.from(bin), bin));
+            widths
+                .map(|(width, bin)| {
+                    let (before, rate) = rates[bin];
+                    let here =
+                        if rate > 1e-9 { (1.0 - (-rate * width).exp()) / rate } else { width.min(3600.0) };
+                    (-before).exp() * here
+                })
+                .sum::<f64>()
+        };
+        self.cycle_s = mean_s(TALKING) + mean_s(WRAPPING);
         let ends = learnt.seats[TALKING].exits_of(seat::WRAP) + learnt.seats[TALKING].exits_of(seat::READY);
         self.doubt_free = 1.0 / (ends + 2.0);
     }
