@@ -79,11 +79,8 @@ enum Action {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
-        Action::Simulate { plan, policies, seeds, first_seed, json, page } => {
-            let options = SimulateOptions { plan, policies, seeds, first_seed, json, page };
-            return carillon::simulate::command(&options)
-                .map_or_else(|exit| fail(&exit), |()| ExitCode::SUCCESS);
-        }
+        // Its progress and its table are all it says.
+        Action::Simulate { .. } => {}
         Action::Run { .. } => carillon::telemetry::start("info"),
         // Its file says at which level.
         Action::Serve { .. } => {}
@@ -95,6 +92,9 @@ fn main() -> ExitCode {
         Err(error) => return fail(&Exit::other(format!("tokio: {error}"))),
     };
     let done = match cli.command {
+        Action::Simulate { plan, policies, seeds, first_seed, json, page } => {
+            carillon::simulate::command(&SimulateOptions { plan, policies, seeds, first_seed, json, page })
+        }
         Action::Run { campaign, report } => runtime.block_on(carillon::run::command(&campaign, report)),
         Action::Serve { config } => runtime.block_on(carillon::serve::command(&config)),
         Action::Demo { agents, contacts, seed, speed, listen, keep } => {

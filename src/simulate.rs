@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 use carillon_pacing::sim::{Plan, Scenario, Shift, Study, policies, report, study};
 
@@ -37,8 +37,7 @@ pub fn command(options: &SimulateOptions) -> Result<(), Exit> {
     if policies.is_empty() {
         return Err(wrong("policies: none, and no --policy".into()));
     }
-    let any = Scenario::default();
-    if let Some(name) = policies.iter().find(|name| policies::build(name, &any).is_none()) {
+    if let Some(name) = policies.iter().find(|name| !policies::exists(name)) {
         return Err(wrong(format!("policies: no policy {name:?}; there are {}", policies::NAMES.join(", "))));
     }
     if !(1..=SEEDS_MAX).contains(&options.seeds) {
@@ -81,6 +80,7 @@ fn run(plan: &Plan, policies: &[String], options: &SimulateOptions) -> Study {
     let seeds = usize::try_from(options.seeds).unwrap_or(1);
     let tasks = rows.len() * seeds;
     let next = AtomicUsize::new(0);
+    let resolved: Vec<OnceLock<String>> = rows.iter().map(|_| OnceLock::new()).collect();
     let done: Mutex<BTreeMap<usize, Vec<Shift>>> = Mutex::new(BTreeMap::new());
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
@@ -88,7 +88,12 @@ fn run(plan: &Plan, policies: &[String], options: &SimulateOptions) -> Study {
             scope.spawn(|| {
                 loop {
                     let task = next.fetch_add(1, Ordering::Relaxed);
-                    let Some((scenario, policy)) = rows.get(task / seeds) else { break };
+                    let (Some((scenario, policy)), Some(found)) =
+                        (rows.get(task / seeds), resolved.get(task / seeds))
+                    else {
+                        break;
+                    };
+                    let policy = found.get_or_init(|| policies::resolve(policy, scenario));
                     let seed = options.first_seed.saturating_add((task % seeds) as u64);
                     let days = study::run_seed(scenario, policy, seed).unwrap_or_default();
                     let mut done = done.lock().unwrap_or_else(|poisoned| poisoned.into_inner());

@@ -36,8 +36,10 @@ pub struct Floor {
     calls: BTreeMap<CallKey, CallActivity>,
     latest: Duration,
     agents_free: u32,
+    agents_talking: u32,
     lines_unanswered: u32,
     lines_waiting: u32,
+    lines_bridged: u32,
     refused: u64,
 }
 
@@ -49,6 +51,21 @@ impl Floor {
     /// Agents waiting for a call.
     pub fn agents_free(&self) -> u32 {
         self.agents_free
+    }
+
+    /// Agents chosen for a call or talking.
+    pub fn agents_talking(&self) -> u32 {
+        self.agents_talking
+    }
+
+    /// Agents signed on, those who take no calls included.
+    pub fn agents_signed_on(&self) -> u32 {
+        u32::try_from(self.agents.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Answered lines joined with an agent.
+    pub fn lines_bridged(&self) -> u32 {
+        self.lines_bridged
     }
 
     /// Lines placed and not yet answered or ended.
@@ -134,7 +151,8 @@ impl Floor {
         let counter = match activity {
             CallActivity::Placed | CallActivity::Ringing => &mut self.lines_unanswered,
             CallActivity::Waiting => &mut self.lines_waiting,
-            CallActivity::Bridged | CallActivity::Discarded => return,
+            CallActivity::Bridged => &mut self.lines_bridged,
+            CallActivity::Discarded => return,
         };
         *counter = if more { counter.saturating_add(1) } else { counter.saturating_sub(1) };
     }
@@ -149,13 +167,18 @@ impl Floor {
             }
             None => Some(self.agents.remove(&agent).ok_or(Impossible)?),
         };
-        if before == Some(AgentActivity::Ready) {
-            self.agents_free = self.agents_free.saturating_sub(1);
-        }
-        if to == Some(AgentActivity::Ready) {
-            self.agents_free = self.agents_free.saturating_add(1);
-        }
+        self.count_agent(before, false);
+        self.count_agent(to, true);
         Ok(())
+    }
+
+    fn count_agent(&mut self, activity: Option<AgentActivity>, more: bool) {
+        let counter = match activity {
+            Some(AgentActivity::Ready) => &mut self.agents_free,
+            Some(AgentActivity::Talking) => &mut self.agents_talking,
+            Some(AgentActivity::WrapUp | AgentActivity::Away) | None => return,
+        };
+        *counter = if more { counter.saturating_add(1) } else { counter.saturating_sub(1) };
     }
 }
 
@@ -234,6 +257,10 @@ mod tests {
                     floor.calls.values().filter(|c| matches!(c, CallActivity::Placed | CallActivity::Ringing)).count();
                 let waiting = floor.calls.values().filter(|c| **c == CallActivity::Waiting).count();
                 prop_assert_eq!(floor.agents_free() as usize, free);
+                let talking = floor.agents.values().filter(|a| **a == AgentActivity::Talking).count();
+                let bridged = floor.calls.values().filter(|c| **c == CallActivity::Bridged).count();
+                prop_assert_eq!(floor.agents_talking() as usize, talking);
+                prop_assert_eq!(floor.lines_bridged() as usize, bridged);
                 prop_assert_eq!(floor.lines_unanswered() as usize, unanswered);
                 prop_assert_eq!(floor.lines_waiting() as usize, waiting);
             }

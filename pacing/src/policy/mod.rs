@@ -1,7 +1,9 @@
-//! Policies, one file each. Adaptive and predictive have their room here and join later.
+//! Policies, one file each; `predictive` is a room of its own.
 
+pub mod adaptive;
 pub mod manual;
 pub mod predictive;
+pub mod preview;
 pub mod progressive;
 pub mod ratio;
 

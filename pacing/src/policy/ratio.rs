@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn answers_that_wait_earn_nothing_yet() {
-        let mut pacer = Ratio::new(9.0, Ledger { live: 7, abandoned: 0, agent_lost: 0 });
+        let mut pacer = Ratio::new(9.0, Ledger { live: 7, ..Ledger::default() });
         ready(1).for_each(|event| pacer.observe(&event));
         let tell = |pacer: &mut Ratio, kind| pacer.observe(&Event { at: Duration::ZERO, kind });
         assert_eq!(pacer.decide(&room(0.3, true)).place, 4, "one for the agent, and 3 of 10 may be let down");

@@ -1,9 +1,10 @@
 //! A seeded call centre, driven event by event, with any pacer in its seat.
 //!
 //! Rooms: `plan` (scenarios), `law` and `random` (durations and where chance comes from), `fate` (what becomes of a
-//! call), `world` (the events), `desk` (the agents), `measure` (what a shift brought), `policies` (pacers by name),
+//! call), `world` (the events), `desk` (the agents), `measure` (what a shift brought), `policies` (pacers by name), `clairvoyant` (the bound),
 //! `study` (many seeds, summed up), `report` (table and page).
 
+mod clairvoyant;
 mod desk;
 mod fate;
 pub mod law;

@@ -102,7 +102,7 @@ pub fn page(study: &Study) -> String {
     rows(&mut page, study);
     for scenario in scenarios {
         let of: Vec<&Row> = study.rows.iter().filter(|row| row.scenario == scenario).collect();
-        let _ = write!(page, "<h2>{}</h2>\n", escape(scenario));
+        let _ = writeln!(page, "<h2>{}</h2>", escape(scenario));
         against(&mut page, &of, &colour);
         first_hour(&mut page, &of, &colour);
         waits(&mut page, &of, &colour);
@@ -193,7 +193,7 @@ impl Axes {
 }
 
 fn close(page: &mut String, caption: &str) {
-    let _ = write!(page, "</svg><figcaption>{caption}</figcaption></figure>\n");
+    let _ = writeln!(page, "</svg><figcaption>{caption}</figcaption></figure>");
 }
 
 /// Utilisation against abandoned share.

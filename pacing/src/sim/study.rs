@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::measure::{Minute, Shift};
 use super::plan::Scenario;
-use super::{policies, world};
+use super::{clairvoyant, policies, world};
 
 /// One policy in one scenario over several seeds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -90,13 +90,17 @@ pub struct Study {
 
 /// Runs a policy in a scenario over seeds from `first`. `None`: no such policy.
 pub fn run(scenario: &Scenario, policy: &str, first: u64, seeds: u64) -> Option<Row> {
+    let resolved = policies::resolve(policy, scenario);
     let days: Option<Vec<_>> =
-        (first..first.saturating_add(seeds)).map(|seed| run_seed(scenario, policy, seed)).collect();
+        (first..first.saturating_add(seeds)).map(|seed| run_seed(scenario, &resolved, seed)).collect();
     Some(sum_up(scenario, policy, &days?))
 }
 
-/// Runs all days of one seed. `None`: no such policy.
+/// Runs all days of one seed under a policy named as `policies::resolve` does. `None`: no such policy.
 pub fn run_seed(scenario: &Scenario, policy: &str, seed: u64) -> Option<Vec<Shift>> {
+    if policy == "clairvoyant" {
+        return Some(clairvoyant::run(scenario, seed));
+    }
     let (mut pacer, terms) = policies::build(policy, scenario)?;
     Some(world::run(scenario, seed, pacer.as_mut(), terms))
 }

@@ -191,7 +191,8 @@ impl Predictive {
         let stop = self.options.hard_stop && limit < 1.0;
         let since_s = self.launched_s.map_or(0.0, |launched_s| capacity.now.as_secs_f64() - launched_s);
         let early = EARLY_PRICE + (1.0 - EARLY_PRICE) * (since_s / EARLY_S).clamp(0.0, 1.0);
-        let caution = if stop { early * self.price.restraint(allowance, expected) } else { early };
+        let cost = 1.0 - self.tables.answers_per_stopped_hour() / self.learnt.answers_per_agent_hour();
+        let caution = if stop { early * self.price.restraint(allowance, expected, cost) } else { early };
         let (left, expected) = match capacity.outlook {
             Some(_) => (self.ledger.allowance(limit, expected, self.options.reserve + 0.5), expected),
             // What is left is spent as if as much were still to come.

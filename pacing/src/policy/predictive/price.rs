@@ -12,8 +12,9 @@ const FACTOR_START: f64 = 0.6;
 const FACTOR: (f64, f64) = (0.15, 6.0);
 /// The wanted rate is at most so many times the limit, however much is left.
 const RATE_MOST: f64 = 1.6;
-/// So many exposures away from the hard stop the accepted risk begins to fall.
-const DISTANCE: f64 = 1.5;
+/// So many exposures away from the hard stop the accepted risk begins to fall: where a stop costs nothing, and what is
+/// added where it costs everything.
+const DISTANCE: (f64, f64) = (1.0, 3.0);
 /// How fast the factor learns: at first, and at least, per abandoned call.
 const GAIN_SPELL: f64 = 6.0;
 const GAIN_LEAST: f64 = 0.012;
@@ -68,9 +69,11 @@ impl Price {
     }
 
     /// Keeps away from the hard stop: a team that is stopped falls back to one line per free agent until it has
-    /// earned its way out, which costs far more than a little restraint before.
-    pub fn restraint(&self, allowance: f64, expected: f64) -> f64 {
-        let near = DISTANCE * (1.0 + self.exposure) * (expected / 60.0).min(1.0);
+    /// earned its way out, which costs more than a little restraint before. `cost` is the share of its answers that a
+    /// stopped team loses.
+    pub fn restraint(&self, allowance: f64, expected: f64, cost: f64) -> f64 {
+        let distance = DISTANCE.0 + DISTANCE.1 * cost.clamp(0.0, 1.0);
+        let near = distance * (1.0 + self.exposure) * (expected / 60.0).min(1.0);
         if allowance >= near { 1.0 } else { (allowance / near).max(0.05) }
     }
 

@@ -71,7 +71,15 @@ impl Prior {
         let hazard = (0..kinds)
             .map(|kind| {
                 let ended = |bin: usize| mass(kind, horizon_s(bin)) - mass(kind, bins.from(bin));
-                exposure.iter().enumerate().map(|(bin, exposed)| ended(bin).max(1e-9) / exposed).collect()
+                let mut last = 0.0;
+                let of = |(bin, exposed): (usize, &f64)| {
+                    // At ages that hardly any spell reaches the prior says nothing: as in the bin before.
+                    if left(bins.from(bin)) > 1e-3 {
+                        last = ended(bin).max(1e-9) / exposed;
+                    }
+                    last
+                };
+                exposure.iter().enumerate().map(of).collect()
             })
             .collect();
         Self { exposure, hazard, exits: (0..kinds).map(|kind| mass(kind, f64::INFINITY)).collect() }

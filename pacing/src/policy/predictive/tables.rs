@@ -244,8 +244,11 @@ impl Tables {
             widths
                 .map(|(width, bin)| {
                     let (before, rate) = rates[bin];
-                    let here =
-                        if rate > 1e-9 { (1.0 - (-rate * width).exp()) / rate } else { width.min(3600.0) };
+                    let here = if rate > 1e-9 {
+                        (1.0 - (-rate * width).exp()) / rate.max(1e-4)
+                    } else {
+                        width.min(3600.0)
+                    };
                     (-before).exp() * here
                 })
                 .sum::<f64>()
