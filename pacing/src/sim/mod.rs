@@ -6,6 +6,8 @@
 
 mod clairvoyant;
 mod desk;
+#[cfg(test)]
+mod external_tests;
 mod fate;
 pub mod law;
 pub mod measure;
