@@ -38,6 +38,14 @@ impl Moments {
         self.third += other.third * times;
     }
 
+    /// A thing that was thought to happen with one probability happens with another.
+    pub fn replace(&mut self, old: f64, new: f64) {
+        let (before, after) = (old * (1.0 - old), new * (1.0 - new));
+        self.mean += new - old;
+        self.variance += after - before;
+        self.third += after * (1.0 - 2.0 * new) - before * (1.0 - 2.0 * old);
+    }
+
     /// Of the difference from an independent other.
     pub fn minus(self, other: Moments) -> Self {
         Self {

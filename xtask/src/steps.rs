@@ -44,10 +44,23 @@ pub fn bench(args: &[String]) -> Result<(), String> {
     tools::need(&[tools::CC, tools::SIPP])?;
     run(cargo().args(["build", "--release", "--package", "carillon"]))?;
     let wanted = args.first().map(String::as_str).unwrap_or_default();
-    for bench in ["sip_codec", "relay", "store", "answer_latency", "call_load"] {
+    for bench in ["sip_codec", "relay", "store", "answer_latency", "call_load", "pacing"] {
         if bench.contains(wanted) {
             run(cargo().args(["bench", "--package", "carillon-benches", "--bench", bench]))?;
         }
+    }
+    if "pacing".contains(wanted) {
+        simulate()?;
+    }
+    Ok(())
+}
+
+/// Runs the pacing plans: their tables on the terminal, their pages in `target/`.
+fn simulate() -> Result<(), String> {
+    for plan in ["base", "signals", "segments", "ledger", "families"] {
+        let (plan, page) = (format!("benches/plans/{plan}.toml"), format!("target/pacing-{plan}.html"));
+        let command = ["run", "--release", "--quiet", "--package", "carillon", "--", "simulate"];
+        run(cargo().args(command).args([&plan, "--page", &page]))?;
     }
     Ok(())
 }

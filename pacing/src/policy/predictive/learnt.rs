@@ -167,8 +167,8 @@ impl Learnt {
         self.agent_hours *= by_time;
     }
 
-    /// Live answers that a working agent hour brings; few until more is known.
-    pub fn answers_per_agent_hour(&self) -> f64 {
-        (self.answers + 12.0) / (self.agent_hours + 1.0)
+    /// Live answers that a working agent hour brings: what one line per free agent would bring until more is known.
+    pub fn answers_per_agent_hour(&self, stopped: f64) -> f64 {
+        (self.answers + stopped) / (self.agent_hours + 1.0)
     }
 }

@@ -224,10 +224,10 @@ impl Lines {
         let hazard = hazard * self.odds[line.segment] / (1.0 + (self.odds[line.segment] - 1.0) * ever);
         self.fast.1 += hazard * (now_s - line.counted_s).max(0.0);
         line.counted_s = now_s;
+        let factor = scaled(1.0, ever, odds);
         for ((sum, old), by) in self.sums.iter_mut().zip(&mut line.by).zip(by) {
-            let new = scaled(*by, ever, odds);
-            sum.add(Moments::bernoulli(*old), -1.0);
-            sum.add(Moments::bernoulli(new), 1.0);
+            let new = (by * factor).min(1.0);
+            sum.replace(*old, new);
             *old = new;
         }
     }

@@ -45,9 +45,12 @@ const REBUILD_LAUNCH_S: f64 = 0.5;
 const REBUILD_S: f64 = 6.0;
 /// And only once so large a share of what is known is new.
 const REBUILD_SHARE: f64 = 0.02;
-/// Lines and agents brought up to date in one decision: all of so few, or this share of more.
-const REFRESH_MOST: usize = 64;
+/// Lines and agents brought up to date in one decision: all of so few, a share of more, of very many so many and a
+/// smaller share. Each comes round within a second.
+const REFRESH_FEW: usize = 64;
 const REFRESH_SHARE: usize = 8;
+const REFRESH_MANY: usize = 200;
+const REFRESH_SHARE_MANY: usize = 32;
 /// So long without any event while lines are out, and something is wrong: one line per free agent.
 const SILENCE_MAX: Duration = Duration::from_secs(90);
 
@@ -155,7 +158,9 @@ impl Predictive {
         let launching = self.is_launching(now_s);
         let interval = if launching { REBUILD_LAUNCH_S } else { REBUILD_S };
         if now_s < self.rebuilt_s + interval {
-            let share = |count: usize| REFRESH_MOST.max(count / REFRESH_SHARE);
+            let share = |count: usize| {
+                REFRESH_FEW.max((count / REFRESH_SHARE).min(REFRESH_MANY + count / REFRESH_SHARE_MANY))
+            };
             self.lines.refresh(now_s, share(self.lines.len()), &self.tables);
             self.seats.refresh(now_s, share(self.seats.len()), &self.frame, &self.tables);
             return;

@@ -18,13 +18,15 @@ impl Predictive {
     fn budget(&mut self, capacity: &Capacity) -> (f64, f64) {
         let limit = capacity.limits.abandon_limit;
         let hours_left = capacity.outlook.map_or(0.0, |outlook| outlook.agent_hours_left.max(0.0));
-        let expected = hours_left * self.learnt.answers_per_agent_hour();
+        let stopped = self.tables.answers_per_stopped_hour();
+        let rate = self.learnt.answers_per_agent_hour(stopped);
+        let expected = hours_left * rate;
         let credit = if self.options.strict { 0.0 } else { self.credit(hours_left, expected) };
         let allowance = self.ledger.allowance(limit, credit, self.options.reserve);
         let stop = self.options.hard_stop && limit < 1.0;
         let since_s = self.launched_s.map_or(0.0, |launched_s| capacity.now.as_secs_f64() - launched_s);
         let early = EARLY_PRICE + (1.0 - EARLY_PRICE) * (since_s / EARLY_S).clamp(0.0, 1.0);
-        let cost = 1.0 - self.tables.answers_per_stopped_hour() / self.learnt.answers_per_agent_hour();
+        let cost = 1.0 - stopped / rate;
         let caution = if stop { early * self.price.restraint(allowance, expected, cost) } else { early };
         let (left, expected) = match capacity.outlook {
             Some(_) => (self.ledger.allowance(limit, expected, self.options.reserve + 0.5), expected),

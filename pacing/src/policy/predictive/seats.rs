@@ -236,8 +236,7 @@ impl Seats {
             Activity::Busy(_) | Activity::Free | Activity::Away => [0.0; POINTS],
         };
         for ((sum, old), new) in self.sums.iter_mut().zip(&mut seat.by).zip(new) {
-            sum.add(Moments::bernoulli(*old), -1.0);
-            sum.add(Moments::bernoulli(new), 1.0);
+            sum.replace(*old, new);
             *old = new;
         }
     }

@@ -21,8 +21,8 @@ impl Bins {
 
     /// For talks and wrap-ups: seconds at first, then steps of a fifth.
     pub fn agents() -> Self {
-        let mut edges: Vec<f64> = (0..6).map(f64::from).collect();
-        let mut edge = 6.0_f64;
+        let mut edges: Vec<f64> = (0..14).map(f64::from).collect();
+        let mut edge = 14.0_f64;
         while edge < 5_400.0 {
             edges.push(edge);
             edge *= 1.2;

@@ -261,7 +261,7 @@ impl Tables {
 
 /// A probability of answer at other odds: exact where a line either would be answered at some time or never.
 pub(super) fn scaled(by: f64, ever: f64, odds: f64) -> f64 {
-    (by * odds / (1.0 + (odds - 1.0) * ever)).clamp(0.0, 1.0)
+    by * odds / (1.0 + (odds - 1.0) * ever)
 }
 
 fn line_stage(frame: &Frame, learnt: &Learnt, stage: usize, launching: bool) -> LineStage {
