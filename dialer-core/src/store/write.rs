@@ -11,12 +11,12 @@ use crate::id::{AttemptId, CampaignId, ContactId, TaskId};
 use crate::task::TaskState;
 use crate::time::Utc;
 
-/// How long an answered call's dialog may be missing from the disk. A process killed within this time leaves calls that
-/// it can't end later, so it is short.
-pub const DIALOG_PATIENCE: Duration = Duration::from_millis(10);
+/// Time between commits that agents' legs cause, and so the longest that one is missing from the disk. A process killed
+/// within this time leaves a phone that it can't hang up later, so it is short.
+pub const LEG_PATIENCE: Duration = Duration::from_millis(20);
 
-/// How long endings and notes may wait for a commit.
-pub const NOTE_PATIENCE: Duration = Duration::from_millis(20);
+/// Time between commits that endings and notes cause.
+pub const NOTE_PATIENCE: Duration = Duration::from_millis(50);
 
 /// One durable change. A batch of them is all or nothing.
 ///
@@ -154,16 +154,19 @@ pub enum Write {
 }
 
 impl Write {
-    /// How long it may wait for others to share its commit, which costs more than all else about it.
+    /// How soon after another commit it may cause one; until then it waits for others to share it, since a commit costs more
+    /// than all that is in it.
     ///
-    /// An INVITE and whoever starts a campaign or registers wait for theirs. Without what `Answered` and `AgentLeg` hold a
-    /// process that died could not have its calls ended, so these wait less than what is only looked at later.
+    /// An INVITE and whoever starts a campaign or registers wait for theirs. Without what `Answered` holds a process that died
+    /// could neither have the call ended nor know that somebody was let down.
     pub fn patience(&self) -> Duration {
         match self {
-            Self::Campaign { .. } | Self::Intent(_) | Self::Binding(_) | Self::Unbind { .. } => {
-                Duration::ZERO
-            }
-            Self::Answered { .. } | Self::AgentLeg { .. } => DIALOG_PATIENCE,
+            Self::Campaign { .. }
+            | Self::Intent(_)
+            | Self::Answered { .. }
+            | Self::Binding(_)
+            | Self::Unbind { .. } => Duration::ZERO,
+            Self::AgentLeg { .. } => LEG_PATIENCE,
             Self::Ended(_)
             | Self::Placed { .. }
             | Self::Ringing { .. }
