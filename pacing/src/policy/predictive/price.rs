@@ -15,6 +15,14 @@ const RATE_MOST: f64 = 1.6;
 /// So many exposures away from the hard stop the accepted risk begins to fall: where a stop costs nothing, and what is
 /// added where it costs everything.
 const DISTANCE: (f64, f64) = (1.0, 3.0);
+/// Share of that distance kept to the very end, when nothing can be made good any more.
+const NEAR_END: f64 = 0.5;
+/// And at least so much of it while anything is left.
+const RATE_LEAST: f64 = 0.1;
+/// What was spent above or below an even course is made good within this share of what is still to come, where a stop
+/// costs nothing, less so much where it costs everything: luck must not carry a team to its hard stop long before the
+/// end.
+const CORRECTION: (f64, f64) = (1.0, 1.1);
 /// How fast the factor learns: at first, and at least, per abandoned call.
 const GAIN_SPELL: f64 = 6.0;
 const GAIN_LEAST: f64 = 0.012;
@@ -73,13 +81,17 @@ impl Price {
     /// stopped team loses.
     pub fn restraint(&self, allowance: f64, expected: f64, cost: f64) -> f64 {
         let distance = DISTANCE.0 + DISTANCE.1 * cost.clamp(0.0, 1.0);
-        let near = distance * (1.0 + self.exposure) * (expected / 60.0).min(1.0);
+        let near = distance * (1.0 + self.exposure) * (expected / 60.0).clamp(NEAR_END, 1.0);
         if allowance >= near { 1.0 } else { (allowance / near).max(0.05) }
     }
 
-    /// The risk accepted now, for a budget left (in calls) and the live answers still expected, and a factor of caution.
-    pub fn accepted(&mut self, limit: f64, left: f64, expected: f64, caution: f64) -> f64 {
-        self.rate = (left / expected.max(1.0)).clamp(0.0, RATE_MOST * limit) * caution;
+    /// The risk accepted now, for a budget left (in calls) and the live answers still expected, the share
+    /// of its answers that a stopped team loses, and a factor of caution.
+    pub fn accepted(&mut self, limit: f64, left: f64, expected: f64, cost: f64, caution: f64) -> f64 {
+        let ahead = left - limit * expected;
+        let within = (CORRECTION.0 - CORRECTION.1 * cost).clamp(0.2, 1.0);
+        let rate = limit + ahead / (within * expected).max(1.0);
+        self.rate = rate.clamp(RATE_LEAST * limit, RATE_MOST * limit).min(left.max(0.0)) * caution;
         (self.rate * self.factor_log.exp()).clamp(0.0, 0.5)
     }
 }
@@ -91,11 +103,15 @@ mod tests {
     #[test]
     fn spends_what_is_left_over_what_is_to_come() {
         let mut price = Price::new();
-        let even = price.accepted(0.03, 30.0, 1_000.0, 1.0);
+        let even = price.accepted(0.03, 30.0, 1_000.0, 0.0, 1.0);
         assert!((even - 0.03 * FACTOR_START).abs() < 1e-9);
-        assert!((price.accepted(0.03, 15.0, 1_000.0, 1.0) - even / 2.0).abs() < 1e-9);
-        assert_eq!(price.accepted(0.03, -3.0, 1_000.0, 1.0), 0.0);
-        assert!(price.accepted(0.03, 30.0, 10.0, 1.0) <= 0.03 * RATE_MOST * FACTOR_START + 1e-9);
+        assert!((price.accepted(0.03, 15.0, 1_000.0, 0.0, 1.0) - even / 2.0).abs() < 1e-9);
+        assert!(
+            price.accepted(0.03, 15.0, 1_000.0, 0.5, 1.0) < even / 2.0,
+            "a costly stop is kept away from"
+        );
+        assert_eq!(price.accepted(0.03, -3.0, 1_000.0, 0.0, 1.0), 0.0);
+        assert!(price.accepted(0.03, 30.0, 10.0, 0.0, 1.0) <= 0.03 * RATE_MOST * FACTOR_START + 1e-9);
     }
 
     #[test]
@@ -103,13 +119,13 @@ mod tests {
         let run = |every: u32| {
             let mut price = Price::new();
             for answer in 0..3_000 {
-                price.accepted(0.03, 30.0, 1_000.0, 1.0);
+                price.accepted(0.03, 30.0, 1_000.0, 0.0, 1.0);
                 price.answered();
                 if answer % every == 0 {
                     price.abandoned();
                 }
             }
-            price.accepted(0.03, 30.0, 1_000.0, 1.0)
+            price.accepted(0.03, 30.0, 1_000.0, 0.0, 1.0)
         };
         assert!(run(20) < run(33) && run(33) < run(100));
     }

@@ -38,7 +38,7 @@ impl Predictive {
         };
         let accepted = match self.options.accepted_risk {
             Some(fixed) => fixed,
-            None => self.price.accepted(limit, left, expected, caution),
+            None => self.price.accepted(limit, left, expected, cost, caution),
         };
         (if stop { allowance } else { f64::INFINITY }, accepted)
     }
