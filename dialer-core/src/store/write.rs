@@ -11,9 +11,9 @@ use crate::id::{AttemptId, CampaignId, ContactId, TaskId};
 use crate::task::TaskState;
 use crate::time::Utc;
 
-/// Time between commits that agents' legs cause, and so the longest that one is missing from the disk. A process killed
-/// within this time leaves a phone that it can't hang up later, so it is short.
-pub const LEG_PATIENCE: Duration = Duration::from_millis(20);
+/// Time between commits that dialogs cause, and so the longest that one is missing from the disk under load. What a process
+/// killed within this time had answered it can't hang up later, and counts as interrupted only; so it is short.
+pub const DIALOG_PATIENCE: Duration = Duration::from_millis(20);
 
 /// Time between commits that endings and notes cause.
 pub const NOTE_PATIENCE: Duration = Duration::from_millis(50);
@@ -157,16 +157,13 @@ impl Write {
     /// How soon after another commit it may cause one; until then it waits for others to share it, since a commit costs more
     /// than all that is in it.
     ///
-    /// An INVITE and whoever starts a campaign or registers wait for theirs. Without what `Answered` holds a process that died
-    /// could neither have the call ended nor know that somebody was let down.
+    /// An INVITE and whoever starts a campaign or registers wait for theirs.
     pub fn patience(&self) -> Duration {
         match self {
-            Self::Campaign { .. }
-            | Self::Intent(_)
-            | Self::Answered { .. }
-            | Self::Binding(_)
-            | Self::Unbind { .. } => Duration::ZERO,
-            Self::AgentLeg { .. } => LEG_PATIENCE,
+            Self::Campaign { .. } | Self::Intent(_) | Self::Binding(_) | Self::Unbind { .. } => {
+                Duration::ZERO
+            }
+            Self::Answered { .. } | Self::AgentLeg { .. } => DIALOG_PATIENCE,
             Self::Ended(_)
             | Self::Placed { .. }
             | Self::Ringing { .. }

@@ -168,6 +168,8 @@ impl Leg {
         match Dialog::from_answer(&self.invite, response, reach, route.next_hop, route.local) {
             Ok(mut dialog) => {
                 acknowledge(&mut dialog, wire);
+                // There is hardly ever a second; a vector that grows by itself would keep room for four.
+                self.dialogs.reserve_exact(1);
                 self.dialogs.push(dialog);
                 true
             }

@@ -45,6 +45,8 @@ fn a_call_that_was_up_when_we_died_is_hung_up_and_the_others_are_called_once() {
         Campaign { contacts: 3, talk_limit: "2s", time_limit: "15s", ..Campaign::with_sipp_agent() };
     let mut run = stage.run(&campaign);
     phone.wait_for_message("ACK sip:", LONG);
+    // That the call was answered is on disk 20 ms and a commit later.
+    std::thread::sleep(std::time::Duration::from_millis(100));
     run.signal(Signal::Kill);
     assert_eq!(run.exit_status(), -1);
 

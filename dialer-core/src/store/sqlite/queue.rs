@@ -112,7 +112,7 @@ impl Queue {
 mod tests {
     use super::*;
     use crate::id::AttemptId;
-    use crate::store::write::{LEG_PATIENCE, NOTE_PATIENCE};
+    use crate::store::write::{DIALOG_PATIENCE, NOTE_PATIENCE};
     use crate::time::Utc;
 
     fn note(ticket: u64) -> Batch {
@@ -163,7 +163,7 @@ mod tests {
         queue.push(note(3)).unwrap();
         queue.push(leg(4)).unwrap();
         assert_eq!(taken(&queue, 9).await, [3, 4]);
-        assert!((LEG_PATIENCE..NOTE_PATIENCE).contains(&start.elapsed()), "{:?}", start.elapsed());
+        assert!((DIALOG_PATIENCE..NOTE_PATIENCE).contains(&start.elapsed()), "{:?}", start.elapsed());
 
         let start = Instant::now();
         queue.push(leg(5)).unwrap();
@@ -185,7 +185,7 @@ mod tests {
             late.push(urgent(2)).unwrap();
         });
         assert_eq!(taken(&queue, 9).await, [1, 2]);
-        assert!(start.elapsed() < LEG_PATIENCE);
+        assert!(start.elapsed() < DIALOG_PATIENCE);
     }
 
     #[tokio::test(start_paused = true)]
