@@ -3,9 +3,15 @@
 //! SIP timers, RTP and the registrar live in real time. Core and pacing live in campaign time, which runs `speed`
 //! times as fast; outside the demo `speed` is 1 and the two are the same.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use carillon_core::time::{Now, Utc};
+
+/// The wall clock of the machine.
+pub fn wall() -> Utc {
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Utc(i64::try_from(wall.as_millis()).unwrap_or(i64::MAX))
+}
 
 /// Fastest campaign clock.
 pub const SPEED_MAX: u32 = 20;

@@ -9,11 +9,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use carillon_core::agent::AgentCommand;
 use carillon_core::campaign::CampaignCommand;
+use carillon_core::campaign::decisions::Decided;
 use carillon_core::id::{CampaignId, RequestId, Ticket};
 use carillon_core::live::LiveView;
 use carillon_core::output::{Refused, Reply};
@@ -31,7 +32,7 @@ use mio::{Events, Poll, Token, Waker};
 use rand_chacha::ChaCha20Rng;
 use tokio::sync::{oneshot, watch};
 
-use crate::clock::RealNow;
+use crate::clock::{RealNow, wall};
 use crate::doorbell::Doorbell;
 use crate::meters::Batches;
 use crate::node::{self, Node, NodeInput, NodeOutput};
@@ -57,6 +58,7 @@ enum Message {
     Campaign { command: CampaignCommand, reply: oneshot::Sender<Result<Reply, Refused>> },
     Agent { command: AgentCommand, reply: oneshot::Sender<Result<Reply, Refused>> },
     Prompt { campaign: CampaignId, prompt: Arc<Prompt> },
+    Decisions { campaign: CampaignId, limit: usize, reply: oneshot::Sender<Option<Vec<Decided>>> },
     Drain,
     Quit,
 }
@@ -105,6 +107,17 @@ impl EngineHandle {
         let (reply, answer) = oneshot::channel();
         self.send(Message::Agent { command, reply }).map_err(stopped)?;
         answer.await.map_err(|_| stopped(Stopped))?
+    }
+
+    /// The newest decisions of a campaign's pacer, newest first; `None` where there is no such campaign.
+    pub async fn decisions(
+        &self,
+        campaign: CampaignId,
+        limit: usize,
+    ) -> Result<Option<Vec<Decided>>, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Decisions { campaign, limit, reply })?;
+        answer.await.map_err(|_| Stopped)
     }
 
     /// Gives a campaign its safe-harbour message.
@@ -343,6 +356,11 @@ impl Engine {
                     self.node.set_prompt(campaign, prompt);
                     continue;
                 }
+                Ok(Message::Decisions { campaign, limit, reply }) => {
+                    // Whoever asked may have gone.
+                    let _ = reply.send(self.node.decisions(campaign, limit));
+                    continue;
+                }
                 Ok(Message::Drain) => {
                     self.live_due = Duration::ZERO;
                     NodeInput::Drain
@@ -516,6 +534,5 @@ enum Turn {
 
 /// The one place where the engine reads the clocks.
 fn real_now(origin: Instant) -> RealNow {
-    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    RealNow { monotonic: origin.elapsed(), utc: Utc(i64::try_from(wall.as_millis()).unwrap_or(i64::MAX)) }
+    RealNow { monotonic: origin.elapsed(), utc: wall() }
 }

@@ -99,6 +99,7 @@ impl Batches {
                 | Write::Recorded { .. }
                 | Write::Task { .. }
                 | Write::AgentTime { .. }
+                | Write::PacerState { .. }
                 | Write::AgentLeg { .. }
                 | Write::Binding(_)
                 | Write::Unbind { .. } => {}

@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use carillon_core::agent::AgentCommand;
 use carillon_core::campaign::CampaignCommand;
+use carillon_core::campaign::decisions::Decided;
 use carillon_core::dialer::{self, Dialer};
 use carillon_core::id::{CampaignId, RequestId, Ticket};
 use carillon_core::input::Input;
@@ -245,6 +246,11 @@ impl Node {
         let mut view = self.dialer.live(self.clock.now(now));
         view.speed = self.clock.speed();
         view
+    }
+
+    /// The newest decisions of a campaign's pacer, newest first; `None` where there is no such campaign.
+    pub fn decisions(&self, campaign: CampaignId, limit: usize) -> Option<Vec<Decided>> {
+        self.dialer.decisions(campaign, limit)
     }
 
     /// What the gateway counted.

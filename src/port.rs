@@ -14,6 +14,7 @@ use carillon_api::port::{
     REJECTED_ROWS_MAX, RejectedRow, Reply,
 };
 use carillon_core::agent::AgentCommand;
+use carillon_core::campaign::decisions::Decided;
 use carillon_core::campaign::spec::CampaignSpec;
 use carillon_core::campaign::{CampaignCommand, CampaignState};
 use carillon_core::contact::import::{BadRow, ListReader};
@@ -139,6 +140,16 @@ impl Port for EnginePort {
             timely(self.engine.campaign(command)).await?;
             self.seen().await;
             Ok(())
+        }
+        .boxed()
+    }
+
+    fn decisions(&self, id: CampaignId, limit: u32) -> Reply<'_, Vec<Decided>> {
+        async move {
+            let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+            let answer = tokio::time::timeout(ANSWER_MAX, self.engine.decisions(id, limit)).await;
+            let decisions = answer.map_err(unavailable)?.map_err(unavailable)?;
+            decisions.ok_or_else(|| PortError::Unknown(format!("campaign {id}")))
         }
         .boxed()
     }

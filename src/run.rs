@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use carillon_config::CampaignFile;
 use carillon_core::agent::{AgentCommand, AgentState};
 use carillon_core::campaign::{CampaignCommand, CampaignState};
+use carillon_core::compliance::period::Period;
 use carillon_core::id::CampaignId;
 use carillon_core::live::LiveView;
 use carillon_core::output::Reply;
@@ -13,6 +14,7 @@ use carillon_core::store::report::{ReportMeta, Summary, write_report};
 use carillon_core::store::sqlite::{ImportError, Store, check_list};
 use carillon_sip::event::TrunkState;
 
+use crate::clock::wall;
 use crate::engine::{self, EngineHandle, EngineOptions, Mailbox};
 use crate::exit::Exit;
 use crate::signals::Signals;
@@ -52,7 +54,7 @@ pub async fn run(file: CampaignFile, options: RunOptions) -> Result<Summary, Exi
     let store = Store::open(&database, mailbox.on_stored()).await.map_err(Exit::other)?;
 
     suppress(&file, &store).await?;
-    let mut recovered = store.recover().await.map_err(Exit::other)?;
+    let mut recovered = store.recover(wall()).await.map_err(Exit::other)?;
     let known = recovered.campaigns.first_mut().map(|campaign| {
         // The file is the truth about the rules; the database about what has happened. Each run has its own time limit.
         let was = std::mem::replace(&mut campaign.spec, file.spec.clone());
@@ -60,6 +62,11 @@ pub async fn run(file: CampaignFile, options: RunOptions) -> Result<Summary, Exi
         campaign.elapsed = Duration::ZERO;
         (campaign.campaign, was.name)
     });
+    if let Some(campaign) = recovered.campaigns.first_mut() {
+        // The file's law may count another period than the one before did.
+        let since = Period::of(&campaign.spec, campaign.started_at, wall()).since;
+        campaign.period = store.count_since(campaign.campaign, since).await.map_err(Exit::other)?;
+    }
     if let Some((_, name)) = known.as_ref().filter(|(_, name)| *name != file.spec.name) {
         return Err(Exit::file(format!(
             "{} holds campaign `{name}`, the file describes `{}`: use another directory",

@@ -11,6 +11,7 @@ use carillon_core::store::sqlite::Store;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use crate::clock::wall;
 use crate::engine::{self, EngineHandle, EngineOptions, Mailbox};
 use crate::exit::Exit;
 use crate::port::EnginePort;
@@ -35,7 +36,7 @@ pub async fn command(path: &Path) -> Result<(), Exit> {
         .map_err(|error| Exit::other(format!("{}: {error}", config.recordings.display())))?;
     let mailbox = Mailbox::new().map_err(Exit::other)?;
     let store = Store::open(&config.store, mailbox.on_stored()).await.map_err(Exit::other)?;
-    let recovered = store.recover().await.map_err(Exit::other)?;
+    let recovered = store.recover(wall()).await.map_err(Exit::other)?;
     let known: Vec<_> =
         recovered.campaigns.iter().map(|campaign| (campaign.campaign, campaign.spec.clone())).collect();
 

@@ -7,6 +7,7 @@ use axum::body::Bytes;
 use carillon_core::agent::AgentCommand;
 use carillon_core::attempt::outcome::{Attribution, Outcome};
 use carillon_core::campaign::CampaignState;
+use carillon_core::campaign::decisions::Decided;
 use carillon_core::campaign::spec::CampaignSpec;
 use carillon_core::id::{AttemptId, CampaignId, ContactId, TaskId};
 use carillon_core::live::LiveView;
@@ -34,6 +35,10 @@ pub trait Port: Send + Sync + 'static {
 
     /// Starts, pauses or stops a campaign.
     fn command_campaign(&self, id: CampaignId, action: CampaignAction) -> Reply<'_, ()>;
+
+    /// The newest decisions of a campaign's pacer, newest first, at most `limit`; [`PortError::Unknown`] when there is no
+    /// such campaign.
+    fn decisions(&self, id: CampaignId, limit: u32) -> Reply<'_, Vec<Decided>>;
 
     /// Adds the good rows of a CSV to the campaign's list and tells about the bad ones.
     fn import_contacts(&self, id: CampaignId, csv: Bytes) -> Reply<'_, ImportReport>;

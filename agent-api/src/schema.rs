@@ -173,6 +173,64 @@ pub(crate) enum Role {
     Agent,
 }
 
+/// `form_opened`: the disposition form was opened. `finishing`: talk or wrap-up is about to end.
+#[derive(ToSchema)]
+#[schema(as = AgentSignal, rename_all = "snake_case")]
+pub(crate) enum AgentSignal {
+    FormOpened,
+    Finishing,
+}
+
+#[derive(ToSchema)]
+#[schema(as = Reason)]
+pub(crate) struct Reason {
+    pub bound: Bound,
+    /// Agents waiting for a call.
+    pub agents_free: u32,
+    /// Lines that may still need an agent.
+    pub lines_out: u32,
+    /// Lines the policy wanted in all.
+    pub lines_wanted: u32,
+    /// From a policy that makes one.
+    pub forecast: Option<Forecast>,
+}
+
+/// What bound a decision.
+#[derive(ToSchema)]
+#[schema(as = Bound, rename_all = "snake_case")]
+pub(crate) enum Bound {
+    Policy,
+    Agents,
+    Risk,
+    Ramp,
+    Budget,
+    NoSafeHarbour,
+    Lines,
+    CallsPerSecond,
+    Supply,
+    Manual,
+}
+
+/// What was expected, the calls of the decision included.
+#[derive(ToSchema)]
+#[schema(as = Forecast)]
+pub(crate) struct Forecast {
+    /// Seconds until which answers and free agents are counted.
+    pub horizon_s: f64,
+    pub answers: f64,
+    pub answers_deviation: f64,
+    pub agents: f64,
+    pub agents_deviation: f64,
+    /// Probability that the answer of one more call finds no agent in time.
+    pub risk: f64,
+    /// The highest such probability accepted now.
+    pub risk_accepted: f64,
+    /// Live answers that may find no agent, 99.9% quantile.
+    pub exposure: f64,
+    /// Abandoned calls that the limit still allows, exposure included; negative: overdrawn.
+    pub allowance: f64,
+}
+
 /// Times are milliseconds since 1970, campaign time.
 #[derive(ToSchema)]
 #[schema(as = LiveView)]

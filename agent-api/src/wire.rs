@@ -1,8 +1,9 @@
 //! Bodies of requests and answers, where they are not the business machine's own types.
 
-use carillon_core::agent::AgentState;
+use carillon_core::agent::{AgentSignal, AgentState};
 use carillon_core::attempt::outcome::{Attribution, Outcome};
 use carillon_core::campaign::CampaignState;
+use carillon_core::campaign::decisions::{Decided, Reason, sentence};
 use carillon_core::campaign::spec::CampaignSpec;
 use carillon_core::live::AgentView;
 use carillon_core::time::Utc;
@@ -200,6 +201,57 @@ pub struct DispositionBody {
     /// Free text, at most 2,000 characters.
     #[serde(default)]
     pub note: String,
+}
+
+/// What an agent tells.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SignalBody {
+    /// How far they are.
+    #[schema(value_type = schema::AgentSignal)]
+    pub signal: AgentSignal,
+}
+
+/// Which decisions are wanted.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct DecisionsAsked {
+    /// Most decisions wanted; 100 unless said otherwise.
+    #[param(minimum = 1, maximum = 2000)]
+    pub limit: Option<u32>,
+}
+
+/// Decisions of a campaign's pacer.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct DecisionList {
+    /// Newest first.
+    pub items: Vec<DecisionBody>,
+}
+
+/// How many calls were placed at a time, and why.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct DecisionBody {
+    /// When, RFC 3339 UTC with milliseconds.
+    pub at: String,
+    /// Calls to place.
+    pub place: u32,
+    /// Why this many, in one sentence.
+    pub why: String,
+    /// The figures behind it.
+    #[schema(value_type = schema::Reason)]
+    pub reason: Reason,
+}
+
+impl From<Decided> for DecisionBody {
+    fn from(decided: Decided) -> Self {
+        Self {
+            at: rfc3339(decided.at),
+            place: decided.place,
+            why: sentence(&decided.reason),
+            reason: decided.reason,
+        }
+    }
 }
 
 /// Which attempts are wanted.

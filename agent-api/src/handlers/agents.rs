@@ -14,7 +14,7 @@ use crate::identity::Who;
 use crate::problem::Problem;
 use crate::rights::{Right, Role};
 use crate::state::State;
-use crate::wire::{AgentBody, AgentList, AgentWish, DispositionBody, WantedState};
+use crate::wire::{AgentBody, AgentList, AgentWish, DispositionBody, SignalBody, WantedState};
 
 /// Most characters of a note.
 const NOTE_CHARACTERS_MAX: usize = 2_000;
@@ -141,6 +141,29 @@ pub(crate) async fn hang_up(
 ) -> Result<StatusCode, Problem> {
     who.need_self_or(Right::ActForAgents, &agent)?;
     state.port.command_agent(AgentCommand::HangUp { agent }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Tell that the end of a call or of its wrap-up is near.
+///
+/// A pacer that forecasts has the next call ready in time.
+#[utoipa::path(
+    post, path = "/api/v1/agents/{user}/signals", tag = "agents",
+    params(("user" = String, Path)),
+    request_body = SignalBody,
+    responses(
+        (status = 204, description = "Taken."),
+        (status = 409, description = "There is no call.", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn signal(
+    AxumState(state): AxumState<State>,
+    who: Who,
+    Part(agent): Part<String>,
+    Json(body): Json<SignalBody>,
+) -> Result<StatusCode, Problem> {
+    who.need_self_or(Right::ActForAgents, &agent)?;
+    state.port.command_agent(AgentCommand::Signal { agent, signal: body.signal }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

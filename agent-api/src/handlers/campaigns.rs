@@ -4,17 +4,21 @@ use axum::extract::State as AxumState;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use carillon_core::campaign::check::{SpecProblem, check};
+use carillon_core::campaign::decisions::DECISIONS_MAX;
 use carillon_core::campaign::spec::CampaignSpec;
 use carillon_core::id::CampaignId;
 
-use crate::extract::{Json, Part};
+use crate::extract::{Asked, Json, Part};
 use crate::identity::Who;
 use crate::port::CampaignAction;
 use crate::problem::Problem;
 use crate::rights::Right;
 use crate::schema;
 use crate::state::State;
-use crate::wire::{CampaignBody, CampaignList};
+use crate::wire::{CampaignBody, CampaignList, DecisionBody, DecisionList, DecisionsAsked};
+
+/// Decisions given where no limit is asked for.
+const DECISIONS_DEFAULT: u32 = 100;
 
 /// Make a campaign.
 ///
@@ -126,6 +130,30 @@ pub(crate) async fn stop(
     id: Part<u64>,
 ) -> Result<Json<CampaignBody>, Problem> {
     command(state, who, id, CampaignAction::Stop).await
+}
+
+/// Why so many calls were placed.
+///
+/// Decisions that placed calls, or that something else bound than the one before; newest first. The newest 2,000 are kept.
+#[utoipa::path(
+    get, path = "/api/v1/campaigns/{id}/decisions", tag = "campaigns",
+    params(("id" = u64, Path), DecisionsAsked),
+    responses((status = 200, description = "The newest decisions.", body = DecisionList)),
+)]
+pub(crate) async fn decisions(
+    AxumState(state): AxumState<State>,
+    who: Who,
+    Part(id): Part<u64>,
+    Asked(asked): Asked<DecisionsAsked>,
+) -> Result<Json<DecisionList>, Problem> {
+    who.need(Right::Watch)?;
+    let limit = asked.limit.unwrap_or(DECISIONS_DEFAULT);
+    if limit == 0 || limit as usize > DECISIONS_MAX {
+        let detail = format!("limit must be between 1 and {DECISIONS_MAX}");
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "query", detail));
+    }
+    let decisions = state.port.decisions(CampaignId(id), limit).await?;
+    Ok(Json(DecisionList { items: decisions.into_iter().map(DecisionBody::from).collect() }))
 }
 
 async fn command(

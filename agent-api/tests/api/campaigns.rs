@@ -83,3 +83,22 @@ async fn a_dialer_that_does_not_answer_costs_a_bounded_time() {
     api.dialer.get_stuck();
     api.ask(get("/api/v1/campaigns", &token)).await.problem(408);
 }
+
+#[tokio::test]
+async fn decisions_say_why() {
+    let api = Api::new();
+    let token = api.sign_in(OPERATOR).await;
+    api.campaign(&token).await;
+    let all = api.ask(get("/api/v1/campaigns/1/decisions", &token)).await.json();
+    assert_eq!(all["items"].as_array().map(Vec::len), Some(2));
+    let newest = &all["items"][0];
+    assert_eq!((&newest["at"], &newest["place"]), (&json!("1970-01-01T00:00:01.000Z"), &json!(1)));
+    assert_eq!((&newest["reason"]["bound"], &newest["reason"]["lines_wanted"]), (&json!("risk"), &json!(3)));
+    assert!(newest["why"].as_str().unwrap().contains("too likely"), "{newest}");
+    let one = api.ask(get("/api/v1/campaigns/1/decisions?limit=1", &token)).await.json();
+    assert_eq!(one["items"].as_array().map(Vec::len), Some(1));
+    api.ask(get("/api/v1/campaigns/9/decisions", &token)).await.problem(404);
+    for limit in ["0", "2001"] {
+        api.ask(get(&format!("/api/v1/campaigns/1/decisions?limit={limit}"), &token)).await.problem(400);
+    }
+}

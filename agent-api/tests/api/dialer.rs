@@ -11,6 +11,7 @@ use carillon_api::port::{
 use carillon_core::agent::{AgentCommand, AgentState};
 use carillon_core::attempt::outcome::{Attribution, Outcome};
 use carillon_core::campaign::CampaignState;
+use carillon_core::campaign::decisions::{Bound, Decided, Forecast, Reason};
 use carillon_core::campaign::spec::CampaignSpec;
 use carillon_core::id::{AttemptId, CampaignId, ContactId, TaskId};
 use carillon_core::live::{AgentView, LiveView};
@@ -182,6 +183,22 @@ impl Port for Dialer {
         })
     }
 
+    fn decisions(&self, id: CampaignId, limit: u32) -> Reply<'_, Vec<Decided>> {
+        self.answer(|state| {
+            state.campaigns.get(&id.0).ok_or_else(unknown)?;
+            let reason = Reason {
+                bound: Bound::Risk,
+                agents_free: 1,
+                lines_out: 2,
+                lines_wanted: 3,
+                forecast: Some(Forecast::default()),
+            };
+            let all =
+                [Decided { at: Utc(1_000), place: 1, reason }, Decided { at: Utc(0), place: 3, reason }];
+            Ok(all.into_iter().take(limit as usize).collect())
+        })
+    }
+
     fn import_contacts(&self, id: CampaignId, csv: Bytes) -> Reply<'_, ImportReport> {
         self.answer(|state| {
             if !state.campaigns.contains_key(&id.0) {
@@ -218,7 +235,9 @@ impl Port for Dialer {
                 AgentCommand::SignOn { agent } | AgentCommand::Ready { agent } => (agent, AgentState::Ready),
                 AgentCommand::SignOff { agent } => (agent, AgentState::Offline),
                 AgentCommand::Break { agent, .. } => (agent, AgentState::Break),
-                AgentCommand::HangUp { .. } => return Err(PortError::State("there is no call".into())),
+                AgentCommand::HangUp { .. } | AgentCommand::Signal { .. } => {
+                    return Err(PortError::State("there is no call".into()));
+                }
                 AgentCommand::Dispose { agent, attempt, disposition, .. } => {
                     let attempt = state.attempts.get_mut(&attempt.0).ok_or_else(unknown)?;
                     if attempt.agent.as_deref() != Some(agent.as_str()) {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use carillon_core::agent::AgentState;
 use carillon_core::attempt::outcome::Outcome;
 use carillon_core::campaign::CampaignState;
+use carillon_core::campaign::decisions::{Bound, Forecast, Reason};
 use carillon_core::campaign::spec::{CampaignSpec, ClosureSpec, Day, Jurisdiction, Mode, Window};
 use carillon_core::id::{AttemptId, CampaignId};
 use carillon_core::live::{AgentView, CampaignView, EndingView, LiveView};
@@ -95,6 +96,16 @@ fn schemas_describe_what_is_written() {
     };
     assert_properties("CampaignView", json!(campaign));
     assert_properties("LiveView", json!(LiveView::default()));
+    let forecast = Forecast::default();
+    assert_properties("Forecast", json!(forecast));
+    let reason = Reason {
+        bound: Bound::Policy,
+        agents_free: 0,
+        lines_out: 0,
+        lines_wanted: 0,
+        forecast: Some(forecast),
+    };
+    assert_properties("Reason", json!(reason));
 }
 
 /// Every value the document allows is read by the real type, and it allows all that exist.
@@ -117,6 +128,7 @@ fn schemas_list_the_values_that_exist() {
     assert_values::<Day>("Day", 7);
     assert_values::<CampaignState>("CampaignState", 5);
     assert_values::<AgentState>("AgentState", 7);
+    assert_values::<Bound>("Bound", 10);
     assert_values::<Outcome>("Outcome", 11);
     assert_values::<carillon_core::attempt::outcome::Attribution>("Attribution", 4);
     assert_values::<carillon_api::rights::Role>("Role", 3);

@@ -17,11 +17,12 @@ const STAFF: Allowed = [false, true, true, false, false];
 const STAFF_OR_SELF: Allowed = [false, true, true, true, false];
 
 /// In the order of the document.
-const MATRIX: [(&str, &str, Allowed); 21] = [
+const MATRIX: [(&str, &str, Allowed); 23] = [
     ("get", "/api/v1/agents", STAFF),
     ("get", "/api/v1/agents/{user}", STAFF_OR_SELF),
     ("delete", "/api/v1/agents/{user}/call", STAFF_OR_SELF),
     ("post", "/api/v1/agents/{user}/dispositions", STAFF_OR_SELF),
+    ("post", "/api/v1/agents/{user}/signals", STAFF_OR_SELF),
     ("put", "/api/v1/agents/{user}/state", STAFF_OR_SELF),
     ("get", "/api/v1/attempts", SIGNED_IN),
     ("get", "/api/v1/attempts/{id}", SIGNED_IN),
@@ -29,6 +30,7 @@ const MATRIX: [(&str, &str, Allowed); 21] = [
     ("post", "/api/v1/campaigns", STAFF),
     ("get", "/api/v1/campaigns/{id}", STAFF),
     ("post", "/api/v1/campaigns/{id}/contacts", STAFF),
+    ("get", "/api/v1/campaigns/{id}/decisions", STAFF),
     ("post", "/api/v1/campaigns/{id}/pause", STAFF),
     ("post", "/api/v1/campaigns/{id}/start", STAFF),
     ("post", "/api/v1/campaigns/{id}/stop", STAFF),
@@ -49,6 +51,7 @@ fn body_of(method: &str, path: &str) -> (&'static str, Body) {
         ("post", "/api/v1/campaigns/{id}/contacts") => {
             ("text/csv", Body::from("id,number\n1,+15550000001\n"))
         }
+        ("post", "/api/v1/agents/{user}/signals") => json(json!({"signal": "finishing"})),
         ("put", "/api/v1/agents/{user}/state") => json(json!({"state": "signed_on"})),
         ("post", "/api/v1/agents/{user}/dispositions") => json(json!({"attempt": 1, "disposition": "sold"})),
         _ => ("", Body::empty()),

@@ -47,6 +47,23 @@ pub enum AgentCommand {
         /// The agent's user.
         agent: String,
     },
+    /// Tell how far the call or its wrap-up is, so that the next one is ready in time.
+    Signal {
+        /// The agent's user.
+        agent: String,
+        /// What is told.
+        signal: AgentSignal,
+    },
+}
+
+/// How far an agent is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentSignal {
+    /// The disposition form was opened: the talk nears its end.
+    FormOpened,
+    /// Talk or wrap-up is about to end.
+    Finishing,
 }
 
 /// The states people see.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use crate::campaign::duration_text;
-use crate::campaign::spec::{CampaignSpec, Jurisdiction, Mode, Window, WrapUp};
+use crate::campaign::spec::{CampaignSpec, Jurisdiction, Window, WrapUp};
 
 /// Most characters of a name or a disposition.
 pub const NAME_CHARACTERS_MAX: usize = 100;
@@ -32,7 +32,6 @@ pub struct SpecProblem {
 pub fn check(spec: &CampaignSpec) -> Vec<SpecProblem> {
     let mut problems = Problems::default();
     problems.name("name", &spec.name);
-    problems.mode(spec.mode);
     problems.number("ratio", spec.ratio, 1.0..=10.0);
     problems.number("abandon_limit", spec.abandon_limit, 0.0..=1.0);
     problems.duration("abandon_after", spec.abandon_after, Duration::from_millis(100)..=MINUTE);
@@ -100,15 +99,6 @@ impl Problems {
                 key,
                 format!("must have 1 to {NAME_CHARACTERS_MAX} characters and no control characters"),
             );
-        }
-    }
-
-    fn mode(&mut self, mode: Mode) {
-        match mode {
-            Mode::Manual | Mode::Progressive | Mode::Ratio => {}
-            Mode::Preview | Mode::Adaptive | Mode::Predictive => {
-                self.note("mode", "is not in this version; use manual, progressive or ratio");
-            }
         }
     }
 
@@ -191,7 +181,7 @@ mod tests {
 
     use super::*;
     use crate::attempt::outcome::Outcome;
-    use crate::campaign::spec::{ClosureSpec, Day};
+    use crate::campaign::spec::{ClosureSpec, Day, Mode};
 
     fn spec() -> CampaignSpec {
         serde_json::from_str(r#"{"name": "renewals", "mode": "ratio", "jurisdiction": "us"}"#).unwrap()
@@ -234,9 +224,11 @@ mod tests {
     }
 
     #[test]
-    fn modes_to_come_are_refused() {
-        for mode in [Mode::Preview, Mode::Adaptive, Mode::Predictive] {
-            assert_eq!(keys(|spec| spec.mode = mode), ["mode"]);
+    fn every_mode_is_taken() {
+        for mode in
+            [Mode::Manual, Mode::Preview, Mode::Progressive, Mode::Ratio, Mode::Adaptive, Mode::Predictive]
+        {
+            assert_eq!(keys(|spec| spec.mode = mode), [""; 0]);
         }
     }
 

@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use carillon_pacing::budget::Ledger;
-use carillon_pacing::policy::{manual::Manual, progressive::Progressive, ratio::Ratio};
-use carillon_pacing::{Bound, Limits, Pacer, Reason};
+use carillon_pacing::{Event, EventKind, Limits};
 
 use super::CampaignState;
 use super::check::check;
 use super::figures::Figures;
-use super::spec::{CampaignSpec, Mode};
+use super::pacing::{Heritage, Pacing};
+use super::spec::CampaignSpec;
 use crate::attempt::event::Terms;
 use crate::compliance::Rules;
+use crate::compliance::period::Period;
 use crate::id::{AttemptId, CampaignId};
 use crate::selection::supply::Supply;
 use crate::store::write::Write;
@@ -65,7 +65,9 @@ pub(crate) struct Campaign {
     pub spec: CampaignSpec,
     pub rules: Rules,
     pub terms: Terms,
-    pub pacer: Box<dyn Pacer>,
+    pub pacing: Pacing,
+    /// The period that the abandonment limit counts now.
+    period: Period,
     pub reason: String,
     pub supply: Supply,
     pub fetching: Fetching,
@@ -95,14 +97,10 @@ pub(crate) fn refusal(spec: &CampaignSpec) -> Option<String> {
 
 impl Campaign {
     /// A draft; the spec has passed [`refusal`]. `None` where it has not.
-    pub fn new(id: CampaignId, spec: CampaignSpec, ledger: Ledger) -> Option<Self> {
+    pub fn new(id: CampaignId, spec: CampaignSpec, heritage: Heritage<'_>, now: Now) -> Option<Self> {
         let rules = Rules::from_spec(&spec).ok()?;
-        let pacer: Box<dyn Pacer> = match spec.mode {
-            Mode::Manual => Box::new(Manual::default()),
-            Mode::Progressive => Box::new(Progressive::default()),
-            Mode::Ratio => Box::new(Ratio::new(spec.ratio, ledger)),
-            Mode::Preview | Mode::Adaptive | Mode::Predictive => return None,
-        };
+        let pacing = Pacing::new(id, &spec, heritage, now);
+        let period = Period::of(&spec, None, now.utc);
         let terms = Terms {
             abandon_after: spec.abandon_after,
             message: spec.safe_harbour.is_some(),
@@ -114,7 +112,8 @@ impl Campaign {
             spec,
             rules,
             terms,
-            pacer,
+            pacing,
+            period,
             reason: "not started".into(),
             supply: Supply::default(),
             fetching: Fetching::default(),
@@ -134,6 +133,7 @@ impl Campaign {
     pub fn restore(&mut self, state: CampaignState, started_at: Option<Utc>, elapsed: Duration, now: Now) {
         self.started_at = started_at;
         self.elapsed = elapsed;
+        self.period = Period::of(&self.spec, started_at, now.utc);
         self.run = match state {
             CampaignState::Draft => Run::Draft,
             CampaignState::Running => Run::Running { since: now.monotonic },
@@ -165,7 +165,10 @@ impl Campaign {
         match self.run {
             Run::Running { .. } => false,
             Run::Draft | Run::Paused | Run::Stopping | Run::Closing | Run::Ended => {
-                self.started_at = self.started_at.or(Some(now.utc));
+                if self.started_at.is_none() {
+                    self.started_at = Some(now.utc);
+                    self.period = Period::of(&self.spec, self.started_at, now.utc);
+                }
                 self.run = Run::Running { since: now.monotonic };
                 self.fetching.idle_until = now.monotonic;
                 self.reason = "starting".into();
@@ -247,6 +250,25 @@ impl Campaign {
         Limits { abandon_limit: self.spec.abandon_limit, over_dial: self.spec.safe_harbour.is_some() }
     }
 
+    /// Tells the pacer where a new period of the abandonment limit has begun. A wall clock that goes back begins none.
+    pub fn keep_period(&mut self, now: Now) {
+        if self.period.is_over(now.utc) {
+            self.period = Period::of(&self.spec, self.started_at, now.utc);
+            self.pacing.observe(&Event { at: now.monotonic, kind: EventKind::PeriodBegan });
+        }
+    }
+
+    /// When the present period ends, if it does.
+    pub fn period_ends(&self) -> Option<Utc> {
+        self.period.until
+    }
+
+    /// What its pacer has learnt, to be written; `None` where there is nothing.
+    pub fn learnt_row(&self, now: Now) -> Option<Write> {
+        let learnt = self.pacing.learnt()?;
+        Some(Write::PacerState { campaign: self.id, at: now.utc, learnt })
+    }
+
     /// A free agent that counted for it was lost.
     pub fn agent_lost(&mut self, now: Duration) {
         if self.losses.len() >= LOSSES_MAX {
@@ -260,23 +282,4 @@ impl Campaign {
         let found = self.losses.iter().position(|lost| *lost >= launched);
         found.and_then(|index| self.losses.remove(index)).is_some()
     }
-}
-
-/// What bounds placing, in one sentence.
-pub(crate) fn sentence(reason: &Reason) -> String {
-    let Reason { bound, agents_free, lines_out, lines_wanted, forecast: _ } = reason;
-    let why = match bound {
-        Bound::Policy => "as many lines as the policy wants",
-        Bound::Agents if *agents_free == 0 => "no agent is free",
-        Bound::Agents => "one line per free agent",
-        Bound::Risk => "one more answer would too likely find no agent",
-        Bound::Ramp => "the answer rate is not yet known well enough for more",
-        Bound::Budget => "the abandonment budget allows one line per free agent and no more",
-        Bound::NoSafeHarbour => "no safe-harbour message: one line per free agent",
-        Bound::Lines => "no line is free on the trunks",
-        Bound::CallsPerSecond => "the trunks' calls per second are used up",
-        Bound::Supply => "no task is due",
-        Bound::Manual => "manual: nothing is placed unless asked for",
-    };
-    format!("{why} ({agents_free} agents free, {lines_out} lines out, {lines_wanted} wanted)")
 }

@@ -1,10 +1,14 @@
 //! Campaigns (专案): what they are ([`spec`]) and how one runs.
 
 pub mod check;
+pub mod decisions;
 pub mod duration_text;
 pub(crate) mod figures;
 pub(crate) mod machine;
+pub(crate) mod pacing;
+pub(crate) mod shift;
 pub mod spec;
+mod stopped;
 
 use serde::{Deserialize, Serialize};
 

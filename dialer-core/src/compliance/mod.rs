@@ -4,6 +4,7 @@
 //! instant in which it is placed, after its intent was recorded.
 
 pub mod jurisdiction;
+pub mod period;
 pub mod permit;
 pub mod suppression;
 pub mod window;
@@ -11,6 +12,7 @@ pub mod window;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::campaign::spec::CampaignSpec;
@@ -143,6 +145,24 @@ impl Compliance {
             }
             refused @ (Verdict::NotBefore(_) | Verdict::Never(_)) => Err(refused),
         }
+    }
+
+    /// The hour on the wall of a contact of `timezone`; 0 where nothing is known.
+    pub fn hour(&mut self, rules: &Rules, timezone: Option<&str>, now: Utc) -> u8 {
+        let zone = self.zone(timezone.or(rules.region_timezone.as_deref()));
+        let at = Timestamp::from_millisecond(now.0).ok();
+        let hour = zone.zip(at).map(|(zone, at)| zone.to_datetime(at).hour());
+        hour.and_then(|hour| u8::try_from(hour).ok()).unwrap_or(0)
+    }
+
+    /// Until when calls may be made without a pause in the campaign's zone (UTC where it has none), `latest` at the latest;
+    /// `None` where none may be made now.
+    pub fn closes(&mut self, rules: &Rules, now: Utc, latest: Utc) -> Option<Utc> {
+        let zone = match &rules.region_timezone {
+            Some(name) => self.zone(Some(name))?,
+            None => TimeZone::UTC,
+        };
+        rules.calendar.is_open(&zone, now).then(|| rules.calendar.open_until(&zone, now, latest))
     }
 
     /// The first instant at or after `at` at which a contact of `timezone` may be called; `at` where nothing is known.

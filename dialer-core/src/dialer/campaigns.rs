@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use carillon_pacing::budget::Ledger;
-
 use super::outbox::Purpose;
 use super::{Dialer, Timer};
 use crate::attempt::event::Event;
 use crate::campaign::machine::{Campaign, refusal};
+use crate::campaign::pacing::Heritage;
 use crate::campaign::spec::CampaignSpec;
 use crate::campaign::{CampaignCommand, CampaignState};
 use crate::compliance::jurisdiction;
@@ -18,6 +17,8 @@ use crate::time::{Now, Utc};
 
 /// Agents' time and campaigns' elapsed time are recorded this often.
 pub(super) const SHEET: Duration = Duration::from_secs(10);
+/// What pacers have learnt is recorded this often.
+pub(super) const LEARNT: Duration = Duration::from_secs(60);
 
 impl Dialer {
     /// An operator's or script's request.
@@ -58,8 +59,8 @@ impl Dialer {
         }
         let next = self.last_campaign.checked_add(1).ok_or_else(full)?;
         let id = CampaignId(next);
-        let campaign = Campaign::new(id, spec, Ledger::default())
-            .ok_or_else(|| Refused::Invalid("mode: is not in this version".into()))?;
+        let campaign = Campaign::new(id, spec, Heritage::default(), now)
+            .ok_or_else(|| Refused::Invalid("windows: can't be used".into()))?;
         self.last_campaign = next;
         let row = campaign.row(CampaignState::Draft, now);
         self.campaigns.insert(id, campaign);
@@ -184,8 +185,9 @@ impl Dialer {
 
     fn record_state(&mut self, id: CampaignId, now: Now) {
         if let Some(campaign) = self.campaigns.get(&id) {
-            let row = campaign.row(campaign.state(), now);
-            self.outbox.record(Purpose::Rule, Some(id), vec![row]);
+            let mut writes = vec![campaign.row(campaign.state(), now)];
+            writes.extend(campaign.learnt_row(now));
+            self.outbox.record(Purpose::Rule, Some(id), writes);
         }
     }
 
@@ -230,6 +232,7 @@ impl Dialer {
         let Some(campaign) = self.campaigns.get_mut(&id) else { return };
         campaign.close();
         let mut writes = vec![campaign.row(CampaignState::Ended, now)];
+        writes.extend(campaign.learnt_row(now));
         writes.extend(sheets);
         self.timers.set(Timer::Cut(id), None);
         self.timers.set(Timer::Fetch(id), None);
@@ -269,6 +272,16 @@ impl Dialer {
         let running = self.campaigns.values().filter(|campaign| campaign.is_running());
         writes.extend(running.map(|campaign| campaign.row(CampaignState::Running, now)));
         self.note(None, writes);
+    }
+
+    /// Records what the pacers of running campaigns have learnt, unless the store is away.
+    pub(super) fn record_learnt(&mut self, now: Now) {
+        self.timers.set(Timer::Learnt, Some(now.monotonic.saturating_add(LEARNT)));
+        if self.outbox.is_healthy() {
+            let running = self.campaigns.values().filter(|campaign| campaign.is_running());
+            let writes = running.filter_map(|campaign| campaign.learnt_row(now)).collect();
+            self.note(None, writes);
+        }
     }
 
     fn take_sheets(&mut self, now: Now) -> Vec<Write> {

@@ -7,7 +7,7 @@ use carillon_pacing::{AgentKey, EventKind};
 
 use super::{Dialer, Timer};
 use crate::agent::machine::{Agent, Standing};
-use crate::agent::{AgentCommand, AgentState};
+use crate::agent::{AgentCommand, AgentSignal, AgentState};
 use crate::attempt::event::Event;
 use crate::campaign::spec::WrapUp;
 use crate::id::{AttemptId, CampaignId, RequestId};
@@ -240,6 +240,7 @@ impl Dialer {
             AgentCommand::Break { agent, reason } => self.take_break(&agent, &reason, now),
             AgentCommand::Ready { agent } => self.ready(&agent, now),
             AgentCommand::HangUp { agent } => self.agent_hangs_up(&agent, now),
+            AgentCommand::Signal { agent, signal } => self.agent_signals(&agent, signal, now),
             AgentCommand::Dispose { agent, attempt, disposition, note } => {
                 match self.floor.key(&agent) {
                     // Answered once it is durable.
@@ -301,8 +302,19 @@ impl Dialer {
         if reason.chars().count() > BREAK_CHARACTERS_MAX {
             return Err(Refused::Invalid(format!("reason: at most {BREAK_CHARACTERS_MAX} characters")));
         }
-        let (key, _) = self.signed_on(user)?;
+        let (key, state) = self.signed_on(user)?;
         self.with_agent(key, now, |agent| agent.take_break(reason, now));
+        match state {
+            // The break begins after the call.
+            AgentState::Talking | AgentState::WrapUp => {
+                self.tell_of_agent(key, EventKind::AgentLeaving { agent: key }, now);
+            }
+            AgentState::Offline
+            | AgentState::Unreachable
+            | AgentState::Break
+            | AgentState::Ready
+            | AgentState::Reserved => {}
+        }
         Ok(Reply::Done)
     }
 
@@ -331,6 +343,35 @@ impl Dialer {
         };
         self.step(attempt, Event::Cut("agent_hung_up"), now);
         Ok(Reply::Done)
+    }
+
+    fn agent_signals(&mut self, user: &str, signal: AgentSignal, now: Now) -> Result<Reply, Refused> {
+        let (agent, state) = self.signed_on(user)?;
+        let kind = match (state, signal) {
+            (AgentState::Talking, AgentSignal::FormOpened) => EventKind::AgentFormOpened { agent },
+            (AgentState::Talking | AgentState::WrapUp, AgentSignal::Finishing) => {
+                EventKind::AgentFinishing { agent }
+            }
+            // The form is what wrap-up is for.
+            (AgentState::WrapUp, AgentSignal::FormOpened) => return Ok(Reply::Done),
+            (
+                AgentState::Offline
+                | AgentState::Unreachable
+                | AgentState::Break
+                | AgentState::Ready
+                | AgentState::Reserved,
+                AgentSignal::FormOpened | AgentSignal::Finishing,
+            ) => return Err(Refused::State("the agent has no call".into())),
+        };
+        self.tell_of_agent(agent, kind, now);
+        Ok(Reply::Done)
+    }
+
+    /// Tells the pacer that counts the agent.
+    fn tell_of_agent(&mut self, agent: AgentKey, kind: EventKind, now: Now) {
+        if let Some(campaign) = self.floor.lent.get(&agent).copied() {
+            self.pace(campaign, kind, now);
+        }
     }
 
     fn signed_on(&self, user: &str) -> Result<(AgentKey, AgentState), Refused> {

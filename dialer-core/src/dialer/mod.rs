@@ -17,6 +17,7 @@ use carillon_pacing::{EventKind, event};
 
 use crate::attempt::event::Event;
 use crate::attempt::machine::Attempt;
+use crate::campaign::decisions::Decided;
 use crate::campaign::machine::Campaign;
 use crate::compliance::Compliance;
 use crate::disposition::Dispositions;
@@ -97,6 +98,7 @@ impl Dialer {
     pub fn new(options: Options, now: Now) -> Self {
         let mut timers = Timers::default();
         timers.set(Timer::Sheet, Some(now.monotonic.saturating_add(campaigns::SHEET)));
+        timers.set(Timer::Learnt, Some(now.monotonic.saturating_add(campaigns::LEARNT)));
         Self {
             options,
             recovered: false,
@@ -180,6 +182,11 @@ impl Dialer {
         self.view(now)
     }
 
+    /// The newest decisions of a campaign's pacer, newest first, at most `limit`; `None` where there is no such campaign.
+    pub fn decisions(&self, campaign: CampaignId, limit: usize) -> Option<Vec<Decided>> {
+        self.campaigns.get(&campaign).map(|campaign| campaign.pacing.decisions.latest(limit))
+    }
+
     /// Runs what is due.
     fn timeout(&mut self, now: Now) {
         self.room_left = self.room;
@@ -195,6 +202,7 @@ impl Dialer {
                 Timer::Settle(campaign) => self.give_up_recordings(campaign, now),
                 Timer::Retry => self.retry_batches(now),
                 Timer::Sheet => self.record_sheets(now),
+                Timer::Learnt => self.record_learnt(now),
             }
         }
     }
@@ -214,7 +222,8 @@ impl Dialer {
     /// Tells a campaign's pacer, and sees to it that it is asked soon.
     fn pace(&mut self, campaign: CampaignId, kind: EventKind, now: Now) {
         if let Some(campaign) = self.campaigns.get_mut(&campaign) {
-            campaign.pacer.observe(&event::Event { at: now.monotonic, kind });
+            campaign.keep_period(now);
+            campaign.pacing.observe(&event::Event { at: now.monotonic, kind });
         }
         self.ask_soon(campaign, now);
     }

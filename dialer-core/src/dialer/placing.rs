@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use carillon_pacing::event::CallKey;
-use carillon_pacing::{Capacity, EventKind, Segment, Upcoming};
+use carillon_pacing::{Capacity, EventKind, Outlook, Segment, Upcoming};
 
 use super::calls::close_task;
 use super::outbox::Purpose;
 use super::{Dialer, Timer};
 use crate::attempt::event::Event;
 use crate::attempt::machine::Attempt;
-use crate::campaign::machine::{Asked, sentence};
+use crate::campaign::decisions::sentence;
+use crate::campaign::machine::Asked;
+use crate::campaign::shift::{Ahead, SHIFT_MAX};
 use crate::compliance::Verdict;
 use crate::id::{AttemptId, CampaignId};
 use crate::output::Output;
@@ -25,6 +27,8 @@ const FETCH_INTERVAL_MAX: Duration = Duration::from_secs(2);
 const FETCH_PAUSE: Duration = Duration::from_millis(500);
 /// Shortest time between an answer that brought everything due and the next question.
 const FETCH_INTERVAL_MIN: Duration = Duration::from_millis(50);
+/// Most tasks in hand that the pacer is told of: more than it places at once but in the largest teams.
+const UPCOMING_MAX: usize = 64;
 
 impl Dialer {
     /// Asks the store for due tasks when the supply runs low.
@@ -162,19 +166,21 @@ impl Dialer {
         let healthy = self.outbox.is_healthy();
         let calls_left = (self.options.calls_max as usize).saturating_sub(self.attempts.len());
         let room = self.room_left;
+        let (upcoming, outlook) = self.look_ahead(id, now);
         let Some(campaign) = self.campaigns.get_mut(&id).filter(|campaign| campaign.is_running()) else {
             return;
         };
+        campaign.keep_period(now);
         let capacity = Capacity {
             now: now.monotonic,
             lines_free: room.lines_free.min(u32::try_from(calls_left).unwrap_or(u32::MAX)),
             calls_per_second_free: room.calls_per_second_free,
             supply: u32::try_from(campaign.supply.len()).unwrap_or(u32::MAX),
             limits: campaign.limits(),
-            upcoming: Upcoming::default(),
-            outlook: None,
+            upcoming,
+            outlook,
         };
-        let decision = campaign.pacer.decide(&capacity);
+        let decision = campaign.pacing.decide(&capacity, now.utc);
         self.timers.set(Timer::Decide(id), Some(decision.until));
         if !healthy {
             campaign.reason = "the store is not available".into();
@@ -203,12 +209,44 @@ impl Dialer {
         self.seek_supply(id, now);
     }
 
+    /// What a pacer that looks ahead is told: the segments of the next tasks, and the work to come.
+    fn look_ahead(&mut self, id: CampaignId, now: Now) -> (Upcoming, Option<Outlook>) {
+        let mut upcoming = Upcoming::default();
+        let Some(campaign) = self.campaigns.get_mut(&id).filter(|campaign| campaign.pacing.looks_ahead())
+        else {
+            return (upcoming, None);
+        };
+        let compliance = &mut self.compliance;
+        for due in campaign.supply.iter().take(UPCOMING_MAX) {
+            let hour = compliance.hour(&campaign.rules, due.timezone.as_deref(), now.utc);
+            if !upcoming.add(segment(due, hour)) {
+                break;
+            }
+        }
+        let latest = now.utc.after(SHIFT_MAX);
+        let rules = &campaign.rules;
+        let closes = campaign.pacing.shift.closes(now.utc, || compliance.closes(rules, now.utc, latest));
+        let closes =
+            [closes, campaign.period_ends().filter(|_| closes.is_some())].into_iter().flatten().min();
+        let closes_in = closes.map(|closes| closes.since(now.utc));
+        let limit = campaign.time_left(now);
+        let ahead = Ahead {
+            closes_in: closes_in.map(|closes_in| limit.map_or(closes_in, |limit| limit.min(closes_in))),
+            tasks: campaign.fetching.open,
+            placed: campaign.figures.placed,
+            answered: campaign.figures.answered,
+        };
+        (upcoming, campaign.pacing.shift.outlook(ahead, now))
+    }
+
     /// Opens an attempt: a line is asked for, and the pacer knows of it.
     fn launch(&mut self, id: CampaignId, due: Due, now: Now) {
         let Some(campaign) = self.campaigns.get_mut(&id) else { return };
         let Some(next) = self.last_attempt.checked_add(1) else { return };
         self.last_attempt = next;
         let attempt = AttemptId(next);
+        let hour = self.compliance.hour(&campaign.rules, due.timezone.as_deref(), now.utc);
+        let segment = segment(&due, hour);
         let earlier = self.contacts.insert(due.contact, attempt);
         debug_assert_eq!(earlier, None, "one open attempt per contact");
         let earlier = self.numbers.insert(due.number.clone(), attempt);
@@ -222,8 +260,7 @@ impl Dialer {
         let machine = Attempt::new(attempt, id, due, campaign.terms, now);
         self.timers.set(Timer::Attempt(attempt), machine.deadline());
         self.attempts.insert(attempt, machine);
-        let placed = EventKind::CallPlaced { call: CallKey(next), segment: Segment::default() };
-        self.pace(id, placed, now);
+        self.pace(id, EventKind::CallPlaced { call: CallKey(next), segment }, now);
     }
 
     /// The intent is durable: the permit is minted for this instant and the call placed, or it ends here.
@@ -243,4 +280,11 @@ impl Dialer {
             }
         }
     }
+}
+
+/// What is known beforehand of how a task's call will fare. The trunk is not: the gateway chooses it when it holds a line,
+/// after the decision.
+fn segment(due: &Due, hour: u8) -> Segment {
+    let attempt = u8::try_from(due.attempts.saturating_add(1)).unwrap_or(u8::MAX);
+    Segment { trunk: 0, hour, attempt }
 }

@@ -8,14 +8,16 @@ use super::Dialer;
 use super::outbox::Purpose;
 use crate::attempt::outcome::{Attribution, Finding, Outcome};
 use crate::campaign::machine::Campaign;
+use crate::campaign::pacing::Heritage;
 use crate::campaign::spec::WrapUp;
 use crate::closure::{self, Closure, History};
+use crate::compliance::period::Period;
 use crate::disposition::Awaited;
 use crate::id::CampaignId;
 use crate::output::Output;
 use crate::store::read::{Interrupted, OpenAttempt, Recovered, RecoveredCampaign, Undisposed};
 use crate::store::write::{Ended, Write};
-use crate::time::Now;
+use crate::time::{Now, Utc};
 
 /// An INVITE that may still be out is over this long after the ring timeout.
 const RING_MARGIN: Duration = Duration::from_secs(5);
@@ -38,11 +40,12 @@ impl Dialer {
             // Answered and not bridged when the process died: abandoned.
             let own = |attempt: &&OpenAttempt| attempt.campaign == campaign.campaign;
             let open = || recovered.open_attempts.iter().filter(own);
-            let let_down =
-                open().filter(|attempt| attempt.answered_at.is_some() && attempt.bridged_at.is_none());
-            let unnoted = open().filter(|attempt| attempt.placed_at.is_none());
-            let (let_down, unnoted) = (let_down.count() as u64, unnoted.count() as u64);
-            self.restore_campaign(campaign, let_down, unnoted, now);
+            let let_down: Vec<Utc> = open()
+                .filter(|attempt| attempt.answered_at.is_some() && attempt.bridged_at.is_none())
+                .map(|attempt| attempt.intent_at)
+                .collect();
+            let unnoted = open().filter(|attempt| attempt.placed_at.is_none()).count() as u64;
+            self.restore_campaign(campaign, &let_down, unnoted, now);
         }
         for leg in recovered.agent_legs.into_values() {
             self.outbox.push(Output::Adopt(leg));
@@ -64,10 +67,25 @@ impl Dialer {
         }
     }
 
-    fn restore_campaign(&mut self, row: RecoveredCampaign, let_down: u64, unnoted: u64, now: Now) {
-        let abandoned = row.abandoned.saturating_add(let_down);
-        let ledger = Ledger { live: row.answered, abandoned, ..Ledger::default() };
-        let Some(mut campaign) = Campaign::new(row.campaign, row.spec, ledger) else {
+    /// `let_down`: when the intents of those were formed who waited for an agent when the process died.
+    fn restore_campaign(&mut self, row: RecoveredCampaign, let_down: &[Utc], unnoted: u64, now: Now) {
+        let abandoned = row.abandoned.saturating_add(let_down.len() as u64);
+        let period = Period::of(&row.spec, row.started_at, now.utc);
+        // The store counted a moment ago; midnight may have passed since.
+        let ledger = if row.period.since == period.since {
+            let late = let_down.iter().filter(|intent_at| **intent_at >= period.since).count() as u64;
+            let abandoned = row.period.abandoned.saturating_add(late);
+            Ledger {
+                live: row.period.answered,
+                abandoned,
+                machines: row.period.machines,
+                ..Ledger::default()
+            }
+        } else {
+            Ledger::default()
+        };
+        let heritage = Heritage { ledger, learnt: row.learnt.as_deref() };
+        let Some(mut campaign) = Campaign::new(row.campaign, row.spec, heritage, now) else {
             tracing::error!(campaign = %row.campaign, "its spec can't be used by this version: it stays as it is");
             return;
         };

@@ -28,6 +28,8 @@ pub(crate) enum Timer {
     Retry,
     /// Agents' time and campaigns' elapsed time are recorded.
     Sheet,
+    /// What pacers have learnt is recorded.
+    Learnt,
 }
 
 /// At most one instant per timer.

@@ -37,6 +37,11 @@ impl Supply {
         }
     }
 
+    /// The tasks in hand, best first.
+    pub fn iter(&self) -> impl Iterator<Item = &Due> {
+        self.queue.iter()
+    }
+
     /// Takes the best task.
     pub fn take(&mut self) -> Option<Due> {
         let due = self.queue.pop_front()?;

@@ -83,16 +83,32 @@ pub struct RecoveredCampaign {
     pub started_at: Option<Utc>,
     /// How long it had been placing calls.
     pub elapsed: Duration,
-    /// For the budget: live answers in the current period, by launch. Counts every attempt that was answered, those
-    /// of `open_attempts` included.
+    /// Live answers. Counts every attempt that was answered, those of `open_attempts` included.
     pub answered: u64,
-    /// For the budget: attempts abandoned, and those interrupted after the answer and before the bridge. Those of
-    /// `open_attempts` are not in it yet.
+    /// Attempts abandoned, and those interrupted after the answer and before the bridge. Those of `open_attempts` are
+    /// not in it yet.
     pub abandoned: u64,
     /// Attempts placed.
     pub placed: u64,
     /// Bridged.
     pub bridged: u64,
+    /// For the budget: what of it belongs to the present period of the abandonment limit.
+    pub period: PeriodCounts,
+    /// What its pacer had learnt, as it was written.
+    pub learnt: Option<String>,
+}
+
+/// Counts over the attempts of one period, by launch: those whose intent was formed in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeriodCounts {
+    /// Its first instant.
+    pub since: Utc,
+    /// As of the campaign.
+    pub answered: u64,
+    /// As of the campaign.
+    pub abandoned: u64,
+    /// Answers taken for machines.
+    pub machines: u64,
 }
 
 /// An attempt that an earlier process left without an outcome.

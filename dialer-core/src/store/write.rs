@@ -142,6 +142,15 @@ pub enum Write {
         /// Identifiers of its INVITE and, once up, its dialog.
         leg: Option<OrphanRow>,
     },
+    /// What a campaign's pacer has learnt; replaces what was there.
+    PacerState {
+        /// The campaign.
+        campaign: CampaignId,
+        /// When.
+        at: Utc,
+        /// As the pacer reads it back; the store does not look inside.
+        learnt: String,
+    },
     /// A phone registered.
     Binding(BindingRow),
     /// A binding ended.
@@ -172,7 +181,8 @@ impl Write {
             | Self::Recorded { .. }
             | Self::Disposition { .. }
             | Self::Task { .. }
-            | Self::AgentTime { .. } => NOTE_PATIENCE,
+            | Self::AgentTime { .. }
+            | Self::PacerState { .. } => NOTE_PATIENCE,
         }
     }
 
@@ -191,6 +201,7 @@ impl Write {
             | Self::Task { .. }
             | Self::AgentTime { .. }
             | Self::AgentLeg { .. }
+            | Self::PacerState { .. }
             | Self::Binding(_)
             | Self::Unbind { .. } => false,
         }

@@ -387,7 +387,7 @@ impl World {
         self.process = Some(Process { node, media, since: self.now });
         self.tamper.new_life();
         self.see(What::Started);
-        let recovered = self.disk.durable.recover();
+        let recovered = self.disk.durable.recover(now.utc);
         self.tell(NodeInput::Recovered(recovered));
     }
 

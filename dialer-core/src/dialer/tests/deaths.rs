@@ -88,7 +88,7 @@ impl World {
     }
 
     fn begin(&mut self) {
-        let recovered = self.store.recover();
+        let recovered = self.store.recover(self.now().utc);
         self.tell(Input::Recovered(recovered), usize::MAX);
         self.tell(Input::Room { lines_free: 100, calls_per_second_free: 100 }, usize::MAX);
         for agent in ["agent1", "agent2"] {

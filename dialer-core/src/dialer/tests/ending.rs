@@ -209,9 +209,6 @@ fn requests_that_cannot_be_done_say_why() {
             Err(Refused::Invalid(why)) => assert!(why.starts_with(key), "{why}"),
             other => panic!("{key}: {other:?}"),
         };
-    for mode in [Mode::Preview, Mode::Adaptive, Mode::Predictive] {
-        refused("mode: is not in this version", CampaignSpec { mode, ..spec() });
-    }
     refused("name", CampaignSpec { name: String::new(), ..spec() });
     refused("ratio", CampaignSpec { ratio: f64::NAN, ..spec() });
     refused("abandon_limit", CampaignSpec { abandon_limit: 1.1, ..spec() });

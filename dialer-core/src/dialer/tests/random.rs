@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::desk::{Desk, dialog, route, spec};
-use crate::agent::{AgentCommand, AgentState};
+use crate::agent::{AgentCommand, AgentSignal, AgentState};
 use crate::attempt::event::Phase;
 use crate::campaign::CampaignCommand;
 use crate::campaign::spec::{CampaignSpec, Mode, WrapUp};
@@ -29,7 +29,7 @@ fn any_move() -> impl Strategy<Value = Move> {
     prop_oneof![
         6 => (1u64..4_000).prop_map(Move::Pass),
         12 => (0u64..6, 0u8..14).prop_map(|(back, news)| Move::News(back, news)),
-        4 => (0u8..4, 0u8..8).prop_map(|(agent, news)| Move::Agent(agent, news)),
+        4 => (0u8..4, 0u8..10).prop_map(|(agent, news)| Move::Agent(agent, news)),
         1 => (0u8..6).prop_map(Move::Campaign),
         1 => any::<bool>().prop_map(Move::Store),
         1 => any::<bool>().prop_map(Move::Slow),
@@ -63,6 +63,8 @@ fn agent(user: String, which: u8, attempt: AttemptId) -> Input {
         4 => AgentCommand::Ready { agent: user },
         5 => AgentCommand::SignOn { agent: user },
         6 => AgentCommand::HangUp { agent: user },
+        7 => AgentCommand::Signal { agent: user, signal: AgentSignal::FormOpened },
+        8 => AgentCommand::Signal { agent: user, signal: AgentSignal::Finishing },
         _ => {
             AgentCommand::Dispose { agent: user, attempt, disposition: "success".into(), note: String::new() }
         }
@@ -108,7 +110,7 @@ fn check(desk: &Desk, campaign: CampaignId) -> Result<(), TestCaseError> {
         agents.iter().filter(|agent| in_call(agent.state)).filter_map(|agent| agent.attempt).collect();
     prop_assert_eq!(calls.iter().collect::<BTreeSet<_>>().len(), calls.len());
     prop_assert_eq!(
-        dialer.campaigns.values().map(|campaign| campaign.pacer.refused_events()).sum::<u64>(),
+        dialer.campaigns.values().map(|campaign| campaign.pacing.refused_events()).sum::<u64>(),
         0,
         "the pacer hears only what can have happened"
     );
@@ -119,13 +121,16 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
     #[test]
     fn nothing_is_lost_or_done_twice(
-        moves in proptest::collection::vec(any_move(), 1..150), ratio in any::<bool>(), by_hand in any::<bool>()
+        moves in proptest::collection::vec(any_move(), 1..150), mode in 0..4_u8, by_hand in any::<bool>()
     ) {
         let mut spec = CampaignSpec { abandon_limit: 1.0, safe_harbour: Some("sorry.wav".into()), ..spec() };
-        if ratio {
-            spec.mode = Mode::Ratio;
-            spec.ratio = 3.0;
-        }
+        spec.mode = match mode {
+            0 => Mode::Progressive,
+            1 => Mode::Ratio,
+            2 => Mode::Adaptive,
+            _ => Mode::Predictive,
+        };
+        spec.ratio = 3.0;
         if by_hand {
             spec.wrap_up = WrapUp::Agent;
         }

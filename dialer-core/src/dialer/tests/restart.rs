@@ -10,7 +10,7 @@ use crate::campaign::spec::{CampaignSpec, Mode, WrapUp};
 use crate::campaign::{CampaignCommand, CampaignState};
 use crate::id::{AttemptId, CampaignId, ContactId, TaskId};
 use crate::output::Reply;
-use crate::store::read::{Interrupted, OpenAttempt, Recovered, RecoveredCampaign, Undisposed};
+use crate::store::read::{Interrupted, OpenAttempt, PeriodCounts, Recovered, RecoveredCampaign, Undisposed};
 use crate::store::write::{OrphanRow, Write};
 use crate::task::{ClosedReason, TaskState};
 use crate::time::Utc;
@@ -28,6 +28,8 @@ fn campaign(spec: CampaignSpec, state: CampaignState) -> RecoveredCampaign {
         abandoned: 0,
         placed: 300,
         bridged: 100,
+        period: PeriodCounts { since: Utc(i64::MIN), answered: 100, abandoned: 0, machines: 0 },
+        learnt: None,
     }
 }
 

@@ -65,6 +65,11 @@ impl Memory {
             Write::AgentLeg { agent, leg: None } => {
                 self.agent_legs.remove(agent);
             }
+            Write::PacerState { campaign, at: _, learnt } => {
+                if self.campaigns.contains_key(campaign) {
+                    self.learnt.insert(*campaign, learnt.clone());
+                }
+            }
             Write::Binding(row) => {
                 self.bindings.insert((row.user.clone(), row.contact.clone()), row.clone());
             }

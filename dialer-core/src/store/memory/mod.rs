@@ -9,11 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::attempt::outcome::Outcome;
 use crate::campaign::CampaignState;
 use crate::campaign::spec::CampaignSpec;
+use crate::compliance::period::Period;
 use crate::contact::ListedContact;
 use crate::id::{AttemptId, CampaignId, ContactId, TaskId};
 use crate::store::read::{
     AgentTimeRow, AttemptRow, Due, Duplicate, DuplicateKey, Fetched, INTERRUPTED_MAX, Imported, Interrupted,
-    OpenAttempt, Recovered, RecoveredCampaign, TaskRow, Undisposed,
+    OpenAttempt, PeriodCounts, Recovered, RecoveredCampaign, TaskRow, Undisposed,
 };
 use crate::store::tally::{Shape, Tally};
 use crate::store::write::{BindingRow, CallDialog, CallRoute, OrphanRow, Refusal, Write};
@@ -38,6 +39,7 @@ pub struct Memory {
     agent_time: BTreeMap<String, AgentTimeRow>,
     agent_legs: BTreeMap<String, OrphanRow>,
     bindings: BTreeMap<(String, String), BindingRow>,
+    learnt: BTreeMap<CampaignId, String>,
 }
 
 /// A recorded disposition.
@@ -141,8 +143,18 @@ impl Memory {
         Fetched { due, next_due, open: known.tasks_open, total: known.tasks_total }
     }
 
-    /// What a process that starts now must know.
-    pub fn recover(&self) -> Recovered {
+    fn count_since(&self, campaign: CampaignId, since: Utc) -> PeriodCounts {
+        let mut tally = Tally::default();
+        let rows = self.attempts.values().map(|attempt| &attempt.row);
+        for row in rows.filter(|row| row.campaign == campaign && row.intent_at >= since) {
+            tally.add(row.into(), 1);
+            tally.answered += u64::from(Shape::from(row).waits_for_agent());
+        }
+        PeriodCounts { since, answered: tally.answered, abandoned: tally.abandoned, machines: tally.machine }
+    }
+
+    /// What a process that starts at `now` must know.
+    pub fn recover(&self, now: Utc) -> Recovered {
         let mut tallies: BTreeMap<CampaignId, Tally> = BTreeMap::new();
         for Attempt { row, .. } in self.attempts.values() {
             let tally = tallies.entry(row.campaign).or_default();
@@ -157,6 +169,7 @@ impl Memory {
                 .iter()
                 .map(|(id, campaign)| {
                     let tally = tallies.remove(id).unwrap_or_default();
+                    let period = Period::of(&campaign.spec, campaign.started_at, now);
                     RecoveredCampaign {
                         campaign: *id,
                         spec: campaign.spec.clone(),
@@ -167,6 +180,8 @@ impl Memory {
                         abandoned: tally.abandoned,
                         placed: tally.placed,
                         bridged: tally.bridged,
+                        period: self.count_since(*id, period.since),
+                        learnt: self.learnt.get(id).cloned(),
                     }
                 })
                 .collect(),

@@ -138,7 +138,11 @@ impl<'w> Bulk<'w> {
                 self.named.insert(*attempt);
                 self.dispositions.push((*attempt, *task, agent, *at, disposition, note));
             }
-            Write::Campaign { .. } | Write::AgentTime { .. } | Write::Binding(_) | Write::Unbind { .. } => {
+            Write::Campaign { .. }
+            | Write::AgentTime { .. }
+            | Write::PacerState { .. }
+            | Write::Binding(_)
+            | Write::Unbind { .. } => {
                 return Place::Alone;
             }
         }

@@ -6,10 +6,14 @@ use std::time::Duration;
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
+use super::statements::json;
 use super::{Store, StoreError, from_int, int};
+use crate::campaign::spec::CampaignSpec;
+use crate::compliance::period::Period;
 use crate::id::{AttemptId, CampaignId, ContactId, TaskId};
 use crate::store::read::{
-    Due, Fetched, INTERRUPTED_MAX, Interrupted, OpenAttempt, Recovered, RecoveredCampaign, Undisposed,
+    Due, Fetched, INTERRUPTED_MAX, Interrupted, OpenAttempt, PeriodCounts, Recovered, RecoveredCampaign,
+    Undisposed,
 };
 use crate::store::tally::{Shape, Tally};
 use crate::store::words::Word;
@@ -40,8 +44,16 @@ impl Store {
         })
     }
 
-    /// What a process that starts now must know.
-    pub async fn recover(&self) -> Result<Recovered, StoreError> {
+    /// What a campaign has seen in a period that begins at `since`.
+    pub async fn count_since(&self, campaign: CampaignId, since: Utc) -> Result<PeriodCounts, StoreError> {
+        let mut reader = self.readers().acquire().await?;
+        let mut counts = count_since(&mut reader, [(campaign, since)].into()).await?;
+        let none = PeriodCounts { since, answered: 0, abandoned: 0, machines: 0 };
+        Ok(counts.remove(&campaign).unwrap_or(none))
+    }
+
+    /// What a process that starts at `now` must know.
+    pub async fn recover(&self, now: Utc) -> Result<Recovered, StoreError> {
         let mut reader = self.readers().begin().await?;
         let last = sqlx::query(
             "SELECT (SELECT coalesce(max(attempt), 0) FROM attempts),
@@ -52,7 +64,7 @@ impl Store {
         let recovered = Recovered {
             last_attempt: from_int(last.try_get(0)?)?,
             last_campaign: from_int(last.try_get(1)?)?,
-            campaigns: campaigns(&mut reader).await?,
+            campaigns: campaigns(&mut reader, now).await?,
             open_attempts: open_attempts(&mut reader).await?,
             interrupted: interrupted(&mut reader).await?,
             undisposed: undisposed(&mut reader).await?,
@@ -98,28 +110,65 @@ fn due(row: &SqliteRow) -> Result<Due, StoreError> {
     })
 }
 
-async fn campaigns(reader: &mut SqliteConnection) -> Result<Vec<RecoveredCampaign>, StoreError> {
+async fn campaigns(reader: &mut SqliteConnection, now: Utc) -> Result<Vec<RecoveredCampaign>, StoreError> {
     let mut tallies = tallies(reader).await?;
-    let rows =
-        sqlx::query("SELECT campaign, spec, state, started_at, elapsed_ms FROM campaigns ORDER BY campaign")
-            .fetch_all(reader)
-            .await?;
-    let campaign = |row: &SqliteRow| {
+    let rows = sqlx::query(
+        "SELECT campaign, spec, state, started_at, elapsed_ms, learnt
+         FROM campaigns LEFT JOIN pacer_state USING (campaign) ORDER BY campaign",
+    )
+    .fetch_all(&mut *reader)
+    .await?;
+    let mut campaigns = Vec::with_capacity(rows.len());
+    for row in &rows {
         let campaign = CampaignId(from_int(row.try_get(0)?)?);
+        let spec: CampaignSpec = from_json(row.try_get(1)?)?;
+        let started_at = row.try_get::<Option<i64>, _>(3)?.map(Utc);
         let (tally, waiting) = tallies.remove(&campaign).unwrap_or_default();
-        Ok(RecoveredCampaign {
+        let since = Period::of(&spec, started_at, now).since;
+        campaigns.push(RecoveredCampaign {
             campaign,
-            spec: from_json(row.try_get(1)?)?,
+            spec,
             state: from_word(row.try_get(2)?)?,
-            started_at: row.try_get::<Option<i64>, _>(3)?.map(Utc),
+            started_at,
             elapsed: Duration::from_millis(from_int(row.try_get(4)?)?),
             answered: tally.answered + waiting,
             abandoned: tally.abandoned,
             placed: tally.placed,
             bridged: tally.bridged,
-        })
-    };
-    rows.iter().map(campaign).collect()
+            period: PeriodCounts { since, answered: 0, abandoned: 0, machines: 0 },
+            learnt: row.try_get(5)?,
+        });
+    }
+    let periods = campaigns.iter().map(|campaign| (campaign.campaign, campaign.period.since)).collect();
+    let mut counts = count_since(reader, periods).await?;
+    for campaign in &mut campaigns {
+        if let Some(counts) = counts.remove(&campaign.campaign) {
+            campaign.period = counts;
+        }
+    }
+    Ok(campaigns)
+}
+
+/// Counts what belongs to the period of each campaign, in one walk over the attempts.
+async fn count_since(
+    reader: &mut SqliteConnection,
+    periods: BTreeMap<CampaignId, Utc>,
+) -> Result<BTreeMap<CampaignId, PeriodCounts>, StoreError> {
+    let rows = sqlx::query(
+        "WITH periods AS MATERIALIZED (SELECT CAST(key AS INTEGER) AS campaign, value AS since FROM json_each(?))
+         SELECT campaign, outcome, placed_at IS NOT NULL, answered_at IS NOT NULL, bridged_at IS NOT NULL, count(*)
+         FROM attempts JOIN periods USING (campaign) WHERE intent_at >= since GROUP BY 1, 2, 3, 4, 5",
+    )
+    .bind(json(&periods)?)
+    .fetch_all(reader)
+    .await?;
+    let mut tallies = counted(&rows)?;
+    let counts = periods.into_iter().map(|(campaign, since)| {
+        let (tally, waiting) = tallies.remove(&campaign).unwrap_or_default();
+        let answered = tally.answered + waiting;
+        (campaign, PeriodCounts { since, answered, abandoned: tally.abandoned, machines: tally.machine })
+    });
+    Ok(counts.collect())
 }
 
 /// Counts per campaign, and how many open attempts were answered and not bridged.
@@ -132,6 +181,11 @@ pub(super) async fn tallies(
     )
     .fetch_all(reader)
     .await?;
+    counted(&rows)
+}
+
+/// Rows of campaign, shape and count, added up.
+fn counted(rows: &[SqliteRow]) -> Result<BTreeMap<CampaignId, (Tally, u64)>, StoreError> {
     let mut tallies: BTreeMap<CampaignId, (Tally, u64)> = BTreeMap::new();
     for row in rows {
         let shape = Shape {

@@ -222,6 +222,14 @@ impl Script {
             Write::AgentLeg { agent, leg: None } => {
                 self.statement("DELETE FROM agent_legs WHERE agent = ?").bind(agent.as_str())
             }
+            Write::PacerState { campaign, at, learnt } => self
+                .statement(
+                    "INSERT OR REPLACE INTO pacer_state (campaign, at, learnt)
+                     SELECT campaign, ?, ? FROM campaigns WHERE campaign = ?",
+                )
+                .bind(at.0)
+                .bind(learnt.as_str())
+                .bind(int(campaign.0)),
             Write::Binding(row) => self
                 .statement(
                     "INSERT OR REPLACE INTO bindings (user, contact, address, expires_at, call_id, cseq)

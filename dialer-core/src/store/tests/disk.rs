@@ -14,7 +14,7 @@ use crate::time::Utc;
 pub trait Disk {
     fn apply(&mut self, writes: Vec<Write>) -> Result<(), Refusal>;
     fn fetch(&self, campaign: CampaignId, limit: u32, now: Utc) -> Fetched;
-    fn recover(&self) -> Recovered;
+    fn recover_at(&self, now: Utc) -> Recovered;
     fn import(&mut self, campaign: CampaignId, rows: Vec<ListedContact>) -> Imported;
     fn suppress(&mut self, numbers: Vec<String>) -> u64;
     fn attempts(&self) -> Vec<AttemptRow>;
@@ -27,6 +27,10 @@ pub trait Disk {
     fn prepare(&mut self, count: u64) {
         self.apply(vec![campaign(RENEWALS)]).unwrap();
         assert_eq!(self.import(RENEWALS, list(count)).added, count);
+    }
+
+    fn recover(&self) -> Recovered {
+        self.recover_at(Utc(10_000))
     }
 
     fn attempt(&self, id: u64) -> AttemptRow {
@@ -52,8 +56,8 @@ impl Disk for Memory {
         Memory::fetch(self, campaign, limit, now)
     }
 
-    fn recover(&self) -> Recovered {
-        Memory::recover(self)
+    fn recover_at(&self, now: Utc) -> Recovered {
+        Memory::recover(self, now)
     }
 
     fn import(&mut self, campaign: CampaignId, rows: Vec<ListedContact>) -> Imported {
@@ -165,8 +169,8 @@ mod on_disk {
             self.runtime.block_on(self.store().fetch(campaign, limit, now)).unwrap()
         }
 
-        fn recover(&self) -> Recovered {
-            self.runtime.block_on(self.store().recover()).unwrap()
+        fn recover_at(&self, now: Utc) -> Recovered {
+            self.runtime.block_on(self.store().recover(now)).unwrap()
         }
 
         fn import(&mut self, campaign: CampaignId, rows: Vec<ListedContact>) -> Imported {

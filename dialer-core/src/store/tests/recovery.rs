@@ -7,15 +7,18 @@ use super::on_both;
 use super::writes::*;
 use crate::attempt::outcome::Outcome;
 use crate::campaign::CampaignState;
+use crate::campaign::spec::{CampaignSpec, Jurisdiction};
 use crate::id::{AttemptId, CampaignId, ContactId, TaskId};
-use crate::store::read::{Interrupted, OpenAttempt, Recovered, Undisposed};
-use crate::store::write::{BindingRow, Write};
+use crate::store::read::{Interrupted, OpenAttempt, PeriodCounts, Recovered, Undisposed};
+use crate::store::write::{BindingRow, Intent, Write};
 use crate::task::{ClosedReason, TaskState};
 use crate::time::Utc;
 
 on_both!(
     an_empty_store_recovers_nothing,
     campaigns_come_back_with_their_ledger,
+    a_period_counts_what_was_launched_in_it,
+    what_a_pacer_learnt_comes_back,
     open_attempts_come_back_with_their_calls,
     interrupted_attempts_come_back_newest_first,
     calls_that_wait_for_a_disposition_come_back,
@@ -64,6 +67,65 @@ fn campaigns_come_back_with_their_ledger(disk: &mut impl Disk) {
     );
     assert_eq!((renewals.placed, renewals.bridged), (7, 1));
     assert_eq!((recovered.campaigns[1].campaign, recovered.campaigns[1].placed), (CampaignId(4), 0));
+}
+
+/// A day of Ofcom's ends at midnight; what was launched before counts for the day before, whenever it ended.
+fn a_period_counts_what_was_launched_in_it(disk: &mut impl Disk) {
+    const MIDNIGHT: i64 = 24 * 3_600_000;
+    disk.prepare(0);
+    let spec = CampaignSpec { jurisdiction: Jurisdiction::Uk, timezone: None, ..spec() };
+    let uk = CampaignId(4);
+    disk.apply(vec![Write::Campaign {
+        campaign: uk,
+        spec: Box::new(spec),
+        state: CampaignState::Running,
+        started_at: Some(Utc(1_000)),
+        elapsed: Duration::ZERO,
+    }])
+    .unwrap();
+    disk.import(uk, list(7));
+    let launch = |attempt: u64, at: i64| match intent(attempt, attempt, at) {
+        Write::Intent(intent) => Write::Intent(Intent { campaign: uk, ..intent }),
+        other => other,
+    };
+    for (attempt, at, outcome) in [
+        (1, MIDNIGHT - 1, Outcome::Abandoned),
+        (2, MIDNIGHT - 1, Outcome::Answered),
+        (3, MIDNIGHT, Outcome::Abandoned),
+        (4, MIDNIGHT, Outcome::Answered),
+        (5, MIDNIGHT, Outcome::Machine),
+        (6, MIDNIGHT, Outcome::Interrupted),
+    ] {
+        disk.apply(vec![launch(attempt, at), placed(attempt, at), answered(attempt, MIDNIGHT + 5)]).unwrap();
+        disk.apply(vec![ended(attempt, MIDNIGHT + 9, outcome)]).unwrap();
+    }
+    disk.apply(vec![launch(7, MIDNIGHT), placed(7, MIDNIGHT), answered(7, MIDNIGHT + 5)]).unwrap();
+    disk.reopen();
+    let of = |now: i64| {
+        let recovered = disk.recover_at(Utc(now));
+        let campaign = recovered.campaigns.iter().find(|campaign| campaign.campaign == uk).unwrap().clone();
+        assert_eq!((campaign.answered, campaign.abandoned), (6, 3), "of its whole life");
+        let PeriodCounts { since, answered, abandoned, machines } = campaign.period;
+        (since, answered, abandoned, machines)
+    };
+    assert_eq!(of(MIDNIGHT + 10), (Utc(MIDNIGHT), 4, 2, 1), "the open one is answered and not yet charged");
+    assert_eq!(of(2 * MIDNIGHT), (Utc(2 * MIDNIGHT), 0, 0, 0));
+    assert_eq!(disk.recover().campaigns[0].period.since, Utc(i64::MIN), "a rig has one period");
+}
+
+fn what_a_pacer_learnt_comes_back(disk: &mut impl Disk) {
+    disk.prepare(1);
+    disk.apply(vec![campaign(CampaignId(4))]).unwrap();
+    let learnt = |campaign: CampaignId, learnt: &str| Write::PacerState {
+        campaign,
+        at: Utc(5_000),
+        learnt: learnt.into(),
+    };
+    disk.apply(vec![learnt(RENEWALS, "{}"), learnt(CampaignId(9), "nobody's")]).unwrap();
+    disk.apply(vec![learnt(RENEWALS, "{\"a\": 'b'}")]).unwrap();
+    disk.reopen();
+    let found: Vec<_> = disk.recover().campaigns.into_iter().map(|campaign| campaign.learnt).collect();
+    assert_eq!(found, [Some("{\"a\": 'b'}".to_owned()), None]);
 }
 
 fn interrupted_attempts_come_back_newest_first(disk: &mut impl Disk) {

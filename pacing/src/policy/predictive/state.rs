@@ -44,6 +44,11 @@ impl PredictiveState {
     pub fn ledger(&self) -> Ledger {
         self.ledger
     }
+
+    /// The same with another ledger: one that was counted anew is believed more than a written one.
+    pub fn with_ledger(self, ledger: Ledger) -> Self {
+        Self { ledger, ..self }
+    }
 }
 
 impl Predictive {

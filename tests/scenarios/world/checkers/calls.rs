@@ -359,6 +359,7 @@ impl Calls {
             | Write::Disposition { .. }
             | Write::Task { .. }
             | Write::AgentTime { .. }
+            | Write::PacerState { .. }
             | Write::AgentLeg { .. }
             | Write::Binding(_)
             | Write::Unbind { .. } => {}

@@ -5,6 +5,7 @@ use std::time::Duration;
 use carillon_core::attempt::outcome::Outcome;
 use carillon_core::id::AttemptId;
 use carillon_core::store::memory::Memory;
+use carillon_core::time::Utc;
 
 use super::calls::{Calls, News};
 use super::{Checker, Told};
@@ -89,7 +90,7 @@ impl Checker for Restart {
             }
             What::Started => {
                 self.until = seen.at + WITHIN;
-                let recovered = seen.disk.recover();
+                let recovered = seen.disk.recover(Utc(0));
                 self.attempts = recovered.open_attempts.iter().map(|row| row.attempt).collect();
                 let orphans = recovered.open_attempts.iter().map(|row| &row.orphan);
                 self.calls = orphans
@@ -106,7 +107,7 @@ impl Checker for Restart {
     fn end(&mut self, _at: Duration, calls: &Calls, disk: &Memory, _over: bool) -> Told {
         self.late(calls)?;
         // Whoever had picked up when the process died counts as abandoned.
-        let told: u64 = disk.recover().campaigns.iter().map(|campaign| campaign.abandoned).sum();
+        let told: u64 = disk.recover(Utc(0)).campaigns.iter().map(|campaign| campaign.abandoned).sum();
         let let_down = disk.attempts().filter(|row| {
             row.answered_at.is_some()
                 && row.bridged_at.is_none()

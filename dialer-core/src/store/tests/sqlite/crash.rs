@@ -11,6 +11,7 @@ use crate::store::tests::disk::{Disk, OnDisk};
 use crate::store::tests::writes::*;
 use crate::store::write::Write;
 use crate::task::{ClosedReason, TaskState};
+use crate::time::Utc;
 
 /// Names the database to the child.
 const DATABASE: &str = "CARILLON_TEST_CRASH_DATABASE";
@@ -40,7 +41,7 @@ fn a_process_to_be_killed() {
         println!("stored {ticket}");
     });
     let store = runtime.block_on(Store::open(Path::new(&database), on_stored)).unwrap();
-    let first = runtime.block_on(store.recover()).unwrap().last_attempt + 1;
+    let first = runtime.block_on(store.recover(Utc(10_000))).unwrap().last_attempt + 1;
     for n in first..=CONTACTS {
         for ticket in [Ticket(n * 2), Ticket(n * 2 + 1)] {
             store.submit(ticket, batch(ticket)).unwrap();

@@ -1,0 +1,118 @@
+//! The decision log: why so many calls were placed, for as long back as memory is set aside for it.
+
+use std::collections::VecDeque;
+
+use carillon_pacing::Decision;
+pub use carillon_pacing::{Bound, Forecast, Reason};
+use serde::{Deserialize, Serialize};
+
+use crate::time::Utc;
+
+/// Most decisions kept per campaign; the oldest go first.
+pub const DECISIONS_MAX: usize = 2_000;
+
+/// A decision that placed something, or that something else bound than the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Decided {
+    /// When.
+    pub at: Utc,
+    /// Calls to place.
+    pub place: u32,
+    /// Why this many.
+    pub reason: Reason,
+}
+
+/// The newest decisions of a campaign.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Decisions {
+    newest_last: VecDeque<Decided>,
+    bound: Option<Bound>,
+}
+
+impl Decisions {
+    /// Keeps a decision that tells something new.
+    pub fn note(&mut self, decision: &Decision, at: Utc) {
+        if decision.place == 0 && self.bound == Some(decision.reason.bound) {
+            return;
+        }
+        self.bound = Some(decision.reason.bound);
+        if self.newest_last.len() >= DECISIONS_MAX {
+            self.newest_last.pop_front();
+        }
+        self.newest_last.push_back(Decided { at, place: decision.place, reason: decision.reason });
+    }
+
+    /// The newest decisions, newest first, at most `limit`.
+    pub fn latest(&self, limit: usize) -> Vec<Decided> {
+        self.newest_last.iter().rev().take(limit).copied().collect()
+    }
+}
+
+/// Why this many, in one sentence.
+pub fn sentence(reason: &Reason) -> String {
+    let Reason { bound, agents_free, lines_out, lines_wanted, forecast } = reason;
+    let why = match bound {
+        Bound::Policy => "as many lines as the policy wants",
+        Bound::Agents if *agents_free == 0 => "no agent is free",
+        Bound::Agents => "one line per free agent",
+        Bound::Risk => "one more answer would too likely find no agent",
+        Bound::Ramp => "the answer rate is not yet known well enough for more",
+        Bound::Budget => "the abandonment budget allows one line per free agent and no more",
+        Bound::NoSafeHarbour => "no safe-harbour message: one line per free agent",
+        Bound::Lines => "no line is free on the trunks",
+        Bound::CallsPerSecond => "the trunks' calls per second are used up",
+        Bound::Supply => "no task is due",
+        Bound::Manual => "manual: nothing is placed unless asked for",
+    };
+    let expected = forecast.map_or(String::new(), |forecast| {
+        let (answers, agents) = (forecast.answers, forecast.agents);
+        format!("; in {:.0} s {answers:.1} answers for {agents:.1} agents", forecast.horizon_s)
+    });
+    format!("{why} ({agents_free} agents free, {lines_out} lines out, {lines_wanted} wanted{expected})")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn decision(place: u32, bound: Bound) -> Decision {
+        let reason = Reason { bound, agents_free: 2, lines_out: 1, lines_wanted: 3, forecast: None };
+        Decision { place, until: Duration::ZERO, reason }
+    }
+
+    #[test]
+    fn what_places_nothing_and_tells_nothing_new_is_not_kept() {
+        let mut decisions = Decisions::default();
+        let said = [(0, Bound::Agents), (0, Bound::Agents), (2, Bound::Agents), (0, Bound::Supply)];
+        for (at, (place, bound)) in said.into_iter().enumerate() {
+            decisions.note(&decision(place, bound), Utc(at as i64));
+        }
+        let kept: Vec<_> = decisions.latest(10).iter().map(|kept| kept.at.0).collect();
+        assert_eq!(kept, [3, 2, 0]);
+        assert_eq!(decisions.latest(1)[0].reason.bound, Bound::Supply);
+    }
+
+    #[test]
+    fn the_oldest_go_first() {
+        let mut decisions = Decisions::default();
+        for at in 0..=DECISIONS_MAX {
+            decisions.note(&decision(1, Bound::Agents), Utc(at as i64));
+        }
+        let kept = decisions.latest(usize::MAX);
+        assert_eq!(kept.len(), DECISIONS_MAX);
+        assert_eq!(kept.last().map(|kept| kept.at), Some(Utc(1)));
+    }
+
+    #[test]
+    fn a_forecast_is_told() {
+        let forecast = Forecast { horizon_s: 12.0, answers: 1.25, agents: 2.0, ..Forecast::default() };
+        let mut reason = decision(1, Bound::Risk).reason;
+        reason.forecast = Some(forecast);
+        assert_eq!(
+            sentence(&reason),
+            "one more answer would too likely find no agent (2 agents free, 1 lines out, 3 wanted; in 12 s 1.2 answers for 2.0 agents)"
+        );
+    }
+}

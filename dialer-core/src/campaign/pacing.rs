@@ -1,0 +1,258 @@
+//! A campaign's pacer: which policy its mode names, what it remembers over a restart, and the log of its decisions.
+
+use std::time::Duration;
+
+use carillon_pacing::budget::Ledger;
+use carillon_pacing::policy::adaptive::{Adaptive, AdaptiveOptions};
+use carillon_pacing::policy::predictive::{Predictive, PredictiveOptions, PredictiveState};
+use carillon_pacing::policy::{manual::Manual, preview::Preview, progressive::Progressive, ratio::Ratio};
+use carillon_pacing::{Capacity, Decision, Event, Pacer};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::decisions::Decisions;
+use super::shift::Shift;
+use super::spec::{CampaignSpec, Mode};
+use super::stopped::Stopped;
+use crate::id::CampaignId;
+use crate::time::{Now, Utc};
+
+/// What an earlier process left to a pacer.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Heritage<'a> {
+    /// What the present period has seen so far, counted anew from what is stored.
+    pub ledger: Ledger,
+    /// What it had learnt, as it was written.
+    pub learnt: Option<&'a str>,
+}
+
+/// The policy that a mode names.
+enum Policy {
+    Manual(Manual),
+    Preview(Preview),
+    Progressive(Progressive),
+    Ratio(Ratio),
+    /// It knows of no hard stop itself.
+    Adaptive(Box<Stopped<Adaptive>>),
+    Predictive(Box<Predictive>),
+}
+
+/// The pacer with all that belongs to it.
+pub(crate) struct Pacing {
+    policy: Policy,
+    pub shift: Shift,
+    pub decisions: Decisions,
+}
+
+impl Pacing {
+    /// The pacer of a spec.
+    pub fn new(id: CampaignId, spec: &CampaignSpec, heritage: Heritage<'_>, now: Now) -> Self {
+        let Heritage { ledger, learnt } = heritage;
+        let policy = match spec.mode {
+            Mode::Manual => Policy::Manual(Manual::default()),
+            Mode::Preview => Policy::Preview(Preview::default()),
+            Mode::Progressive => Policy::Progressive(Progressive::default()),
+            Mode::Ratio => Policy::Ratio(Ratio::new(spec.ratio, ledger)),
+            Mode::Adaptive => {
+                let options = AdaptiveOptions { began_min: began_minute(spec, now), ..Default::default() };
+                Policy::Adaptive(Box::new(Stopped::new(Adaptive::new(options), ledger)))
+            }
+            Mode::Predictive => Policy::Predictive(Box::new(predictive(id, spec, ledger, learnt))),
+        };
+        Self { policy, shift: Shift::default(), decisions: Decisions::default() }
+    }
+
+    /// Whether it looks at the segments of calls and at the hours ahead.
+    pub fn looks_ahead(&self) -> bool {
+        match &self.policy {
+            Policy::Predictive(_) => true,
+            Policy::Manual(_)
+            | Policy::Preview(_)
+            | Policy::Progressive(_)
+            | Policy::Ratio(_)
+            | Policy::Adaptive(_) => false,
+        }
+    }
+
+    /// Takes in one event.
+    pub fn observe(&mut self, event: &Event) {
+        self.shift.observe(event);
+        self.pacer().observe(event);
+    }
+
+    /// How many calls now; the answer is kept in the log.
+    pub fn decide(&mut self, capacity: &Capacity, at: Utc) -> Decision {
+        let decision = self.pacer().decide(capacity);
+        self.decisions.note(&decision, at);
+        decision
+    }
+
+    /// What is to outlive the process, as it is written; `None` where nothing was learnt.
+    pub fn learnt(&self) -> Option<String> {
+        match &self.policy {
+            Policy::Predictive(predictive) => match serde_json::to_string(&predictive.state()) {
+                Ok(text) => Some(text),
+                Err(error) => {
+                    tracing::warn!(%error, "what the pacer has learnt can't be written");
+                    None
+                }
+            },
+            Policy::Manual(_)
+            | Policy::Preview(_)
+            | Policy::Progressive(_)
+            | Policy::Ratio(_)
+            | Policy::Adaptive(_) => None,
+        }
+    }
+
+    /// Impossible events refused so far.
+    #[cfg(test)]
+    pub fn refused_events(&self) -> u64 {
+        let pacer: &dyn Pacer = match &self.policy {
+            Policy::Manual(pacer) => pacer,
+            Policy::Preview(pacer) => pacer,
+            Policy::Progressive(pacer) => pacer,
+            Policy::Ratio(pacer) => pacer,
+            Policy::Adaptive(pacer) => pacer.as_ref(),
+            Policy::Predictive(pacer) => pacer.as_ref(),
+        };
+        pacer.refused_events()
+    }
+
+    fn pacer(&mut self) -> &mut dyn Pacer {
+        match &mut self.policy {
+            Policy::Manual(pacer) => pacer,
+            Policy::Preview(pacer) => pacer,
+            Policy::Progressive(pacer) => pacer,
+            Policy::Ratio(pacer) => pacer,
+            Policy::Adaptive(pacer) => pacer.as_mut(),
+            Policy::Predictive(pacer) => pacer.as_mut(),
+        }
+    }
+}
+
+/// A predictive pacer that goes on from what was learnt; from nothing where that can't be read.
+fn predictive(id: CampaignId, spec: &CampaignSpec, ledger: Ledger, learnt: Option<&str>) -> Predictive {
+    let options = PredictiveOptions { grace: spec.abandon_after, ..PredictiveOptions::default() };
+    let Some(text) = learnt else { return Predictive::new(options, ledger) };
+    let restored = match serde_json::from_str::<PredictiveState>(text) {
+        Ok(state) => {
+            Predictive::restore(options, state.with_ledger(ledger)).map_err(|problem| problem.to_string())
+        }
+        Err(error) => Err(error.to_string()),
+    };
+    restored.unwrap_or_else(|problem| {
+        tracing::warn!(campaign = %id, problem, "what the pacer had learnt can't be read: it begins anew");
+        Predictive::new(options, ledger)
+    })
+}
+
+/// The minute of the campaign's day at which the process started.
+fn began_minute(spec: &CampaignSpec, now: Now) -> u32 {
+    let zone = spec.timezone.as_deref().and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC);
+    let since_midnight = Timestamp::from_millisecond(now.utc.0).map_or(Duration::ZERO, |at| {
+        let local = zone.to_datetime(at);
+        let [hours, minutes] = [local.hour(), local.minute()].map(|part| u64::try_from(part).unwrap_or(0));
+        Duration::from_secs(hours * 3600 + minutes * 60)
+    });
+    const DAY_MINUTES: u64 = 24 * 60;
+    let up = now.monotonic.as_secs() / 60 % DAY_MINUTES;
+    let minute = (since_midnight.as_secs() / 60 + DAY_MINUTES - up) % DAY_MINUTES;
+    u32::try_from(minute).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use carillon_pacing::event::Ending;
+    use carillon_pacing::{AgentKey, CallKey, EventKind, Limits, Segment, Upcoming};
+
+    use super::*;
+    use crate::campaign::spec::testing::spec;
+
+    const NOW: Now = Now { monotonic: Duration::from_secs(90 * 60), utc: Utc(1_795_179_300_000) };
+
+    fn pacing(mode: Mode, ledger: Ledger, learnt: Option<&str>) -> Pacing {
+        let spec = CampaignSpec { mode, ..spec() };
+        let mut pacing = Pacing::new(CampaignId(1), &spec, Heritage { ledger, learnt }, NOW);
+        for agent in (0..10).map(AgentKey) {
+            pacing.observe(&Event { at: NOW.monotonic, kind: EventKind::AgentReady { agent } });
+        }
+        pacing
+    }
+
+    fn place(pacing: &mut Pacing) -> u32 {
+        let capacity = Capacity {
+            now: NOW.monotonic,
+            lines_free: 1_000,
+            calls_per_second_free: 1_000,
+            supply: 1_000,
+            limits: Limits { abandon_limit: 0.03, over_dial: true },
+            upcoming: Upcoming::default(),
+            outlook: None,
+        };
+        pacing.decide(&capacity, NOW.utc).place
+    }
+
+    #[test]
+    fn every_mode_has_its_policy() {
+        for (mode, expected) in [
+            (Mode::Manual, 0),
+            (Mode::Preview, 10),
+            (Mode::Progressive, 10),
+            (Mode::Ratio, 10),
+            (Mode::Adaptive, 10),
+            (Mode::Predictive, 10),
+        ] {
+            let mut pacing = pacing(mode, Ledger::default(), None);
+            assert_eq!(place(&mut pacing), expected, "{mode:?}: nothing beyond one per agent is earned yet");
+            assert_eq!(pacing.decisions.latest(1)[0].place, expected);
+        }
+    }
+
+    #[test]
+    fn what_was_learnt_goes_on_under_the_ledger_that_the_store_counted() {
+        let earned = Ledger { live: 2_000, ..Ledger::default() };
+        let mut first = pacing(Mode::Predictive, earned, None);
+        // One call in forty is answered, after ten seconds; the others fail.
+        for call in 0..2_000 {
+            let at = NOW.monotonic + Duration::from_secs(20 * call);
+            let call = CallKey(call);
+            let mut tell =
+                |after_s, kind| first.observe(&Event { at: at + Duration::from_secs(after_s), kind });
+            tell(0, EventKind::CallPlaced { call, segment: Segment::default() });
+            if call.0.is_multiple_of(40) {
+                tell(10, EventKind::CallAnswered { call });
+                tell(10, EventKind::CallBridged { call, agent: AgentKey(0) });
+            }
+            tell(15, EventKind::CallEnded { call, ending: Ending::Callee });
+        }
+        let written = first.learnt().unwrap();
+        let mut again = pacing(Mode::Predictive, earned, Some(&written));
+        let placed = place(&mut again);
+        let fresh = place(&mut pacing(Mode::Predictive, earned, None));
+        assert!(placed > 10 && placed > fresh, "{placed} lines where a fresh pacer has {fresh}");
+        let mut spent = pacing(Mode::Predictive, Ledger { abandoned: 100, ..earned }, Some(&written));
+        assert_eq!(place(&mut spent), 10, "no state talks the store's count away");
+        assert_eq!(pacing(Mode::Ratio, earned, None).learnt(), None);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_left_and_the_pacer_begins_anew() {
+        let fresh = pacing(Mode::Predictive, Ledger::default(), None).learnt();
+        for wrong in ["", "{}", "null", "{\"version\": 99}", &"[".repeat(1_000)] {
+            let begun = pacing(Mode::Predictive, Ledger::default(), Some(wrong));
+            assert_eq!(begun.learnt(), fresh, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_pacers_day_began_when_the_process_did() {
+        let zone = |timezone: &str| {
+            let spec = CampaignSpec { timezone: Some(timezone.into()), ..spec() };
+            began_minute(&spec, NOW)
+        };
+        assert_eq!(zone("UTC"), 12 * 60 + 55 - 90);
+        assert_eq!(zone("Asia/Shanghai"), 20 * 60 + 55 - 90);
+        assert_eq!(zone("Pacific/Auckland"), 25 * 60 + 55 - 90 - 24 * 60, "past midnight");
+    }
+}
