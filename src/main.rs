@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use carillon::demo::DemoOptions;
+use carillon::demo::{DemoMode, DemoOptions};
 use carillon::exit::Exit;
 use carillon::simulate::SimulateOptions;
 use clap::{Parser, Subcommand};
@@ -47,6 +47,9 @@ enum Action {
         /// How much faster than life campaign and callees go. SIP timers and audio stay real.
         #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=20))]
         speed: u32,
+        /// How calls are paced.
+        #[arg(long, value_enum, default_value_t = DemoMode::Predictive)]
+        mode: DemoMode,
         /// Where the wallboard page is served.
         #[arg(long, default_value = "127.0.0.1:8080")]
         listen: SocketAddr,
@@ -97,12 +100,13 @@ fn main() -> ExitCode {
         }
         Action::Run { campaign, report } => runtime.block_on(carillon::run::command(&campaign, report)),
         Action::Serve { config } => runtime.block_on(carillon::serve::command(&config)),
-        Action::Demo { agents, contacts, seed, speed, listen, keep } => {
+        Action::Demo { agents, contacts, seed, speed, mode, listen, keep } => {
             runtime.block_on(carillon::demo::run(DemoOptions {
                 agents: usize::from(agents),
                 contacts: usize::from(contacts),
                 seed,
                 speed,
+                mode,
                 listen: Some(listen),
                 keep,
             }))

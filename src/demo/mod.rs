@@ -37,6 +37,28 @@ use wallboard::Wallboard;
 /// Most agents.
 pub const AGENTS_MAX: usize = 50;
 
+/// How the demo paces calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum DemoMode {
+    /// A forecast of answers and free agents, under the abandonment limit.
+    Predictive,
+    /// One line per free agent.
+    Progressive,
+    /// Two lines per free agent, as far as the abandonment limit allows.
+    Ratio,
+}
+
+impl DemoMode {
+    /// As in the campaign file.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Predictive => "predictive",
+            Self::Progressive => "progressive",
+            Self::Ratio => "ratio",
+        }
+    }
+}
+
 /// How to run the demo.
 #[derive(Clone, Debug)]
 pub struct DemoOptions {
@@ -48,6 +70,8 @@ pub struct DemoOptions {
     pub seed: u64,
     /// Campaign seconds per real second, 1..=20. SIP timers and audio stay real.
     pub speed: u32,
+    /// How calls are paced.
+    pub mode: DemoMode,
     /// Where the wallboard is served; another port when that one is taken. `None`: nowhere.
     pub listen: Option<SocketAddr>,
     /// Where state, recordings and report are kept; `None`: in a folder that is removed at the end.

@@ -138,6 +138,7 @@ fn tokens(seed: u64, party: u64) -> Tokens {
 fn campaign_file(options: &DemoOptions, listen: SocketAddr, trunk: SocketAddr, ports: (u16, u16)) -> String {
     // What is kept can be listened to.
     let mut file = CAMPAIGN.replacen("record = false", &format!("record = {}", options.keep.is_some()), 1);
+    file = file.replacen("mode = \"predictive\"", &format!("mode = \"{}\"", options.mode.word()), 1);
     let (first, last) = ports;
     let lines = LINES_PER_AGENT * options.agents;
     let (part, rest) = (
@@ -181,11 +182,20 @@ fn free_ports(count: u16) -> Option<(u16, u16)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::demo::DemoMode;
 
     #[test]
     fn the_campaign_file_is_one_that_run_takes() {
         let directory = std::env::temp_dir().join(format!("carillon-scene-{}", std::process::id()));
-        let options = DemoOptions { agents: 3, contacts: 20, seed: 1, speed: 10, listen: None, keep: None };
+        let options = DemoOptions {
+            agents: 3,
+            contacts: 20,
+            seed: 1,
+            speed: 10,
+            mode: DemoMode::Ratio,
+            listen: None,
+            keep: None,
+        };
         let scene = set(&options, &directory).expect("a scene");
         let file = carillon_config::CampaignFile::load(&scene.campaign);
         std::fs::remove_dir_all(&directory).expect("removed");
@@ -194,13 +204,22 @@ mod tests {
         assert_eq!(file.sip.trunks[0].address, scene.carrier.sip.local_addr().expect("address"));
         assert!(file.safe_harbour.is_some());
         assert!(!file.spec.record, "nothing is kept");
+        assert_eq!(file.spec.mode, carillon_core::campaign::spec::Mode::Ratio);
         assert_eq!(scene.phones.len(), 3);
     }
 
     #[test]
     fn sizes_are_checked() {
         let refused = |agents, contacts| {
-            let options = DemoOptions { agents, contacts, seed: 1, speed: 10, listen: None, keep: None };
+            let options = DemoOptions {
+                agents,
+                contacts,
+                seed: 1,
+                speed: 10,
+                mode: DemoMode::Ratio,
+                listen: None,
+                keep: None,
+            };
             set(&options, Path::new("/nonexistent")).err().expect("refused").to_string()
         };
         assert!(refused(0, 10).contains("--agents"));
@@ -214,7 +233,15 @@ mod tests {
         let directory = tempfile::tempdir().expect("a folder");
         std::fs::write(directory.path().join(run::DATABASE), "").expect("written");
         let keep = Some(directory.path().to_owned());
-        let options = DemoOptions { agents: 1, contacts: 1, seed: 1, speed: 10, listen: None, keep };
+        let options = DemoOptions {
+            agents: 1,
+            contacts: 1,
+            seed: 1,
+            speed: 10,
+            mode: DemoMode::Ratio,
+            listen: None,
+            keep,
+        };
         let refused = set(&options, directory.path()).err().expect("refused").to_string();
         assert!(refused.contains("--keep"), "{refused}");
     }

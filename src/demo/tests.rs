@@ -13,7 +13,15 @@ const TENTHS_MIN: usize = 2;
 async fn a_small_campaign_is_seen_through_heard_both_ways_and_recorded() {
     let directory = tempfile::tempdir().expect("a folder");
     let keep = Some(directory.path().to_owned());
-    let options = DemoOptions { agents: 4, contacts: 30, seed: 3, speed: 20, listen: None, keep };
+    let options = DemoOptions {
+        agents: 4,
+        contacts: 30,
+        seed: 3,
+        speed: 20,
+        mode: DemoMode::Predictive,
+        listen: None,
+        keep,
+    };
     let Played { summary, heard, .. } = play(&options).await.expect("the demo runs to its end");
     assert_eq!((summary.tasks_closed, summary.tasks_open), (30, 0));
     assert!(summary.bridged > 0 && summary.no_answer > 0, "{summary:?}");

@@ -4,7 +4,7 @@ use carillon_pacing::budget::Ledger;
 use carillon_pacing::floor::Floor;
 use carillon_pacing::{Bound, Capacity, Decision, Event, EventKind, Pacer};
 
-/// Whatever the policy wants, no line goes out beyond one per free agent unless the limit holds even if every such line
+/// Whatever the policy wants, each free agent has a line, and no line goes out beyond one per free agent unless the limit holds even if every such line
 /// is answered and finds no agent.
 pub(super) struct Stopped<P> {
     policy: P,
@@ -58,6 +58,13 @@ impl<P: Pacer> Pacer for Stopped<P> {
         let allowed = u64::from(self.floor.agents_free()).saturating_add(excess);
         let most = allowed.saturating_sub(self.floor.lines_out().into());
         let most = u32::try_from(most).unwrap_or(u32::MAX);
+        // No free agent waits for the policy's next beat.
+        let room = capacity.lines_free.min(capacity.calls_per_second_free).min(capacity.supply);
+        let least = self.floor.agents_free().saturating_sub(self.floor.lines_out()).min(room);
+        if decision.place < least {
+            decision.place = least;
+            decision.reason.bound = Bound::Agents;
+        }
         if decision.place > most {
             decision.place = most;
             decision.reason.bound = bound;

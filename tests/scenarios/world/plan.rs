@@ -114,7 +114,12 @@ impl Plan {
         let mut plan = Self::calm(seed, 10, contacts);
         plan.begin = BEGIN.after(dice.between(0, 60_000));
         if dice.chance(0.6) {
-            plan.spec.mode = Mode::Ratio;
+            // Drawn apart, so that the rest of a world is what it was when there was only one of them.
+            plan.spec.mode = match Dice::new(seed, "mode").below(4) {
+                0 | 1 => Mode::Predictive,
+                2 => Mode::Adaptive,
+                _ => Mode::Ratio,
+            };
             plan.spec.ratio = 1.2 + dice.unit() * 2.0;
             plan.spec.abandon_limit = [0.03, 0.1, 0.3][dice.below(3) as usize];
         }

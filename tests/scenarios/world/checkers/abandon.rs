@@ -15,28 +15,54 @@ use crate::world::plan::Plan;
 use crate::world::wire::{Seen, What};
 
 /// What a campaign may do.
-struct Limit {
-    share: f64,
+#[derive(Clone, Copy)]
+enum Limit {
     /// One line per free agent, whatever the share: progressive, or no message to play.
-    per_agent: bool,
+    PerAgent,
+    /// The share holds even if every excess line is answered and finds nobody.
+    WorstCase { share: f64 },
+    /// A forecast of what may find nobody, and credit for answers still to come: never for more than the list has people.
+    Forecast { share: f64, credit: f64 },
 }
+
+/// Share of the answers still expected that the forecast's hard stop counts as there, and calls it keeps in reserve.
+const CREDIT_SHARE: f64 = 0.3;
+const RESERVE: f64 = 2.0;
 
 impl Limit {
     fn new(plan: &Plan) -> Self {
-        let per_agent = plan.spec.mode == Mode::Progressive || plan.spec.safe_harbour.is_none();
-        Self { share: plan.spec.abandon_limit, per_agent }
+        let share = plan.spec.abandon_limit;
+        match plan.spec.mode {
+            _ if plan.spec.safe_harbour.is_none() => Self::PerAgent,
+            Mode::Manual | Mode::Preview | Mode::Progressive => Self::PerAgent,
+            Mode::Ratio | Mode::Adaptive => Self::WorstCase { share },
+            Mode::Predictive => Self::Forecast { share, credit: CREDIT_SHARE * plan.contacts.len() as f64 },
+        }
     }
 
     /// How many of so many answered people may be let down.
     fn of(&self, live: u64) -> u64 {
-        if self.per_agent { 0 } else { (self.share * live as f64).floor() as u64 }
+        let most = match self {
+            Self::PerAgent => 0.0,
+            Self::WorstCase { share } => share * live as f64,
+            Self::Forecast { share, credit } => share * (live as f64 + credit),
+        };
+        most.floor() as u64
     }
 
     /// Whether `excess` lines beyond one per free agent may be out: the share holds even if every one of them is answered
     /// and finds nobody. `waiting` of them are answered already and counted in `live`.
     fn allows(&self, excess: u64, waiting: u64, live: u64, let_down: u64) -> bool {
-        let answers = live + excess - waiting.min(excess);
-        excess == 0 || (!self.per_agent && (let_down + excess) as f64 <= self.share * answers as f64 + 1e-6)
+        let answers = (live + excess - waiting.min(excess)) as f64;
+        excess == 0
+            || match self {
+                Self::PerAgent => false,
+                Self::WorstCase { share } => (let_down + excess) as f64 <= share * answers + 1e-6,
+                // An allowance must have been left when it was decided; one more may have been let down until the INVITE left.
+                Self::Forecast { share, credit } => {
+                    let_down as f64 - 1.0 < share * (live as f64 + credit) - RESERVE
+                }
+            }
     }
 }
 
