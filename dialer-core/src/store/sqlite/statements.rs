@@ -1,13 +1,13 @@
-//! What each write is in SQL: one statement each, put together into scripts.
+//! What each write is in SQL, put together into scripts.
 
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 use sqlx::{Arguments, AssertSqlSafe, Encode, Sqlite, Type};
 
+use super::bulk::{Bulk, Place};
 use super::{StoreError, int};
 use crate::store::memory::milliseconds;
 use crate::store::words::Word;
 use crate::store::write::{Refusal, Write};
-use crate::task::TaskState;
 
 /// Views and triggers of the writer's connection, in which claims, answers and endings are one statement each.
 pub(super) const WRITES: &str = include_str!("writes.sql");
@@ -97,7 +97,7 @@ impl Script {
         }
     }
 
-    /// Adds a write.
+    /// Adds a write as a statement of its own; what goes in bulk with others, as a bulk of one.
     pub(super) fn write(&mut self, write: &Write) {
         match write {
             Write::Campaign { campaign, spec, state, started_at, elapsed } => self
@@ -116,91 +116,30 @@ impl Script {
                 .bind(int(milliseconds(*elapsed)))
                 .bind(i64::from(spec.closure.attempts_max))
                 .bind(spec.timezone.as_deref()),
-            Write::Intent(intent) => self
-                .statement("INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
-                .bind(int(intent.attempt.0))
-                .bind(int(intent.campaign.0))
-                .bind(int(intent.task.0))
-                .bind(int(intent.contact.0))
-                .bind(intent.number.as_str())
-                .bind(intent.route.trunk.as_str())
-                .bind(intent.route.caller_id.as_str())
-                .bind(intent.at.0)
-                .bind_json(&intent.route),
-            Write::Placed { attempt, at } => self
-                .statement("UPDATE attempts SET placed_at = coalesce(placed_at, ?) WHERE attempt = ?")
-                .bind(at.0)
-                .bind(int(attempt.0)),
-            Write::Ringing { attempt, at } => self
-                .statement("UPDATE attempts SET ringing_at = coalesce(ringing_at, ?) WHERE attempt = ?")
-                .bind(at.0)
-                .bind(int(attempt.0)),
-            Write::Answered { attempt, at, dialog } => self
-                .statement("INSERT INTO answers VALUES (?, ?, ?)")
-                .bind(int(attempt.0))
-                .bind(at.0)
-                .bind_json(dialog),
-            Write::Bridged { attempt, at, agent } => self
+            Write::PacerState { campaign, at, learnt } => self
                 .statement(
-                    "UPDATE attempts SET bridged_at = ?, agent = ? WHERE attempt = ? AND bridged_at IS NULL",
+                    "INSERT OR REPLACE INTO pacer_state (campaign, at, learnt)
+                     SELECT campaign, ?, ? FROM campaigns WHERE campaign = ?",
                 )
                 .bind(at.0)
-                .bind(agent.as_str())
-                .bind(int(attempt.0)),
-            Write::AgentHeard { attempt, answer_to_agent } => self
-                .statement(
-                    "UPDATE attempts SET answer_to_agent_ms = coalesce(answer_to_agent_ms, ?) WHERE attempt = ?",
-                )
-                .bind(int(milliseconds(*answer_to_agent)))
-                .bind(int(attempt.0)),
-            Write::Recorded { attempt, file, duration_ms, sha256 } => self
-                .statement(
-                    "UPDATE attempts SET recording = ?, recording_ms = ?, recording_sha256 = ?
-                     WHERE attempt = ? AND recording IS NULL",
-                )
-                .bind(file.as_str())
-                .bind(int(*duration_ms))
-                .bind(sha256.as_str())
-                .bind(int(attempt.0)),
-            Write::Ended(ended) => self
-                .statement("INSERT INTO endings VALUES (?, ?, ?, ?, ?, ?, ?)")
-                .bind(int(ended.attempt.0))
-                .bind(ended.at.0)
-                .bind(ended.outcome.word())
-                .bind(ended.sip_status.map(i64::from))
-                .bind(ended.attribution.word())
-                .bind(ended.reason.as_str())
-                .bind(int(milliseconds(ended.talk))),
-            Write::Disposition { attempt, task, agent, at, disposition, note } => self
-                .statement(
-                    "INSERT INTO dispositions (agent, at, disposition, note, attempt, task)
-                     SELECT ?, ?, ?, ?, attempts.attempt, tasks.task FROM attempts, tasks
-                     WHERE attempts.attempt = ? AND tasks.task = ?
-                     ON CONFLICT DO UPDATE SET agent = excluded.agent, at = excluded.at,
-                         disposition = excluded.disposition, note = excluded.note",
-                )
-                .bind(agent.as_str())
-                .bind(at.0)
-                .bind(disposition.as_str())
-                .bind(note.as_str())
-                .bind(int(attempt.0))
-                .bind(int(task.0)),
-            Write::Task { task, state, next_at, disposition } => {
-                let (closed_reason, next_at) = match state {
-                    TaskState::Open => (None, *next_at),
-                    TaskState::Closed(reason) => (Some(reason.word()), None),
-                };
-                // The right-hand sides read the row as it was: a closed task keeps its reason and stays without a time.
-                self.statement(
-                    "UPDATE tasks SET closed_reason = coalesce(closed_reason, ?),
-                         next_at = CASE WHEN closed_reason IS NULL THEN ? END,
-                         disposition = coalesce(?, disposition)
-                     WHERE task = ?",
-                )
-                .bind(closed_reason)
-                .bind(next_at.map(|at| at.0))
-                .bind(disposition.as_deref())
-                .bind(int(task.0))
+                .bind(learnt.as_str())
+                .bind(int(campaign.0)),
+            Write::Intent(_)
+            | Write::Placed { .. }
+            | Write::Ringing { .. }
+            | Write::Answered { .. }
+            | Write::Bridged { .. }
+            | Write::AgentHeard { .. }
+            | Write::Recorded { .. }
+            | Write::Ended(_)
+            | Write::Disposition { .. }
+            | Write::Task { .. }
+            | Write::AgentLeg { .. } => {
+                let mut bulk = Bulk::default();
+                let place = bulk.take(write);
+                debug_assert_eq!(place, Place::Here, "an empty bulk takes what any bulk takes");
+                bulk.add_to(self);
+                self
             }
             Write::AgentTime { agent, ready, talking, wrap_up, away } => self
                 .statement(
@@ -215,21 +154,6 @@ impl Script {
                 .bind(int(milliseconds(*talking)))
                 .bind(int(milliseconds(*wrap_up)))
                 .bind(int(milliseconds(*away))),
-            Write::AgentLeg { agent, leg: Some(leg) } => self
-                .statement("INSERT OR REPLACE INTO agent_legs (agent, leg) VALUES (?, ?)")
-                .bind(agent.as_str())
-                .bind_json(leg),
-            Write::AgentLeg { agent, leg: None } => {
-                self.statement("DELETE FROM agent_legs WHERE agent = ?").bind(agent.as_str())
-            }
-            Write::PacerState { campaign, at, learnt } => self
-                .statement(
-                    "INSERT OR REPLACE INTO pacer_state (campaign, at, learnt)
-                     SELECT campaign, ?, ? FROM campaigns WHERE campaign = ?",
-                )
-                .bind(at.0)
-                .bind(learnt.as_str())
-                .bind(int(campaign.0)),
             Write::Binding(row) => self
                 .statement(
                     "INSERT OR REPLACE INTO bindings (user, contact, address, expires_at, call_id, cseq)
