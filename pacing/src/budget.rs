@@ -7,6 +7,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::event::EventKind;
+
 /// Counts of the current period. Survives a restart through the store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
@@ -22,6 +24,28 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// Takes in an event that the floor has accepted, for a policy that knows of one period at a time.
+    pub fn observe(&mut self, kind: EventKind) {
+        match kind {
+            EventKind::CallAnswered { .. } => self.answered(),
+            EventKind::CallAbandoned { agent_lost, .. } => self.abandoned(agent_lost),
+            EventKind::PeriodBegan => *self = Self::default(),
+            EventKind::CallPlaced { .. }
+            | EventKind::CallRinging { .. }
+            | EventKind::CallMachine { .. }
+            | EventKind::CallBridged { .. }
+            | EventKind::CallEnded { .. }
+            | EventKind::AgentReady { .. }
+            | EventKind::AgentTalking { .. }
+            | EventKind::AgentWrapUp { .. }
+            | EventKind::AgentFormOpened { .. }
+            | EventKind::AgentFinishing { .. }
+            | EventKind::AgentAway { .. }
+            | EventKind::AgentLeaving { .. }
+            | EventKind::AgentLeft { .. } => {}
+        }
+    }
+
     /// Charges a live answer.
     pub fn answered(&mut self) {
         self.live = self.live.saturating_add(1);
@@ -48,6 +72,12 @@ impl Ledger {
     /// Abandoned share of live answers; zero before the first.
     pub fn rate(&self) -> f64 {
         if self.live == 0 { 0.0 } else { self.abandoned as f64 / self.live as f64 }
+    }
+
+    /// [`Ledger::excess_allowed`] while `waiting` answered lines have no agent yet: they are live in the ledger already and
+    /// must not be hoped for again.
+    pub fn excess_left(&self, limit: f64, waiting: u64) -> u64 {
+        Self { live: self.live.saturating_sub(waiting), ..*self }.excess_allowed(limit)
     }
 
     /// How many excess lines (beyond one per free agent) may be out at once, at worst-case exposure: the largest `e`

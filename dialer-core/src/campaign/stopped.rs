@@ -2,10 +2,10 @@
 
 use carillon_pacing::budget::Ledger;
 use carillon_pacing::floor::Floor;
-use carillon_pacing::{Bound, Capacity, Decision, Event, EventKind, Pacer};
+use carillon_pacing::{Bound, Capacity, Decision, Event, Pacer};
 
-/// Whatever the policy wants, each free agent has a line, and no line goes out beyond one per free agent unless the limit holds even if every such line
-/// is answered and finds no agent.
+/// Whatever the policy wants, each free agent has a line, and no line goes out beyond one per free agent unless the limit
+/// holds even if every such line is answered and finds no agent.
 pub(super) struct Stopped<P> {
     policy: P,
     floor: Floor,
@@ -22,36 +22,16 @@ impl<P: Pacer> Stopped<P> {
 impl<P: Pacer> Pacer for Stopped<P> {
     fn observe(&mut self, event: &Event) {
         self.policy.observe(event);
-        if self.floor.observe(event).is_err() {
-            return;
-        }
-        match event.kind {
-            EventKind::CallAnswered { .. } => self.ledger.answered(),
-            EventKind::CallAbandoned { agent_lost, .. } => self.ledger.abandoned(agent_lost),
-            EventKind::PeriodBegan => self.ledger = Ledger::default(),
-            EventKind::CallPlaced { .. }
-            | EventKind::CallRinging { .. }
-            | EventKind::CallMachine { .. }
-            | EventKind::CallBridged { .. }
-            | EventKind::CallEnded { .. }
-            | EventKind::AgentReady { .. }
-            | EventKind::AgentTalking { .. }
-            | EventKind::AgentWrapUp { .. }
-            | EventKind::AgentFormOpened { .. }
-            | EventKind::AgentFinishing { .. }
-            | EventKind::AgentAway { .. }
-            | EventKind::AgentLeaving { .. }
-            | EventKind::AgentLeft { .. } => {}
+        if self.floor.observe(event).is_ok() {
+            self.ledger.observe(event.kind);
         }
     }
 
     fn decide(&mut self, capacity: &Capacity) -> Decision {
         let mut decision = self.policy.decide(capacity);
-        // Answers that wait are live in the ledger already and must not be hoped for again.
         let waiting = u64::from(self.floor.lines_waiting());
-        let settled = Ledger { live: self.ledger.live.saturating_sub(waiting), ..self.ledger };
         let (excess, bound) = if capacity.limits.over_dial {
-            (settled.excess_allowed(capacity.limits.abandon_limit), Bound::Budget)
+            (self.ledger.excess_left(capacity.limits.abandon_limit, waiting), Bound::Budget)
         } else {
             (0, Bound::NoSafeHarbour)
         };
@@ -82,7 +62,7 @@ mod tests {
     use std::time::Duration;
 
     use carillon_pacing::policy::ratio::Ratio;
-    use carillon_pacing::{AgentKey, CallKey, Limits, Segment, Upcoming};
+    use carillon_pacing::{AgentKey, CallKey, EventKind, Limits, Segment, Upcoming};
 
     use super::*;
 

@@ -3,7 +3,7 @@
 use crate::Pacer;
 use crate::budget::Ledger;
 use crate::decision::{Bound, Capacity, Decision};
-use crate::event::{Event, EventKind};
+use crate::event::Event;
 use crate::floor::Floor;
 
 /// `ratio` lines per free agent, as far as the abandonment budget allows.
@@ -29,26 +29,8 @@ impl Ratio {
 
 impl Pacer for Ratio {
     fn observe(&mut self, event: &Event) {
-        if self.floor.observe(event).is_err() {
-            return;
-        }
-        match event.kind {
-            EventKind::CallAnswered { .. } => self.ledger.answered(),
-            EventKind::CallAbandoned { agent_lost, .. } => self.ledger.abandoned(agent_lost),
-            EventKind::CallPlaced { .. }
-            | EventKind::CallRinging { .. }
-            | EventKind::CallMachine { .. }
-            | EventKind::CallBridged { .. }
-            | EventKind::CallEnded { .. }
-            | EventKind::AgentReady { .. }
-            | EventKind::AgentTalking { .. }
-            | EventKind::AgentWrapUp { .. }
-            | EventKind::AgentFormOpened { .. }
-            | EventKind::AgentFinishing { .. }
-            | EventKind::AgentAway { .. }
-            | EventKind::AgentLeaving { .. }
-            | EventKind::AgentLeft { .. } => {}
-            EventKind::PeriodBegan => self.ledger = Ledger::default(),
+        if self.floor.observe(event).is_ok() {
+            self.ledger.observe(event.kind);
         }
     }
 
@@ -61,10 +43,8 @@ impl Pacer for Ratio {
         }
         // Excess lines already out are part of the exposure: the wanted total, not the increment, is held
         // against the budget.
-        // Lines that wait are answered already: they are live in the ledger, and must not be hoped for again.
         let waiting = u64::from(self.floor.lines_waiting());
-        let settled = Ledger { live: self.ledger.live.saturating_sub(waiting), ..self.ledger };
-        let by_budget = free.saturating_add(settled.excess_allowed(capacity.limits.abandon_limit));
+        let by_budget = free.saturating_add(self.ledger.excess_left(capacity.limits.abandon_limit, waiting));
         let bound = if by_ratio > by_budget {
             Bound::Budget
         } else if free == 0 {
@@ -87,7 +67,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::event::{AgentKey, CallKey, Ending, Segment};
+    use crate::event::{AgentKey, CallKey, Ending, EventKind, Segment};
     use crate::policy::testing::{placed, ready, room};
 
     #[test]
