@@ -31,6 +31,7 @@ impl Ledger {
             EventKind::CallAbandoned { agent_lost, .. } => self.abandoned(agent_lost),
             EventKind::PeriodBegan => *self = Self::default(),
             EventKind::CallPlaced { .. }
+            | EventKind::CallPlacedFor { .. }
             | EventKind::CallRinging { .. }
             | EventKind::CallMachine { .. }
             | EventKind::CallBridged { .. }
@@ -42,7 +43,9 @@ impl Ledger {
             | EventKind::AgentFinishing { .. }
             | EventKind::AgentAway { .. }
             | EventKind::AgentLeaving { .. }
-            | EventKind::AgentLeft { .. } => {}
+            | EventKind::AgentLeft { .. }
+            | EventKind::AgentApart { .. }
+            | EventKind::AgentPooled { .. } => {}
         }
     }
 

@@ -43,6 +43,15 @@ pub enum EventKind {
         /// What is known beforehand about how it will fare.
         segment: Segment,
     },
+    /// A call to somebody whom one agent alone may take was decided on and will leave.
+    CallPlacedFor {
+        /// The call.
+        call: CallKey,
+        /// What is known beforehand about how it will fare.
+        segment: Segment,
+        /// The owner: nobody else takes its answer.
+        agent: AgentKey,
+    },
     /// It rings.
     CallRinging {
         /// The call.
@@ -116,6 +125,16 @@ pub enum EventKind {
     },
     /// The agent signed off.
     AgentLeft {
+        /// The agent.
+        agent: AgentKey,
+    },
+    /// The agent works off contacts of their own from now on, apart from the pool: no pooled call counts on them.
+    AgentApart {
+        /// The agent.
+        agent: AgentKey,
+    },
+    /// The agent is back in the pool.
+    AgentPooled {
         /// The agent.
         agent: AgentKey,
     },

@@ -10,11 +10,39 @@ pub const TRACKED_MAX: usize = 100_000;
 
 /// What an agent does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum AgentActivity {
+pub enum AgentActivity {
+    /// Waits for a call.
     Ready,
+    /// Chosen for a call, or talks.
     Talking,
+    /// After a call.
     WrapUp,
+    /// Takes no calls.
     Away,
+}
+
+/// One agent.
+#[derive(Clone, Copy, Debug)]
+struct Seat {
+    activity: AgentActivity,
+    since: Duration,
+    /// Works off contacts of their own, apart from the pool.
+    apart: bool,
+}
+
+/// The lines that are out for one agent alone, unanswered or waiting.
+#[derive(Clone, Copy, Debug, Default)]
+struct OwnLines {
+    lines: u32,
+    /// Those that the agent is not free for.
+    unattended: u32,
+}
+
+/// One call, and whose it is where one agent alone may take it.
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    activity: CallActivity,
+    owner: Option<AgentKey>,
 }
 
 /// What a call does.
@@ -30,16 +58,25 @@ enum CallActivity {
 }
 
 /// Agents and calls, counted incrementally so that a decision costs nothing.
+///
+/// Agents who work off contacts of their own are apart from the pool, and lines for one agent alone are no lines of the
+/// pool: what is said of agents and lines here is said of the pool, unless it says otherwise.
 #[derive(Clone, Debug, Default)]
 pub struct Floor {
-    agents: BTreeMap<AgentKey, AgentActivity>,
-    calls: BTreeMap<CallKey, CallActivity>,
+    agents: BTreeMap<AgentKey, Seat>,
+    calls: BTreeMap<CallKey, Line>,
     latest: Duration,
     agents_free: u32,
     agents_talking: u32,
     lines_unanswered: u32,
     lines_waiting: u32,
     lines_bridged: u32,
+    /// Ready and apart from the pool.
+    apart_free: u32,
+    /// Lines out for one agent alone: by agent, in all, and those whose agent is not free for them.
+    own: BTreeMap<AgentKey, OwnLines>,
+    owned_out: u32,
+    owned_unattended: u32,
     refused: u64,
 }
 
@@ -78,9 +115,52 @@ impl Floor {
         self.lines_waiting
     }
 
-    /// Lines that may still need an agent.
+    /// Lines that may still need an agent. One for an owner who is not free for it any more is counted too: nobody is there
+    /// for its answer.
     pub fn lines_out(&self) -> u32 {
-        self.lines_unanswered.saturating_add(self.lines_waiting)
+        self.lines_unanswered.saturating_add(self.lines_waiting).saturating_add(self.owned_unattended)
+    }
+
+    /// Agents that wait for a call, and lines that may still need an agent, of the pool and of owners together.
+    pub fn whole(&self) -> (u32, u32) {
+        let free = self.agents_free.saturating_add(self.apart_free);
+        let pooled = self.lines_unanswered.saturating_add(self.lines_waiting);
+        (free, pooled.saturating_add(self.owned_out))
+    }
+
+    /// Agents who wait for a call and are apart from the pool.
+    pub fn apart_free(&self) -> u32 {
+        self.apart_free
+    }
+
+    /// Lines for one agent alone that may still need that agent.
+    pub fn owned_out(&self) -> u32 {
+        self.owned_out
+    }
+
+    /// Lines for this agent alone that may still need the agent.
+    pub fn own_lines(&self, agent: AgentKey) -> u32 {
+        self.own.get(&agent).map_or(0, |own| own.lines)
+    }
+
+    /// Whether the agent works off contacts of their own, apart from the pool.
+    pub fn is_apart(&self, agent: AgentKey) -> bool {
+        self.agents.get(&agent).is_some_and(|seat| seat.apart)
+    }
+
+    /// What the agent does, in the pool or apart; `None` unless signed on.
+    pub fn activity(&self, agent: AgentKey) -> Option<AgentActivity> {
+        self.agents.get(&agent).map(|seat| seat.activity)
+    }
+
+    /// Since when the agent does it.
+    pub fn since(&self, agent: AgentKey) -> Option<Duration> {
+        self.agents.get(&agent).map(|seat| seat.since)
+    }
+
+    /// Agents apart from the pool, by key.
+    pub fn apart(&self) -> impl Iterator<Item = AgentKey> + '_ {
+        self.agents.iter().filter(|(_, seat)| seat.apart).map(|(agent, _)| *agent)
     }
 
     /// Impossible events so far.
@@ -90,7 +170,7 @@ impl Floor {
 
     /// Takes in one event; an impossible one changes nothing but the count.
     pub fn observe(&mut self, event: &Event) -> Result<(), Impossible> {
-        let result = if event.at < self.latest { Err(Impossible) } else { self.apply(event.kind) };
+        let result = if event.at < self.latest { Err(Impossible) } else { self.apply(event.kind, event.at) };
         match result {
             Ok(()) => self.latest = event.at,
             Err(Impossible) => self.refused = self.refused.saturating_add(1),
@@ -98,37 +178,50 @@ impl Floor {
         result
     }
 
-    fn apply(&mut self, kind: EventKind) -> Result<(), Impossible> {
+    fn apply(&mut self, kind: EventKind, at: Duration) -> Result<(), Impossible> {
         use CallActivity::{Bridged, Discarded, Placed, Ringing, Waiting};
         match kind {
-            EventKind::CallPlaced { call, .. } => {
-                if self.calls.contains_key(&call) || self.calls.len() >= TRACKED_MAX {
-                    return Err(Impossible);
-                }
-                self.calls.insert(call, Placed);
-                self.lines_unanswered += 1;
-                Ok(())
+            EventKind::CallPlaced { call, .. } => self.place(call, None),
+            EventKind::CallPlacedFor { call, agent, .. } if self.is_apart(agent) => {
+                self.place(call, Some(agent))
             }
+            EventKind::CallPlacedFor { .. } => Err(Impossible),
             EventKind::CallRinging { call } => self.change_call(call, &[Placed, Ringing], Ringing),
             EventKind::CallAnswered { call } => self.change_call(call, &[Placed, Ringing], Waiting),
             EventKind::CallMachine { call } => self.change_call(call, &[Placed, Ringing, Waiting], Discarded),
-            EventKind::CallBridged { call, .. } => self.change_call(call, &[Waiting], Bridged),
+            EventKind::CallBridged { call, agent } => match self.calls.get(&call) {
+                Some(line) if line.owner.is_some_and(|owner| owner != agent) => Err(Impossible),
+                Some(_) | None => self.change_call(call, &[Waiting], Bridged),
+            },
             EventKind::CallAbandoned { call, .. } => self.change_call(call, &[Waiting], Discarded),
             EventKind::CallEnded { call, .. } => {
-                let activity = self.calls.remove(&call).ok_or(Impossible)?;
-                self.count_call(activity, false);
+                let line = self.calls.remove(&call).ok_or(Impossible)?;
+                self.count_call(line, false);
                 Ok(())
             }
-            EventKind::AgentReady { agent } => self.change_agent(agent, Some(AgentActivity::Ready)),
-            EventKind::AgentTalking { agent } => self.change_agent(agent, Some(AgentActivity::Talking)),
-            EventKind::AgentWrapUp { agent } => self.change_agent(agent, Some(AgentActivity::WrapUp)),
-            EventKind::AgentAway { agent } => self.change_agent(agent, Some(AgentActivity::Away)),
-            EventKind::AgentLeft { agent } => self.change_agent(agent, None),
+            EventKind::AgentReady { agent } => self.change_agent(agent, Some(AgentActivity::Ready), at),
+            EventKind::AgentTalking { agent } => self.change_agent(agent, Some(AgentActivity::Talking), at),
+            EventKind::AgentWrapUp { agent } => self.change_agent(agent, Some(AgentActivity::WrapUp), at),
+            EventKind::AgentAway { agent } => self.change_agent(agent, Some(AgentActivity::Away), at),
+            EventKind::AgentLeft { agent } => self.change_agent(agent, None, at),
             EventKind::AgentFormOpened { agent }
             | EventKind::AgentFinishing { agent }
             | EventKind::AgentLeaving { agent } => self.agents.get(&agent).map(|_| ()).ok_or(Impossible),
+            EventKind::AgentApart { agent } => self.change_pool(agent, true),
+            EventKind::AgentPooled { agent } if self.own_lines(agent) > 0 => Err(Impossible),
+            EventKind::AgentPooled { agent } => self.change_pool(agent, false),
             EventKind::PeriodBegan => Ok(()),
         }
+    }
+
+    fn place(&mut self, call: CallKey, owner: Option<AgentKey>) -> Result<(), Impossible> {
+        if self.calls.contains_key(&call) || self.calls.len() >= TRACKED_MAX {
+            return Err(Impossible);
+        }
+        let line = Line { activity: CallActivity::Placed, owner };
+        self.calls.insert(call, line);
+        self.count_call(line, true);
+        Ok(())
     }
 
     fn change_call(
@@ -137,46 +230,99 @@ impl Floor {
         from: &[CallActivity],
         to: CallActivity,
     ) -> Result<(), Impossible> {
-        let activity = self.calls.get_mut(&call).ok_or(Impossible)?;
-        if !from.contains(activity) {
+        let line = self.calls.get_mut(&call).ok_or(Impossible)?;
+        if !from.contains(&line.activity) {
             return Err(Impossible);
         }
-        let before = std::mem::replace(activity, to);
+        let before = *line;
+        line.activity = to;
         self.count_call(before, false);
-        self.count_call(to, true);
+        self.count_call(Line { activity: to, ..before }, true);
         Ok(())
     }
 
-    fn count_call(&mut self, activity: CallActivity, more: bool) {
-        let counter = match activity {
-            CallActivity::Placed | CallActivity::Ringing => &mut self.lines_unanswered,
-            CallActivity::Waiting => &mut self.lines_waiting,
-            CallActivity::Bridged => &mut self.lines_bridged,
-            CallActivity::Discarded => return,
+    fn count_call(&mut self, line: Line, more: bool) {
+        let add = |counter: &mut u32| {
+            *counter = if more { counter.saturating_add(1) } else { counter.saturating_sub(1) };
         };
-        *counter = if more { counter.saturating_add(1) } else { counter.saturating_sub(1) };
+        let mut touched = None;
+        match (line.activity, line.owner) {
+            (CallActivity::Placed | CallActivity::Ringing, None) => add(&mut self.lines_unanswered),
+            (CallActivity::Waiting, None) => add(&mut self.lines_waiting),
+            (CallActivity::Bridged, None) => add(&mut self.lines_bridged),
+            (CallActivity::Placed | CallActivity::Ringing | CallActivity::Waiting, Some(owner)) => {
+                add(&mut self.owned_out);
+                add(&mut self.own.entry(owner).or_default().lines);
+                touched = Some(owner);
+            }
+            (CallActivity::Bridged, Some(_)) | (CallActivity::Discarded, _) => {}
+        }
+        touched.into_iter().for_each(|owner| self.attend(owner));
     }
 
-    fn change_agent(&mut self, agent: AgentKey, to: Option<AgentActivity>) -> Result<(), Impossible> {
-        let before = match to {
+    /// Counts anew the lines of an owner who may have become free or busy, or whose lines have become more or fewer.
+    fn attend(&mut self, agent: AgentKey) {
+        let free = self.agents.get(&agent).is_some_and(|seat| seat.activity == AgentActivity::Ready);
+        let Some(own) = self.own.get_mut(&agent) else { return };
+        let unattended = own.lines.saturating_sub(u32::from(free));
+        self.owned_unattended =
+            self.owned_unattended.saturating_sub(own.unattended).saturating_add(unattended);
+        own.unattended = unattended;
+        if own.lines == 0 {
+            self.own.remove(&agent);
+        }
+    }
+
+    fn change_agent(
+        &mut self,
+        agent: AgentKey,
+        to: Option<AgentActivity>,
+        at: Duration,
+    ) -> Result<(), Impossible> {
+        let before = self.agents.get(&agent).copied();
+        let after = match to {
             Some(activity) => {
-                if !self.agents.contains_key(&agent) && self.agents.len() >= TRACKED_MAX {
+                if before.is_none() && self.agents.len() >= TRACKED_MAX {
                     return Err(Impossible);
                 }
-                self.agents.insert(agent, activity)
+                // One whose lines are still out from before goes on working them off.
+                let apart = self.own.contains_key(&agent);
+                let mut seat = before.unwrap_or(Seat { activity, since: at, apart });
+                if seat.activity != activity {
+                    (seat.activity, seat.since) = (activity, at);
+                }
+                self.agents.insert(agent, seat);
+                Some(seat)
             }
-            None => Some(self.agents.remove(&agent).ok_or(Impossible)?),
+            None => {
+                before.ok_or(Impossible)?;
+                self.agents.remove(&agent);
+                None
+            }
         };
         self.count_agent(before, false);
-        self.count_agent(to, true);
+        self.count_agent(after, true);
+        self.attend(agent);
         Ok(())
     }
 
-    fn count_agent(&mut self, activity: Option<AgentActivity>, more: bool) {
-        let counter = match activity {
-            Some(AgentActivity::Ready) => &mut self.agents_free,
-            Some(AgentActivity::Talking) => &mut self.agents_talking,
-            Some(AgentActivity::WrapUp | AgentActivity::Away) | None => return,
+    fn change_pool(&mut self, agent: AgentKey, apart: bool) -> Result<(), Impossible> {
+        let seat = self.agents.get_mut(&agent).ok_or(Impossible)?;
+        let before = *seat;
+        seat.apart = apart;
+        self.count_agent(Some(before), false);
+        self.count_agent(Some(Seat { apart, ..before }), true);
+        Ok(())
+    }
+
+    fn count_agent(&mut self, seat: Option<Seat>, more: bool) {
+        let counter = match seat.map(|seat| (seat.activity, seat.apart)) {
+            Some((AgentActivity::Ready, false)) => &mut self.agents_free,
+            Some((AgentActivity::Ready, true)) => &mut self.apart_free,
+            Some((AgentActivity::Talking, false)) => &mut self.agents_talking,
+            Some((AgentActivity::Talking, true))
+            | Some((AgentActivity::WrapUp | AgentActivity::Away, _))
+            | None => return,
         };
         *counter = if more { counter.saturating_add(1) } else { counter.saturating_sub(1) };
     }
@@ -226,7 +372,7 @@ mod tests {
     }
 
     fn any_kind() -> impl Strategy<Value = EventKind> {
-        (0u8..13, 0u64..6, 0u64..4).prop_map(|(kind, call, agent)| {
+        (0u8..16, 0u64..6, 0u64..4).prop_map(|(kind, call, agent)| {
             let (call, agent) = (CallKey(call), AgentKey(agent));
             match kind {
                 0 => EventKind::CallPlaced { call, segment: Segment::default() },
@@ -241,6 +387,9 @@ mod tests {
                 9 => EventKind::AgentWrapUp { agent },
                 10 => EventKind::AgentFinishing { agent },
                 11 => EventKind::AgentAway { agent },
+                12 => EventKind::AgentApart { agent },
+                13 => EventKind::AgentPooled { agent },
+                14 => EventKind::CallPlacedFor { call, segment: Segment::default(), agent },
                 _ => EventKind::AgentLeft { agent },
             }
         })
@@ -252,17 +401,34 @@ mod tests {
             let mut floor = Floor::default();
             for kind in kinds {
                 let _ = floor.observe(&at(0, kind));
-                let free = floor.agents.values().filter(|a| **a == AgentActivity::Ready).count();
-                let unanswered =
-                    floor.calls.values().filter(|c| matches!(c, CallActivity::Placed | CallActivity::Ringing)).count();
-                let waiting = floor.calls.values().filter(|c| **c == CallActivity::Waiting).count();
-                prop_assert_eq!(floor.agents_free() as usize, free);
-                let talking = floor.agents.values().filter(|a| **a == AgentActivity::Talking).count();
-                let bridged = floor.calls.values().filter(|c| **c == CallActivity::Bridged).count();
-                prop_assert_eq!(floor.agents_talking() as usize, talking);
-                prop_assert_eq!(floor.lines_bridged() as usize, bridged);
-                prop_assert_eq!(floor.lines_unanswered() as usize, unanswered);
-                prop_assert_eq!(floor.lines_waiting() as usize, waiting);
+                use CallActivity::{Bridged, Placed, Ringing, Waiting};
+                let seats = |activity, apart| {
+                    floor.agents.values().filter(|it| (it.activity, it.apart) == (activity, apart)).count()
+                };
+                let lines = |among: &[CallActivity], owned: bool| {
+                    let wanted = |it: &&Line| among.contains(&it.activity) && it.owner.is_some() == owned;
+                    floor.calls.values().filter(wanted).count()
+                };
+                prop_assert_eq!(floor.agents_free() as usize, seats(AgentActivity::Ready, false));
+                prop_assert_eq!(floor.apart_free() as usize, seats(AgentActivity::Ready, true));
+                prop_assert_eq!(floor.agents_talking() as usize, seats(AgentActivity::Talking, false));
+                prop_assert_eq!(floor.lines_bridged() as usize, lines(&[Bridged], false));
+                prop_assert_eq!(floor.lines_unanswered() as usize, lines(&[Placed, Ringing], false));
+                prop_assert_eq!(floor.lines_waiting() as usize, lines(&[Waiting], false));
+                prop_assert_eq!(floor.owned_out() as usize, lines(&[Placed, Ringing, Waiting], true));
+                let mut unattended = 0;
+                for agent in (0..4).map(AgentKey) {
+                    let own = |it: &&Line| {
+                        it.owner == Some(agent) && matches!(it.activity, Placed | Ringing | Waiting)
+                    };
+                    let own = floor.calls.values().filter(own).count() as u32;
+                    prop_assert_eq!(floor.own_lines(agent), own);
+                    let seat = floor.agents.get(&agent);
+                    let free = seat.is_some_and(|seat| seat.activity == AgentActivity::Ready);
+                    unattended += own.saturating_sub(u32::from(free));
+                    prop_assert!(own == 0 || seat.is_none_or(|seat| seat.apart), "not in the pool with a line out");
+                }
+                prop_assert_eq!(floor.owned_unattended, unattended);
             }
         }
     }

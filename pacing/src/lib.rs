@@ -4,7 +4,8 @@
 //! clock; `Duration` since the start of the process is its only time. It places nothing itself.
 //!
 //! Rooms: `event` (what happened), `decision` (question and answer), `floor` (agents and calls as the events tell
-//! them), `budget` (abandonment ledger and the hard stop), `policy` (one file a policy).
+//! them), `team` (agents with contacts of their own beside the pool), `budget` (abandonment ledger and the hard stop),
+//! `policy` (one file a policy).
 
 pub mod budget;
 pub mod decision;
@@ -14,6 +15,7 @@ mod numeric;
 pub mod policy;
 #[cfg(feature = "sim")]
 pub mod sim;
+pub mod team;
 
 pub use decision::{Bound, Capacity, Decision, Forecast, Limits, Outlook, Reason, Upcoming};
 pub use event::{AgentKey, CallKey, Event, EventKind, Segment};

@@ -57,6 +57,7 @@ impl Shift {
                 self.working.remove(&agent);
             }
             EventKind::CallPlaced { .. }
+            | EventKind::CallPlacedFor { .. }
             | EventKind::CallRinging { .. }
             | EventKind::CallAnswered { .. }
             | EventKind::CallMachine { .. }
@@ -65,6 +66,8 @@ impl Shift {
             | EventKind::CallEnded { .. }
             | EventKind::AgentFormOpened { .. }
             | EventKind::AgentFinishing { .. }
+            | EventKind::AgentApart { .. }
+            | EventKind::AgentPooled { .. }
             | EventKind::PeriodBegan => {}
         }
     }

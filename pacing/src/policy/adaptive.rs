@@ -181,7 +181,7 @@ impl Pacer for Adaptive {
             return;
         }
         match event.kind {
-            EventKind::CallPlaced { .. } => {
+            EventKind::CallPlaced { .. } | EventKind::CallPlacedFor { .. } => {
                 self.attempts += 1;
                 self.seconds[self.second].0 += 1;
             }
@@ -202,7 +202,9 @@ impl Pacer for Adaptive {
             | EventKind::AgentFinishing { .. }
             | EventKind::AgentAway { .. }
             | EventKind::AgentLeaving { .. }
-            | EventKind::AgentLeft { .. } => {}
+            | EventKind::AgentLeft { .. }
+            | EventKind::AgentApart { .. }
+            | EventKind::AgentPooled { .. } => {}
         }
     }
 

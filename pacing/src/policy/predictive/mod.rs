@@ -36,7 +36,7 @@ use crate::Pacer;
 use crate::budget::Ledger;
 use crate::decision::{Bound, Capacity, Decision};
 use crate::event::{CallKey, Event, EventKind};
-use crate::floor::Floor;
+use crate::floor::{AgentActivity, Floor};
 
 /// How long after the first line the answer rate is held to be at least the prior's.
 const LAUNCH_S: f64 = 30.0;
@@ -71,6 +71,8 @@ pub struct Predictive {
     period: u32,
     /// Answered calls that wait for an agent, with their period of launch.
     waiting: BTreeMap<CallKey, u32>,
+    /// Unanswered calls for one agent alone, with their period of launch: no lines of the pool.
+    owned: BTreeMap<CallKey, u32>,
     exact: Exact,
     /// When the first line was placed, in seconds.
     launched_s: Option<f64>,
@@ -111,6 +113,7 @@ impl Predictive {
             price,
             period: 0,
             waiting: BTreeMap::new(),
+            owned: BTreeMap::new(),
             exact: Exact::new(),
             launched_s,
             rebuilt_s: f64::NEG_INFINITY,
@@ -135,6 +138,8 @@ impl Predictive {
 
     fn agent(&mut self, agent: crate::AgentKey, to: Option<Activity>, now_s: f64) {
         self.count_hours(now_s);
+        // Who works off contacts of their own is nobody's in the pool.
+        let to = if self.floor.is_apart(agent) { to.map(|_| Activity::Away) } else { to };
         self.seats.change(agent, to, now_s, &self.frame, &mut self.learnt, &self.tables);
     }
 
@@ -196,20 +201,27 @@ impl Pacer for Predictive {
                 self.launched_s.get_or_insert(now_s);
                 self.lines.placed(call, segment, self.period, now_s, &mut self.learnt, &self.tables);
             }
+            EventKind::CallPlacedFor { call, .. } => {
+                self.owned.insert(call, self.period);
+            }
             EventKind::CallRinging { call } => {
                 self.lines.rang(call, now_s, &self.frame, &mut self.learnt, &self.tables);
             }
             EventKind::CallAnswered { call } => {
-                let period = self.settled(call, None, now_s).unwrap_or(self.period);
+                let owned = self.owned.remove(&call);
+                let period = self.settled(call, None, now_s).or(owned).unwrap_or(self.period);
                 self.waiting.insert(call, period);
-                self.learnt.answers += 1.0;
+                // Agents apart count no hours, and so their answers are not set against hours either.
+                self.learnt.answers += if owned.is_none() { 1.0 } else { 0.0 };
                 self.price.answered();
                 self.charge(period, Ledger::answered);
             }
             EventKind::CallMachine { call } => {
                 // One that was taken for live at first is not: it was charged as an answer.
                 let waited = self.waiting.remove(&call);
-                let period = self.settled(call, Some(crate::event::Ending::Answered), now_s).or(waited);
+                let owned = self.owned.remove(&call);
+                let period =
+                    self.settled(call, Some(crate::event::Ending::Answered), now_s).or(waited).or(owned);
                 self.charge(period.unwrap_or(self.period), |ledger| ledger.machine(waited.is_some()));
             }
             EventKind::CallBridged { call, .. } => {
@@ -222,6 +234,7 @@ impl Pacer for Predictive {
             }
             EventKind::CallEnded { call, ending } => {
                 self.waiting.remove(&call);
+                self.owned.remove(&call);
                 self.settled(call, Some(ending), now_s);
             }
             EventKind::AgentReady { agent } => self.agent(agent, Some(Activity::Free), now_s),
@@ -232,6 +245,16 @@ impl Pacer for Predictive {
             EventKind::AgentFormOpened { agent } => self.told(agent, FORM_OPEN, now_s),
             EventKind::AgentFinishing { agent } => self.told(agent, FINISHING, now_s),
             EventKind::AgentLeaving { agent } => self.seats.leaving(agent, now_s, &self.frame, &self.tables),
+            EventKind::AgentApart { agent } => self.agent(agent, Some(Activity::Away), now_s),
+            EventKind::AgentPooled { agent } => {
+                let activity = match self.floor.activity(agent) {
+                    Some(AgentActivity::Ready) => Activity::Free,
+                    Some(AgentActivity::Talking) => Activity::Busy(TALKING),
+                    Some(AgentActivity::WrapUp) => Activity::Busy(WRAPPING),
+                    Some(AgentActivity::Away) | None => Activity::Away,
+                };
+                self.agent(agent, Some(activity), now_s);
+            }
             EventKind::PeriodBegan => {
                 self.ledger_before = std::mem::take(&mut self.ledger);
                 self.period = self.period.wrapping_add(1);
