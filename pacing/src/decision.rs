@@ -116,7 +116,8 @@ pub struct Forecast {
     pub risk: f64,
     /// The price: the highest such probability accepted now.
     pub risk_accepted: f64,
-    /// Live answers that may find no agent, 99.9% quantile.
+    /// Live answers that may find no agent: more are lost after about one decision in a thousand, and far more rarely
+    /// near the end of the period.
     pub exposure: f64,
     /// Abandoned calls that the hard stop still allows, exposure included; negative: overdrawn.
     pub allowance: f64,

@@ -1,5 +1,6 @@
 //! The simulator against closed formulas, and the rules of the hard stop over whole shifts.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::law::Law;
@@ -10,7 +11,7 @@ use super::world::{self, Terms};
 use crate::budget::Ledger;
 use crate::decision::{Bound, Reason};
 use crate::policy::predictive::{Predictive, PredictiveOptions};
-use crate::{Capacity, Decision, Event, Pacer};
+use crate::{CallKey, Capacity, Decision, Event, EventKind, Pacer};
 
 /// Places calls at a rate, whatever happens.
 struct OpenLoop {
@@ -169,4 +170,75 @@ fn a_seed_gives_the_same_shift_again() {
     let scenario = Scenario { name: "r".into(), agents: 12, hours: 1.0, ..Scenario::default() };
     assert_eq!(run(&scenario, "predictive", 5, 1), run(&scenario, "predictive", 5, 1));
     assert_ne!(run(&scenario, "predictive", 5, 1), run(&scenario, "predictive", 6, 1));
+}
+
+/// Follows the lines that were out at some decisions and counts how many of them were lost beyond the exposure.
+struct Exposed {
+    inner: Predictive,
+    out: BTreeSet<CallKey>,
+    followed: BTreeMap<CallKey, usize>,
+    /// Exposure and lost calls by decision.
+    decisions: Vec<(f64, u32)>,
+    next_s: f64,
+}
+
+impl Pacer for Exposed {
+    fn observe(&mut self, event: &Event) {
+        self.inner.observe(event);
+        match event.kind {
+            EventKind::CallPlaced { call, .. } => {
+                self.out.insert(call);
+            }
+            EventKind::CallBridged { call, .. } | EventKind::CallEnded { call, .. } => {
+                self.out.remove(&call);
+            }
+            EventKind::CallAbandoned { call, .. } => {
+                self.out.remove(&call);
+                if let Some(decision) = self.followed.get(&call) {
+                    self.decisions[*decision].1 += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn decide(&mut self, capacity: &Capacity) -> Decision {
+        let decision = self.inner.decide(capacity);
+        let now_s = capacity.now.as_secs_f64();
+        if let Some(forecast) =
+            decision.reason.forecast.filter(|_| decision.place > 0 && now_s >= self.next_s)
+        {
+            self.next_s = now_s + 10.0;
+            self.followed = self.out.iter().map(|call| (*call, self.decisions.len())).collect();
+            self.decisions.push((forecast.exposure, 0));
+        }
+        decision
+    }
+
+    fn refused_events(&self) -> u64 {
+        self.inner.refused_events()
+    }
+}
+
+#[test]
+fn more_than_the_exposure_is_hardly_ever_lost() {
+    for (agents, seeds) in [(20, 12), (300, 5)] {
+        let scenario = Scenario { name: "e".into(), agents, hours: 2.5, ..Scenario::default() };
+        let (mut decisions, mut beyond) = (0, 0);
+        for seed in 0..seeds {
+            let mut pacer = Exposed {
+                inner: Predictive::new(PredictiveOptions::default(), Ledger::default()),
+                out: BTreeSet::new(),
+                followed: BTreeMap::new(),
+                decisions: Vec::new(),
+                next_s: 900.0,
+            };
+            world::run(&scenario, 500 + seed, &mut pacer, Terms { limit_told: 0.03, outlook_told: true });
+            decisions += pacer.decisions.len();
+            beyond += pacer.decisions.iter().filter(|it| f64::from(it.1) > it.0 + 1e-9).count();
+        }
+        let share = beyond as f64 / decisions as f64;
+        println!("{agents} agents: {beyond} of {decisions}");
+        assert!(decisions > 3_000 && share < 0.004, "{agents} agents: {beyond} of {decisions}");
+    }
 }

@@ -11,9 +11,9 @@ pub(super) const EXACT_AGENTS_MAX: usize = 12;
 pub(super) const EXACT_LINES_MAX: usize = 120;
 /// Answers told apart in the exact reckoning; more count as so many.
 const ANSWERS_MAX: usize = 40;
-/// The quantile of the exposure: 99.9%.
-const EXPOSURE_TAIL: f64 = 0.001;
-const EXPOSURE_Z: f64 = 3.090_232;
+/// Moments before the first point at which the exposure is looked at too, as shares of the way to it: who waits now is
+/// lost long before the first new answer.
+const EARLIER: [f64; 2] = [0.0, 0.5];
 
 /// What is set against each other at every point, and the lines of this decision so far.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub(super) struct Picture {
     /// Relative doubts, squared.
     pub doubt: ByPoint,
     pub doubt_free: f64,
+    /// Share of the agents coming by the first point who come within the grace of an answer now.
+    pub near: f64,
 }
 
 impl Picture {
@@ -41,11 +43,13 @@ impl Picture {
         points.map(|point| WEIGHTS[point] * self.excess(new, more, point).tail(0.0)).sum()
     }
 
-    /// Answers that may find no agent in time, 99.9% quantile, with `more` further lines out.
-    pub fn exposure(&self, new: &[Moments; POINTS], more: f64) -> f64 {
+    /// Answers that may find no agent in time, with `more` further lines out: the highest quantile, `deviations`
+    /// of the normal up, of the excess at any moment.
+    pub fn exposure(&self, new: &[Moments; POINTS], more: f64, deviations: f64) -> f64 {
         let most = (self.waiting + self.lines + more - self.free).max(0.0);
-        let quantile = |point| self.excess(new, more, point).quantile(EXPOSURE_Z);
-        (0..POINTS).map(quantile).fold(0.0, f64::max).min(most)
+        let quantile = |point| self.excess(new, more, point).quantile(deviations);
+        let earlier = EARLIER.map(|share| self.excess_earlier(new, more, share).quantile(deviations));
+        (0..POINTS).map(quantile).chain(earlier).fold(0.0, f64::max).min(most)
     }
 
     /// Adds lines for good.
@@ -65,6 +69,23 @@ impl Picture {
         let mut excess = answers.minus(self.coming[point]);
         excess.mean += self.waiting - self.free;
         excess.variance += doubt;
+        excess
+    }
+
+    /// The same at a share of the way to the first point.
+    fn excess_earlier(&self, new: &[Moments; POINTS], more: f64, share: f64) -> Moments {
+        let mut excess = Moments::default();
+        excess.add(self.answers[0], share);
+        excess.add(new[0], more * share);
+        let come = share + (1.0 - share) * self.near;
+        let agents = self.coming[0];
+        let coming = Moments {
+            mean: agents.mean * come,
+            variance: agents.variance * come,
+            third: agents.third * come,
+        };
+        let mut excess = excess.minus(coming);
+        excess.mean += self.waiting - self.free;
         excess
     }
 }
@@ -121,15 +142,15 @@ impl Exact {
         (0..POINTS - 1).map(|point| WEIGHTS[point] * self.beyond(point, 0)).sum()
     }
 
-    /// Answers that may find no agent in time, 99.9% quantile.
-    pub fn exposure(&self) -> f64 {
+    /// Answers that may find no agent in time: more at any moment with at most this probability.
+    pub fn exposure(&self, tail: f64) -> f64 {
         let most = (self.waiting + self.lines).saturating_sub(self.free);
         let quantile = |point: usize| {
-            (0..most.min(ANSWERS_MAX))
-                .find(|lost| self.beyond(point, lost + 1) <= EXPOSURE_TAIL)
-                .unwrap_or(most)
+            (0..most.min(ANSWERS_MAX)).find(|lost| self.beyond(point, lost + 1) <= tail).unwrap_or(most)
         };
-        (0..POINTS).map(quantile).max().unwrap_or_default() as f64
+        // Whoever waits now may be lost before the first point.
+        let now = self.waiting.saturating_sub(self.free);
+        (0..POINTS).map(quantile).max().unwrap_or_default().max(now) as f64
     }
 
     /// Probability that answers and those who wait are at least `more` beyond the agents.
@@ -191,9 +212,9 @@ mod tests {
 
     #[test]
     fn exposure_is_a_quantile() {
-        assert_eq!(exact(0, 2, &[], &[0.5, 0.5]).exposure(), 0.0);
-        assert_eq!(exact(0, 1, &[], &[0.5, 0.5, 0.5]).exposure(), 2.0);
-        assert_eq!(exact(0, 1, &[], &[0.01, 0.01, 0.01]).exposure(), 0.0, "P(two answers) is 0.0003");
+        assert_eq!(exact(0, 2, &[], &[0.5, 0.5]).exposure(0.001), 0.0);
+        assert_eq!(exact(0, 1, &[], &[0.5, 0.5, 0.5]).exposure(0.001), 2.0);
+        assert_eq!(exact(0, 1, &[], &[0.01, 0.01, 0.01]).exposure(0.001), 0.0, "P(two answers) is 0.0003");
     }
 
     #[test]
@@ -209,6 +230,7 @@ mod tests {
             coming: [Moments::default(); POINTS],
             doubt: [0.0; POINTS],
             doubt_free: 0.0,
+            near: 0.3,
         };
         for point in 0..POINTS {
             picture.answers[point].add(Moments::bernoulli(0.12), 60.0);
@@ -216,7 +238,7 @@ mod tests {
         }
         let new = [Moments::bernoulli(0.12); POINTS];
         assert!((picture.risk(&new, 0.0) - exact.risk()).abs() < 0.01);
-        assert!((picture.exposure(&new, 0.0) - exact.exposure()).abs() < 1.0);
+        assert!((picture.exposure(&new, 0.0, 3.09) - exact.exposure(0.001)).abs() < 1.0);
     }
 
     #[test]

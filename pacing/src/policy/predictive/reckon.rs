@@ -5,13 +5,18 @@ use super::forecast::{EXACT_AGENTS_MAX, EXACT_LINES_MAX, Picture};
 use super::tables::{ByPoint, POINTS};
 use crate::decision::{Bound, Capacity, Forecast};
 use crate::event::Segment;
-use crate::numeric::Moments;
+use crate::numeric::{Moments, normal_tail};
 
 /// In the first minutes little is known, and the accepted risk is a share that grows to the whole.
 const EARLY_S: f64 = 900.0;
 const EARLY_PRICE: f64 = 0.5;
 /// Share of the answers that a stopped team would still bring that may be counted as there.
 const CREDIT_STOPPED: f64 = 0.8;
+/// Deviations of the normal up to which answers that find no agent are charged: usually (0.03%, as the highest of
+/// many moments is beyond its quantile three times as often as any one of them), and at the very end of the period.
+const EXPOSED: (f64, f64) = (3.4, 5.0);
+/// From so many ring horizons before the end of the period it grows.
+const LAST_HORIZONS: f64 = 8.0;
 
 impl Predictive {
     /// What the period allows still: the allowance of the hard stop, and the accepted risk.
@@ -51,8 +56,19 @@ impl Predictive {
         (self.options.credit_share * careful(expected)).min(CREDIT_STOPPED * careful(stopped))
     }
 
+    /// How many deviations of the normal the exposure reaches up: more where little time is left to earn back what luck
+    /// takes.
+    fn deviations(&self, capacity: &Capacity) -> f64 {
+        let (usual, last) = EXPOSED;
+        let Some(outlook) = capacity.outlook else { return usual };
+        let left_s = 3600.0 * outlook.agent_hours_left.max(0.0) / f64::from(self.seats.working()).max(1.0);
+        let horizon_s = self.tables.points_s[POINTS - 1] + self.options.grace.as_secs_f64();
+        last - (last - usual) * (left_s / (LAST_HORIZONS * horizon_s)).min(1.0)
+    }
+
     fn picture(&self, launching: bool) -> Picture {
         let doubt = self.tables.doubt;
+        let grace_s = self.options.grace.as_secs_f64();
         // Later than the launch the answers seen are many, and doubt about the level is the fast level's matter.
         Picture {
             waiting: f64::from(self.floor.lines_waiting()),
@@ -62,6 +78,7 @@ impl Predictive {
             coming: std::array::from_fn(|point| self.seats.coming(point)),
             doubt,
             doubt_free: if launching { self.tables.doubt_free.max(0.1) } else { self.tables.doubt_free },
+            near: grace_s / (self.tables.points_s[0] + grace_s).max(1e-3),
         }
     }
 
@@ -74,6 +91,8 @@ impl Predictive {
         launching: bool,
     ) -> (u32, Bound, Forecast) {
         let (allowance, accepted) = self.budget(capacity);
+        let deviations = self.deviations(capacity);
+        let tail = normal_tail(deviations);
         let mut picture = self.picture(launching);
         let runs = capacity.upcoming.runs().map(|(segment, count)| (self.lines.odds_of(segment), count));
         let rest = self.lines.odds_of(Segment::default());
@@ -88,7 +107,7 @@ impl Predictive {
             let (waiting, free) = (self.floor.lines_waiting() as usize, self.seats.free() as usize);
             self.exact.start(waiting, free, self.seats.busy());
             self.lines.iter().for_each(|line| self.exact.add(|point| line.by[point]));
-            (risk, exposure) = (self.exact.risk(), self.exact.exposure());
+            (risk, exposure) = (self.exact.risk(), self.exact.exposure(tail));
         }
         let most = if exactly { most.min(EXACT_LINES_MAX as u32) } else { most };
         for (odds, count) in runs.chain(std::iter::once((rest, u32::MAX))) {
@@ -110,7 +129,7 @@ impl Predictive {
                         break;
                     }
                     self.exact.add(by);
-                    let with = self.exact.exposure();
+                    let with = self.exact.exposure(tail);
                     if !free && with >= allowance {
                         bound = Bound::Budget;
                         break;
@@ -122,7 +141,7 @@ impl Predictive {
             } else {
                 let fits = |lines: u32| {
                     picture.risk(&new, f64::from(lines) - 1.0) <= accepted
-                        && picture.exposure(&new, f64::from(lines)) < allowance
+                        && picture.exposure(&new, f64::from(lines), deviations) < allowance
                 };
                 let wanted = largest(must, room, fits);
                 if wanted < room {
@@ -149,7 +168,7 @@ impl Predictive {
             agents_deviation: picture.coming[point].variance.max(0.0).sqrt(),
             risk: if exactly { risk } else { picture.risk(&new, 0.0) },
             risk_accepted: accepted,
-            exposure: if exactly { exposure } else { picture.exposure(&new, 0.0) },
+            exposure: if exactly { exposure } else { picture.exposure(&new, 0.0, deviations) },
             allowance: if allowance.is_finite() { allowance } else { f64::MAX },
         };
         self.price.decided(bound != Bound::Budget, forecast.exposure);
