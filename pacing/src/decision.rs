@@ -71,6 +71,16 @@ pub struct Limits {
     pub abandon_limit: f64,
     /// Whether more lines than free agents may be out at all (a safe-harbour message exists).
     pub over_dial: bool,
+    /// Share of the answers taken for machines and hung up that count as people abandoned, 0 to 1: what detection is
+    /// known or assumed to get wrong. Zero where none are counted.
+    pub false_positives: f64,
+}
+
+impl Limits {
+    /// A limit under which no answer taken for a machine counts as a person.
+    pub fn new(abandon_limit: f64, over_dial: bool) -> Self {
+        Self { abandon_limit, over_dial, false_positives: 0.0 }
+    }
 }
 
 /// How many calls to place now.

@@ -79,7 +79,7 @@ impl Team {
         let excess = match self.stop {
             Stop::Forecast if limits.over_dial && self.forecast_allows => u64::MAX,
             Stop::WorstCase if limits.over_dial => {
-                self.ledger.excess_left(limits.abandon_limit, self.floor.lines_waiting().into())
+                self.ledger.excess_left(limits, self.floor.lines_waiting().into())
             }
             Stop::PerAgent | Stop::WorstCase | Stop::Forecast => 0,
         };

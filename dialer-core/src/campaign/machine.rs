@@ -247,7 +247,7 @@ impl Campaign {
     }
 
     pub fn limits(&self) -> Limits {
-        Limits { abandon_limit: self.spec.abandon_limit, over_dial: self.spec.safe_harbour.is_some() }
+        Limits::new(self.spec.abandon_limit, self.spec.safe_harbour.is_some())
     }
 
     /// Tells the pacer where a new period of the abandonment limit has begun. A wall clock that goes back begins none.

@@ -186,7 +186,7 @@ mod tests {
             lines_free: 1_000,
             calls_per_second_free: 1_000,
             supply: 1_000,
-            limits: Limits { abandon_limit: 0.03, over_dial: true },
+            limits: Limits::new(0.03, true),
             upcoming: Upcoming::default(),
             outlook: None,
         };

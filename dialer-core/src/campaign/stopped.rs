@@ -31,7 +31,7 @@ impl<P: Pacer> Pacer for Stopped<P> {
         let mut decision = self.policy.decide(capacity);
         let waiting = u64::from(self.floor.lines_waiting());
         let (excess, bound) = if capacity.limits.over_dial {
-            (self.ledger.excess_left(capacity.limits.abandon_limit, waiting), Bound::Budget)
+            (self.ledger.excess_left(&capacity.limits, waiting), Bound::Budget)
         } else {
             (0, Bound::NoSafeHarbour)
         };
@@ -72,7 +72,7 @@ mod tests {
             lines_free: 100,
             calls_per_second_free: 100,
             supply: 100,
-            limits: Limits { abandon_limit, over_dial },
+            limits: Limits::new(abandon_limit, over_dial),
             upcoming: Upcoming::default(),
             outlook: None,
         }

@@ -57,7 +57,7 @@ pub(crate) mod testing {
             lines_free: 1000,
             calls_per_second_free: 1000,
             supply: 1000,
-            limits: Limits { abandon_limit, over_dial },
+            limits: Limits::new(abandon_limit, over_dial),
             upcoming: Upcoming::default(),
             outlook: None,
         }

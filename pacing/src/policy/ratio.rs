@@ -44,7 +44,7 @@ impl Pacer for Ratio {
         // Excess lines already out are part of the exposure: the wanted total, not the increment, is held
         // against the budget.
         let waiting = u64::from(self.floor.lines_waiting());
-        let by_budget = free.saturating_add(self.ledger.excess_left(capacity.limits.abandon_limit, waiting));
+        let by_budget = free.saturating_add(self.ledger.excess_left(&capacity.limits, waiting));
         let bound = if by_ratio > by_budget {
             Bound::Budget
         } else if free == 0 {

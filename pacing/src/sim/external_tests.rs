@@ -131,6 +131,14 @@ impl Pacer for Checked {
         let decision = self.inner.decide(capacity);
         let Reason { agents_free, lines_out, forecast, .. } = decision.reason;
         let forecast = forecast.expect("every decision of a shift has a forecast");
+        let false_positives = capacity.limits.false_positives;
+        if false_positives > 0.0 && capacity.outlook.is_none() {
+            let charged = self.inner.ledger().charged(false_positives);
+            assert!(
+                forecast.allowance <= charged.allowance(0.03, 2.0) + 1e-9,
+                "no allowance beyond what is charged"
+            );
+        }
         if lines_out.saturating_add(decision.place) > agents_free && decision.place > 0 {
             // Beyond one line per free agent only while the hard stop does not hold, the new lines included.
             assert!(forecast.exposure < forecast.allowance, "{decision:?}");
@@ -163,6 +171,41 @@ fn nothing_is_launched_beyond_the_hard_stop() {
         );
         assert!(pacer.launches_stopped > 0, "the stop was never met");
     }
+}
+
+#[test]
+fn people_taken_for_machines_are_paid_for() {
+    let charged = |charged| super::plan::Detection {
+        delay: Law::Constant { seconds: 1.0 },
+        people_lost: 0.01,
+        machines_passed: 0.08,
+        charged,
+    };
+    let lost = [0.0, 0.0095, 0.019, 0.2].map(|share| {
+        let scenario = Scenario {
+            name: "d".into(),
+            agents: 20,
+            hours: 4.0,
+            detection: Some(charged(share)),
+            ..Scenario::default()
+        };
+        let mut pacer = Checked {
+            inner: Predictive::new(PredictiveOptions::default(), Ledger::default()),
+            launches_stopped: 0,
+        };
+        let terms = Terms { limit_told: 0.03, outlook_told: share != 0.2 };
+        let shift = &world::run(&scenario, 7, &mut pacer, terms)[0];
+        let ledger = pacer.inner.ledger();
+        assert_eq!(
+            (ledger.live, ledger.abandoned, ledger.machines),
+            (shift.live, shift.abandoned, shift.machines)
+        );
+        let left = ledger.charged(share).calls_left(0.03);
+        assert!(left >= 0 || share == 0.2, "{share}: {left} calls left, {ledger:?}");
+        shift.abandoned
+    });
+    // What detection takes is no longer there for the pacing; where it takes more than all, nobody is over-dialed.
+    assert!(lost[0] > lost[1] && lost[1] > lost[2] && lost[3] == 0, "{lost:?}");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::budget::Ledger;
+
 /// Waits are counted in steps of this many seconds.
 const WAIT_STEP_S: f64 = 0.5;
 /// Steps; longer waits count as the last.
@@ -37,6 +39,8 @@ pub struct Shift {
     pub abandoned: u64,
     /// People taken for machines.
     pub people_lost: u64,
+    /// Answers taken for machines.
+    pub machines: u64,
     /// Machines given to agents.
     pub machines_passed: u64,
     /// Decisions asked for.
@@ -66,6 +70,7 @@ impl Shift {
             live: 0,
             abandoned: 0,
             people_lost: 0,
+            machines: 0,
             machines_passed: 0,
             decisions: 0,
             refused: 0,
@@ -128,9 +133,14 @@ impl Shift {
         share(self.abandoned, self.live)
     }
 
+    /// What the dialer's ledger would say of it.
+    pub fn ledger(&self) -> Ledger {
+        Ledger { live: self.live, abandoned: self.abandoned, machines: self.machines, ..Ledger::default() }
+    }
+
     /// More abandoned than the limit allows; a fraction of a call is none.
     pub fn over(&self, limit: f64) -> bool {
-        self.abandoned > (limit * self.live as f64 + 1e-9).floor() as u64
+        self.ledger().charged(0.0).calls_left(limit) < 0
     }
 
     /// Abandoned share of the first minutes.

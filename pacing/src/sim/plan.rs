@@ -169,6 +169,9 @@ pub struct Detection {
     pub people_lost: f64,
     /// Share of machines given to agents.
     pub machines_passed: f64,
+    /// Share of the verdicts "machine" that is charged as people abandoned, as an operator would set it.
+    #[serde(default)]
+    pub charged: f64,
 }
 
 /// A part of the list.
@@ -270,6 +273,11 @@ impl Scenario {
         }
     }
 
+    /// Share of the verdicts "machine" that counts as people abandoned.
+    pub fn false_positives(&self) -> f64 {
+        self.detection.as_ref().map_or(0.0, |detection| detection.charged)
+    }
+
     /// What is wrong with it: the key and why.
     pub fn problem(&self) -> Option<String> {
         let laws = [
@@ -308,6 +316,12 @@ impl Scenario {
                 "segments: shares and factors must be positive",
             ),
             (self.segments.len() <= 50, "segments: at most 50"),
+            (
+                self.detection.as_ref().is_none_or(|it| {
+                    [it.people_lost, it.machines_passed, it.charged].iter().all(|it| (0.0..=1.0).contains(it))
+                }),
+                "detection: people_lost, machines_passed and charged must be 0 to 1",
+            ),
             ((0.0..=1.0).contains(&self.roster.early_share), "roster.early_share: must be 0 to 1"),
         ];
         wrong.or_else(|| checks.into_iter().find(|(sound, _)| !sound).map(|(_, why)| why.to_owned()))
@@ -343,6 +357,10 @@ mod tests {
         let text = "name = \"x\"\n[[scenario]]\nname = \"a\"\nagents = 0\n";
         let plan: Plan = toml::from_str(text).unwrap();
         assert_eq!(plan.problem().unwrap(), "scenario 1 (\"a\"): agents: must be 1 to 20000");
+        let detection = "detection = { delay = { law = \"constant\", seconds = 1.0 }, people_lost = 0.1, machines_passed = 0.1, charged = 7.0 }";
+        let text = format!("name = \"x\"\n[[scenario]]\nname = \"a\"\n{detection}\n");
+        let plan: Plan = toml::from_str(&text).unwrap();
+        assert!(plan.problem().unwrap().contains("charged must be 0 to 1"));
         let text = "name = \"x\"\n[[scenario]]\nname = \"a\"\nagent = 3\n";
         assert!(toml::from_str::<Plan>(text).unwrap_err().to_string().contains("agent"));
     }

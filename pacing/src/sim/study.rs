@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::measure::{Minute, Shift};
 use super::plan::Scenario;
 use super::{clairvoyant, policies, world};
+use crate::budget::{Charged, Ledger};
 
 /// One policy in one scenario over several seeds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -119,17 +120,22 @@ pub fn sum_up(scenario: &Scenario, policy: &str, seeds: &[Vec<Shift>]) -> Row {
             talk / days.iter().map(|day| day.agent_hours() * 3600.0).sum::<f64>().max(1e-9)
         })
         .collect();
-    let periods: Vec<(u64, u64)> = if scenario.one_period {
-        let sum = |days: &Vec<Shift>| {
-            days.iter().fold((0, 0), |(live, lost), day| (live + day.live, lost + day.abandoned))
-        };
-        seeds.iter().map(sum).collect()
+    let ledger = |days: &[Shift]| {
+        days.iter().map(Shift::ledger).fold(Ledger::default(), |sum, day| Ledger {
+            live: sum.live + day.live,
+            abandoned: sum.abandoned + day.abandoned,
+            machines: sum.machines + day.machines,
+            ..sum
+        })
+    };
+    let ledgers: Vec<Ledger> = if scenario.one_period {
+        seeds.iter().map(|days| ledger(days)).collect()
     } else {
-        shifts.iter().map(|shift| (shift.live, shift.abandoned)).collect()
+        shifts.iter().map(|shift| shift.ledger()).collect()
     };
-    let calls_left = |(live, lost): &(u64, u64)| {
-        (scenario.limit * *live as f64 + 1e-9).floor() as i64 - i64::try_from(*lost).unwrap_or(i64::MAX)
-    };
+    let periods: Vec<Charged> =
+        ledgers.iter().map(|ledger| ledger.charged(scenario.false_positives())).collect();
+    let calls_left = |period: &Charged| period.calls_left(scenario.limit);
     let share = |lost: f64, live: f64| if live > 0.0 { lost / live } else { 0.0 };
     let mut first_hour = vec![Minute::default(); 60];
     for shift in &shifts {
@@ -151,8 +157,11 @@ pub fn sum_up(scenario: &Scenario, policy: &str, seeds: &[Vec<Shift>]) -> Row {
         shifts: shifts.len(),
         utilisation: Estimate::of(&by_seed),
         bound: scenario.bound(),
-        abandon_pooled: share(lost, live),
-        abandon_worst: periods.iter().map(|it| share(it.1 as f64, it.0 as f64)).fold(0.0, f64::max),
+        abandon_pooled: share(
+            periods.iter().map(|it| it.abandoned).sum(),
+            periods.iter().map(|it| it.live).sum(),
+        ),
+        abandon_worst: periods.iter().map(|it| share(it.abandoned, it.live)).fold(0.0, f64::max),
         over: periods.iter().filter(|it| calls_left(it) < 0).count(),
         calls_left_least: periods.iter().map(calls_left).min().unwrap_or_default(),
         periods: periods.len(),

@@ -218,6 +218,7 @@ impl World<'_> {
             End::Failed(ending) => self.end_call(index, ending),
             End::Machine { person } => {
                 self.shift.people_lost += u64::from(person);
+                self.shift.machines += 1;
                 self.tell(EventKind::CallMachine { call: key });
                 self.end_call(index, Ending::Answered);
             }
@@ -385,7 +386,10 @@ impl World<'_> {
             lines_free: self.scenario.lines().saturating_sub(self.lines_used()),
             calls_per_second_free: self.tokens as u32,
             supply: u32::MAX,
-            limits: Limits { abandon_limit: self.terms.limit_told, over_dial: true },
+            limits: Limits {
+                false_positives: self.scenario.false_positives(),
+                ..Limits::new(self.terms.limit_told, true)
+            },
             upcoming: self.upcoming(),
             outlook: self.terms.outlook_told.then(|| Outlook { agent_hours_left: self.hours_left(now_s) }),
         };

@@ -12,7 +12,7 @@ use crate::policy::predictive::{Predictive, PredictiveOptions};
 use crate::policy::progressive::Progressive;
 use crate::policy::ratio::Ratio;
 
-const LIMITS: Limits = Limits { abandon_limit: 0.03, over_dial: true };
+const LIMITS: Limits = Limits { abandon_limit: 0.03, over_dial: true, false_positives: 0.0 };
 const SEGMENT: Segment = Segment { trunk: 0, hour: 0, attempt: 0 };
 
 /// A team with its policy, told of the same events.

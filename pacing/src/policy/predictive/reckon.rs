@@ -12,6 +12,10 @@ const EARLY_S: f64 = 900.0;
 const EARLY_PRICE: f64 = 0.5;
 /// Share of the answers that a stopped team would still bring that may be counted as there.
 const CREDIT_STOPPED: f64 = 0.8;
+/// Share of the reserve that does where losses are reckoned exactly. To a small team a call is a large part of its budget.
+const RESERVE_EXACT: f64 = 0.5;
+/// Machines expected a live answer, believed like so many answers.
+const MACHINES_AN_ANSWER: (f64, f64) = (2.0, 30.0);
 /// Deviations of the normal up to which answers that find no agent are charged: usually (0.03%, as the highest of
 /// many moments is beyond its quantile three times as often as any one of them), and at the very end of the period.
 const EXPOSED: (f64, f64) = (3.4, 5.0);
@@ -27,25 +31,44 @@ impl Predictive {
         let rate = self.learnt.answers_per_agent_hour(stopped);
         let expected = hours_left * rate;
         let credit = if self.options.strict { 0.0 } else { self.credit(hours_left, expected) };
-        let allowance = self.ledger.allowance(limit, credit, self.options.reserve);
+        let small = self.seats.working() as usize <= EXACT_AGENTS_MAX;
+        let reserve = self.options.reserve * if small { RESERVE_EXACT } else { 1.0 };
+        let charged = self.ledger.charged(capacity.limits.false_positives);
+        // What a live answer still to come brings, once those lost to machine detection beside it are charged; where it
+        // brings nothing, all that is still to come is a burden.
+        let each = self.each_brings(capacity);
+        let ahead = |answers: f64| if each > 0.0 { each * answers } else { each * expected };
+        let allowance = charged.allowance(limit, reserve) + ahead(credit);
         let stop = self.options.hard_stop && limit < 1.0;
         let since_s = self.launched_s.map_or(0.0, |launched_s| capacity.now.as_secs_f64() - launched_s);
         let early = EARLY_PRICE + (1.0 - EARLY_PRICE) * (since_s / EARLY_S).clamp(0.0, 1.0);
         let cost = 1.0 - stopped / rate;
         let caution = if stop { early * self.price.restraint(allowance, expected, cost) } else { early };
         let (left, expected) = match capacity.outlook {
-            Some(_) => (self.ledger.allowance(limit, expected, self.options.reserve + 0.5), expected),
+            Some(_) => (charged.allowance(limit, reserve + 0.5) + ahead(expected), expected),
             // What is left is spent as if as much were still to come.
             None => {
                 let expected = (self.ledger.live as f64).max(500.0);
-                (self.ledger.allowance(limit, expected, self.options.reserve), expected)
+                (charged.allowance(limit, reserve) + each.max(0.0) * expected, expected)
             }
         };
         let accepted = match self.options.accepted_risk {
             Some(fixed) => fixed,
-            None => self.price.accepted(limit, left, expected, cost, caution),
+            None => self.price.accepted(each.max(0.0), left, expected, cost, caution),
         };
         (if stop { allowance } else { f64::INFINITY }, accepted)
+    }
+
+    /// Abandoned calls that one more live answer allows, those lost to machine detection taken off.
+    fn each_brings(&self, capacity: &Capacity) -> f64 {
+        let (limit, share) = (capacity.limits.abandon_limit, capacity.limits.false_positives);
+        if share <= 0.0 {
+            return limit;
+        }
+        let (machines, answers) = MACHINES_AN_ANSWER;
+        let machines =
+            (self.ledger.machines as f64 + machines * answers) / (self.ledger.live as f64 + answers);
+        limit - share * machines * (1.0 - limit)
     }
 
     /// Live answers still to come that the hard stop counts as there. Never more than one line per free agent would
