@@ -18,7 +18,7 @@ use carillon_core::campaign::decisions::Decided;
 use carillon_core::id::{CampaignId, RequestId, Ticket};
 use carillon_core::live::LiveView;
 use carillon_core::output::{Refused, Reply};
-use carillon_core::store::read::{Due, Recovered};
+use carillon_core::store::read::{Fetched, Recovered};
 use carillon_core::store::sqlite::{OnStored, Store};
 use carillon_core::store::write::Refusal;
 use carillon_core::time::Utc;
@@ -54,7 +54,7 @@ const WAKER: Token = Token(usize::MAX);
 enum Message {
     Media(MediaEvent),
     Stored { ticket: Ticket, result: Result<(), Refusal> },
-    Fetched { campaign: CampaignId, due: Vec<Due>, next_due: Option<Utc>, open: u64, total: u64 },
+    Fetched { campaign: CampaignId, fetched: Fetched },
     Campaign { command: CampaignCommand, reply: oneshot::Sender<Result<Reply, Refused>> },
     Agent { command: AgentCommand, reply: oneshot::Sender<Result<Reply, Refused>> },
     Prompt { campaign: CampaignId, prompt: Arc<Prompt> },
@@ -343,9 +343,7 @@ impl Engine {
                     self.batches.answered(ticket, &result);
                     NodeInput::Stored { ticket, result }
                 }
-                Ok(Message::Fetched { campaign, due, next_due, open, total }) => {
-                    NodeInput::Fetched { campaign, due, next_due, open, total }
-                }
+                Ok(Message::Fetched { campaign, fetched }) => NodeInput::Fetched { campaign, fetched },
                 Ok(Message::Campaign { command, reply }) => {
                     NodeInput::Campaign { request: self.request(reply), command }
                 }
@@ -423,7 +421,9 @@ impl Engine {
                         self.node.handle(NodeInput::Stored { ticket, result }, now);
                     }
                 }
-                NodeOutput::Fetch { campaign, limit, now } => self.fetch(campaign, limit, now),
+                NodeOutput::Fetch { campaign, limit, owners, now } => {
+                    self.fetch(campaign, limit, owners, now);
+                }
                 NodeOutput::Reply { request, result } => {
                     if let Some(reply) = self.replies.remove(&request) {
                         // Whoever asked may have gone.
@@ -461,25 +461,18 @@ impl Engine {
         }
     }
 
-    fn fetch(&self, campaign: CampaignId, limit: u32, now: Utc) {
+    fn fetch(&self, campaign: CampaignId, limit: u32, owners: Vec<String>, now: Utc) {
         let (store, sender, bell) = (self.store.clone(), self.sender.clone(), self.bell.clone());
         self.runtime.spawn(async move {
             // A store that can't be read stops dialing, not the process: ask again until it can.
             let fetched = loop {
-                match store.fetch(campaign, limit, now).await {
+                match store.fetch(campaign, limit, &owners, now).await {
                     Ok(fetched) => break fetched,
                     Err(error) => tracing::warn!(%error, "due tasks could not be read; trying again"),
                 }
                 tokio::time::sleep(FETCH_AGAIN).await;
             };
-            let message = Message::Fetched {
-                campaign,
-                due: fetched.due,
-                next_due: fetched.next_due,
-                open: fetched.open,
-                total: fetched.total,
-            };
-            let _ = sender.send(message);
+            let _ = sender.send(Message::Fetched { campaign, fetched });
             bell.ring();
         });
     }

@@ -53,8 +53,10 @@ pub enum Errand {
     Fetch {
         /// The campaign.
         campaign: CampaignId,
-        /// Most tasks wanted.
+        /// Most tasks without an owner wanted.
         limit: u32,
+        /// Owners some of whose tasks are wanted.
+        owners: Vec<String>,
         /// Due at or before this.
         now: Utc,
     },
@@ -108,7 +110,9 @@ pub fn errand(output: Output, around: &Surroundings<'_>) -> Errand {
             None => return Errand::Unreadable { what: "orphan" },
         },
         Output::Record { ticket, writes } => return Errand::Record { ticket, writes },
-        Output::Fetch { campaign, limit, now } => return Errand::Fetch { campaign, limit, now },
+        Output::Fetch { campaign, limit, owners, now } => {
+            return Errand::Fetch { campaign, limit, owners, now };
+        }
         Output::Reply { request, result } => return Errand::Reply { request, result },
         Output::Finished { campaign } => return Errand::Finished { campaign },
     };

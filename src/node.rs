@@ -18,7 +18,7 @@ use carillon_core::id::{CampaignId, RequestId, Ticket};
 use carillon_core::input::Input;
 use carillon_core::live::LiveView;
 use carillon_core::output::{Refused, Reply};
-use carillon_core::store::read::{Due, Recovered};
+use carillon_core::store::read::{Fetched, Recovered};
 use carillon_core::store::write::{Refusal, Write};
 use carillon_core::time::Utc;
 use carillon_sip::command::{AgentLegMode, Command};
@@ -77,14 +77,8 @@ pub enum NodeInput {
     Fetched {
         /// The campaign.
         campaign: CampaignId,
-        /// Best first.
-        due: Vec<Due>,
-        /// When the next one falls due.
-        next_due: Option<Utc>,
-        /// Open tasks.
-        open: u64,
-        /// Tasks in all, closed ones included.
-        total: u64,
+        /// What is due.
+        fetched: Fetched,
     },
     /// A request about campaigns.
     Campaign {
@@ -131,8 +125,10 @@ pub enum NodeOutput {
     Fetch {
         /// The campaign.
         campaign: CampaignId,
-        /// Most tasks wanted.
+        /// Most tasks without an owner wanted.
         limit: u32,
+        /// Owners some of whose tasks are wanted.
+        owners: Vec<String>,
         /// Due at or before this.
         now: Utc,
     },
@@ -212,8 +208,8 @@ impl Node {
                 self.tell_dialer(Input::Recovered(recovered), now);
             }
             NodeInput::Stored { ticket, result } => self.tell_dialer(Input::Stored { ticket, result }, now),
-            NodeInput::Fetched { campaign, due, next_due, open, total } => {
-                self.tell_dialer(Input::Fetched { campaign, due, next_due, open, total }, now);
+            NodeInput::Fetched { campaign, fetched } => {
+                self.tell_dialer(Input::Fetched { campaign, fetched }, now);
             }
             NodeInput::Campaign { request, command } => {
                 self.tell_dialer(Input::Campaign { request, command }, now);
@@ -314,7 +310,9 @@ impl Node {
         self.outputs.push_back(match link::errand(output, &around) {
             Errand::Gateway(command) => return self.gateway.command(command, now.monotonic),
             Errand::Record { ticket, writes } => NodeOutput::Record { ticket, writes },
-            Errand::Fetch { campaign, limit, now } => NodeOutput::Fetch { campaign, limit, now },
+            Errand::Fetch { campaign, limit, owners, now } => {
+                NodeOutput::Fetch { campaign, limit, owners, now }
+            }
             Errand::Reply { request, result } => NodeOutput::Reply { request, result },
             Errand::Finished { campaign } => NodeOutput::Finished { campaign },
             Errand::Unreadable { what } => NodeOutput::Unreadable { what },

@@ -158,7 +158,8 @@ impl Port for EnginePort {
         async move {
             let campaign = self.spec(id).await?;
             let reader = ListReader::new(Cursor::new(csv), campaign.spec.region.as_deref())
-                .map_err(|error| PortError::Invalid(error.to_string()))?;
+                .map_err(|error| PortError::Invalid(error.to_string()))?
+                .with_owners(self.agents.clone());
             let (list, bad) =
                 self.store.import_rows(id, reader, REJECTED_ROWS_MAX).await.map_err(|error| match error {
                     ImportError::List(error) => PortError::Invalid(error.to_string()),

@@ -269,8 +269,9 @@ async fn import_list(
     directory: &Path,
 ) -> Result<(), Exit> {
     let rejected = directory.join(REJECTED);
+    let owners = file.agents.users.iter().cloned().collect();
     let report = store
-        .import_list(campaign, &file.list.file, file.list.region.as_deref(), &rejected)
+        .import_list(campaign, &file.list.file, file.list.region.as_deref(), Some(owners), &rejected)
         .await
         .map_err(list_exit)?;
     tracing::info!(

@@ -254,6 +254,8 @@ pub(crate) struct CampaignView {
     pub pacing_reason: String,
     pub tasks_open: u64,
     pub tasks_total: u64,
+    /// Due tasks whose owner takes no calls now.
+    pub tasks_waiting_for_owner: u64,
     pub placed: u64,
     pub answered: u64,
     pub bridged: u64,

@@ -129,18 +129,18 @@ fn import(runtime: &Runtime, rows: u64) {
     file.flush().unwrap();
     let rejected = directory.path().join("rejected.csv");
     let begun = Instant::now();
-    let first = runtime.block_on(store.import_list(CAMPAIGN, &list, Some("US"), &rejected)).unwrap();
+    let first = runtime.block_on(store.import_list(CAMPAIGN, &list, Some("US"), None, &rejected)).unwrap();
     let took = begun.elapsed();
     assert_eq!(first.imported, rows);
     println!("import of {rows} rows   {:.1} s (budget 60 s for a million)", took.as_secs_f64());
     let begun = Instant::now();
-    let again = runtime.block_on(store.import_list(CAMPAIGN, &list, Some("US"), &rejected)).unwrap();
+    let again = runtime.block_on(store.import_list(CAMPAIGN, &list, Some("US"), None, &rejected)).unwrap();
     assert_eq!(again.known, rows);
     println!("the same list again        {:.1} s", begun.elapsed().as_secs_f64());
     let mut waits: Vec<Duration> = (0..1_000)
         .map(|_| {
             let begun = Instant::now();
-            let fetched = runtime.block_on(store.fetch(CAMPAIGN, 256, Utc(1_000))).unwrap();
+            let fetched = runtime.block_on(store.fetch(CAMPAIGN, 256, &[], Utc(1_000))).unwrap();
             assert_eq!(fetched.open, rows);
             begun.elapsed()
         })

@@ -5,9 +5,8 @@ use std::time::Duration;
 use crate::agent::AgentCommand;
 use crate::campaign::CampaignCommand;
 use crate::id::{AttemptId, CampaignId, RequestId, Ticket};
-use crate::store::read::{Due, Recovered};
+use crate::store::read::{Fetched, Recovered};
 use crate::store::write::{CallDialog, CallRoute, Refusal};
-use crate::time::Utc;
 
 /// One thing that happened.
 #[derive(Clone, Debug)]
@@ -25,14 +24,8 @@ pub enum Input {
     Fetched {
         /// The campaign.
         campaign: CampaignId,
-        /// Tasks that are due, best first.
-        due: Vec<Due>,
-        /// When the next task that is not due yet falls due.
-        next_due: Option<Utc>,
-        /// Open tasks in all.
-        open: u64,
-        /// Tasks in all, closed ones included.
-        total: u64,
+        /// What is due; [`Fetched::open`] is `u64::MAX` where the store could not say.
+        fetched: Fetched,
     },
     /// Room on the trunks; told before every decision.
     Room {

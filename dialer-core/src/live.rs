@@ -41,6 +41,8 @@ pub struct CampaignView {
     pub tasks_open: u64,
     /// Tasks in all.
     pub tasks_total: u64,
+    /// Tasks that are due and wait for their owner, who takes no calls now; of each owner counted up to 1,000.
+    pub tasks_waiting_for_owner: u64,
     /// INVITEs sent since the campaign first started.
     pub placed: u64,
     /// Live answers.

@@ -76,8 +76,10 @@ pub enum Output {
     Fetch {
         /// The campaign.
         campaign: CampaignId,
-        /// Most tasks wanted.
+        /// Most tasks without an owner wanted.
         limit: u32,
+        /// Owners some of whose tasks are wanted.
+        owners: Vec<String>,
         /// Due at or before this.
         now: Utc,
     },

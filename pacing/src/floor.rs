@@ -1,6 +1,6 @@
 //! The call floor as the events tell it: which agents are free, which lines are out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::event::{AgentKey, CallKey, Event, EventKind};
@@ -71,7 +71,8 @@ pub struct Floor {
     lines_unanswered: u32,
     lines_waiting: u32,
     lines_bridged: u32,
-    /// Ready and apart from the pool.
+    /// Agents apart from the pool, and those of them who are ready.
+    apart: BTreeSet<AgentKey>,
     apart_free: u32,
     /// Lines out for one agent alone: by agent, in all, and those whose agent is not free for them.
     own: BTreeMap<AgentKey, OwnLines>,
@@ -160,7 +161,12 @@ impl Floor {
 
     /// Agents apart from the pool, by key.
     pub fn apart(&self) -> impl Iterator<Item = AgentKey> + '_ {
-        self.agents.iter().filter(|(_, seat)| seat.apart).map(|(agent, _)| *agent)
+        self.apart.iter().copied()
+    }
+
+    /// Whether any agent is apart from the pool.
+    pub fn has_apart(&self) -> bool {
+        !self.apart.is_empty()
     }
 
     /// Impossible events so far.
@@ -302,6 +308,10 @@ impl Floor {
         };
         self.count_agent(before, false);
         self.count_agent(after, true);
+        match after {
+            Some(seat) if seat.apart => self.apart.insert(agent),
+            Some(_) | None => self.apart.remove(&agent),
+        };
         self.attend(agent);
         Ok(())
     }
@@ -310,6 +320,11 @@ impl Floor {
         let seat = self.agents.get_mut(&agent).ok_or(Impossible)?;
         let before = *seat;
         seat.apart = apart;
+        if apart {
+            self.apart.insert(agent)
+        } else {
+            self.apart.remove(&agent)
+        };
         self.count_agent(Some(before), false);
         self.count_agent(Some(Seat { apart, ..before }), true);
         Ok(())

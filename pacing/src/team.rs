@@ -63,6 +63,11 @@ impl Team {
         self.floor.own_lines(agent) > 0
     }
 
+    /// Whether any agent works off contacts of their own.
+    pub fn has_apart(&self) -> bool {
+        self.floor.has_apart()
+    }
+
     /// Lines out for one agent alone.
     pub fn owned_out(&self) -> u32 {
         self.floor.owned_out()

@@ -105,6 +105,7 @@ mod tests {
                 pacing_reason: String::new(),
                 tasks_open: 600,
                 tasks_total: 1_000,
+                tasks_waiting_for_owner: 0,
                 placed: 500,
                 answered: 120,
                 bridged: 117,

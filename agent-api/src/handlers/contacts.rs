@@ -17,7 +17,7 @@ const FORM_PARTS_MAX: usize = 16;
 
 /// Add contacts.
 ///
-/// CSV with a header line; columns `id`, `number`, and optionally `name`, `timezone`; others become fields. Either the
+/// CSV with a header line; columns `id`, `number`, and optionally `name`, `timezone`, `owner` (an agent); others become fields. Either the
 /// body itself (`text/csv`) or the part `file` of a form. Good rows are kept whatever the bad ones are.
 #[utoipa::path(
     post, path = "/api/v1/campaigns/{id}/contacts", tag = "campaigns",

@@ -81,6 +81,7 @@ fn schemas_describe_what_is_written() {
         pacing_reason: String::new(),
         tasks_open: 0,
         tasks_total: 0,
+        tasks_waiting_for_owner: 0,
         placed: 0,
         answered: 0,
         bridged: 0,

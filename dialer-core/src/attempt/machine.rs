@@ -72,6 +72,8 @@ pub(crate) struct Attempt {
     pub id: AttemptId,
     pub campaign: CampaignId,
     pub due: Due,
+    /// The agent who alone may take the call.
+    pub owner: Option<AgentKey>,
     pub launched: Duration,
     pub opened_at: Utc,
     pub(super) terms: Terms,
@@ -87,12 +89,19 @@ impl Attempt {
             id,
             campaign,
             due,
+            owner: None,
             launched: now.monotonic,
             opened_at: now.utc,
             terms,
             state: State::Reserving,
             deadline,
         }
+    }
+
+    /// The call is for this agent alone.
+    pub fn owned_by(mut self, owner: Option<AgentKey>) -> Self {
+        self.owner = owner;
+        self
     }
 
     /// When [`Event::Deadline`] is due.
@@ -114,10 +123,12 @@ impl Attempt {
         }
     }
 
-    /// Whether it waits for an agent and this one has not failed it yet.
+    /// Whether it waits for an agent and this one may take it and has not failed it yet.
     pub fn wants(&self, agent: AgentKey) -> bool {
         match &self.state {
-            State::Waiting(answer) => !answer.tried.contains(&agent),
+            State::Waiting(answer) => {
+                self.owner.is_none_or(|owner| owner == agent) && !answer.tried.contains(&agent)
+            }
             State::Reserving
             | State::Intending { .. }
             | State::Withdrawn

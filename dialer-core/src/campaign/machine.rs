@@ -38,7 +38,7 @@ enum Run {
 }
 
 /// What is known of the tasks in the store.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Fetching {
     /// A question is out, and whether nothing of the campaign was in motion when it was asked.
     pub asked: Option<Asked>,
@@ -50,12 +50,17 @@ pub(crate) struct Fetching {
     pub open: u64,
     /// Tasks in all.
     pub total: u64,
+    /// Due tasks of each owner, those in hand included.
+    pub owned: BTreeMap<String, u64>,
+    /// What is asked now is old news when it comes: the list has changed.
+    pub stale: bool,
 }
 
 /// A question to the store.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked {
     pub limit: usize,
+    pub owners: usize,
     pub settled: bool,
 }
 

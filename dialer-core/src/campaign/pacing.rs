@@ -6,6 +6,7 @@ use carillon_pacing::budget::Ledger;
 use carillon_pacing::policy::adaptive::{Adaptive, AdaptiveOptions};
 use carillon_pacing::policy::predictive::{Predictive, PredictiveOptions, PredictiveState};
 use carillon_pacing::policy::{manual::Manual, preview::Preview, progressive::Progressive, ratio::Ratio};
+use carillon_pacing::team::{Stop, Team};
 use carillon_pacing::{Capacity, Decision, Event, Pacer};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -40,6 +41,8 @@ enum Policy {
 /// The pacer with all that belongs to it.
 pub(crate) struct Pacing {
     policy: Policy,
+    /// Owners beside the pool, which the policy paces.
+    pub team: Team,
     pub shift: Shift,
     pub decisions: Decisions,
 }
@@ -59,7 +62,13 @@ impl Pacing {
             }
             Mode::Predictive => Policy::Predictive(Box::new(predictive(id, spec, ledger, learnt))),
         };
-        Self { policy, shift: Shift::default(), decisions: Decisions::default() }
+        let stop = match spec.mode {
+            Mode::Manual | Mode::Preview | Mode::Progressive => Stop::PerAgent,
+            Mode::Ratio | Mode::Adaptive => Stop::WorstCase,
+            Mode::Predictive => Stop::Forecast,
+        };
+        let team = Team::new(stop, ledger);
+        Self { policy, team, shift: Shift::default(), decisions: Decisions::default() }
     }
 
     /// Whether it looks at the segments of calls and at the hours ahead.
@@ -74,15 +83,23 @@ impl Pacing {
         }
     }
 
+    /// Whether it places calls by itself.
+    pub fn places(&self) -> bool {
+        !matches!(self.policy, Policy::Manual(_))
+    }
+
     /// Takes in one event.
     pub fn observe(&mut self, event: &Event) {
         self.shift.observe(event);
+        // The policy counts what is impossible.
+        let _ = self.team.observe(event);
         self.pacer().observe(event);
     }
 
     /// How many calls now; the answer is kept in the log.
     pub fn decide(&mut self, capacity: &Capacity, at: Utc) -> Decision {
         let decision = self.pacer().decide(capacity);
+        self.team.decided(&decision);
         self.decisions.note(&decision, at);
         decision
     }

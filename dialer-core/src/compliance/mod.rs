@@ -197,6 +197,7 @@ mod tests {
 
     fn due() -> Due {
         Due {
+            owner: None,
             task: TaskId(1),
             contact: ContactId(1),
             name: "Ann".into(),

@@ -106,6 +106,9 @@ pub enum BadReason {
     /// No number that could be called.
     #[error("{0}")]
     Number(NumberError),
+    /// The owner is no agent.
+    #[error("no agent has this name")]
+    UnknownOwner,
     /// The id stood further up already.
     #[error("the same id stands further up")]
     DuplicateId,
@@ -131,6 +134,7 @@ pub struct Columns {
     number: usize,
     name: Option<usize>,
     timezone: Option<usize>,
+    owner: Option<usize>,
 }
 
 impl Columns {
@@ -150,6 +154,8 @@ impl Columns {
                 contact.name.clone()
             } else if Some(index) == self.timezone {
                 contact.timezone.clone().unwrap_or_default()
+            } else if Some(index) == self.owner {
+                contact.owner.clone().unwrap_or_default()
             } else {
                 contact.fields.get(column).cloned().unwrap_or_default()
             }
@@ -189,6 +195,7 @@ impl Columns {
             number: find("number").ok_or(ListError::Missing("number"))?,
             name: find("name"),
             timezone: find("timezone"),
+            owner: find("owner"),
             names,
         })
     }
@@ -201,6 +208,8 @@ pub struct ListReader<R> {
     row_begins: Arc<AtomicU64>,
     columns: Columns,
     region: Option<String>,
+    /// Users that may stand as owners; `None`: any.
+    owners: Option<BTreeSet<String>>,
     record: ByteRecord,
     unknown_zones: u64,
     done: bool,
@@ -233,10 +242,17 @@ impl<R: Read> ListReader<R> {
             row_begins,
             columns,
             region,
+            owners: None,
             record: ByteRecord::new(),
             unknown_zones: 0,
             done: false,
         })
+    }
+
+    /// Rows whose `owner` is none of these agents' users are bad rows.
+    pub fn with_owners(mut self, owners: BTreeSet<String>) -> Self {
+        self.owners = Some(owners);
+        self
     }
 
     /// The columns that the header names.
@@ -307,8 +323,13 @@ impl<R: Read> ListReader<R> {
         let number = canonical(number, self.region.as_deref())
             .map_err(|error| bad(Some(self.columns.number), BadReason::Number(error)))?;
         let timezone = self.columns.timezone.map(text).filter(|zone| !zone.is_empty());
-        let taken =
-            [Some(self.columns.id), Some(self.columns.number), self.columns.name, self.columns.timezone];
+        let owner = self.columns.owner.map(text).filter(|owner| !owner.is_empty());
+        let known = |owner: &str| self.owners.as_ref().is_none_or(|owners| owners.contains(owner));
+        if owner.is_some_and(|owner| !known(owner)) {
+            return Err(bad(self.columns.owner, BadReason::UnknownOwner));
+        }
+        let Columns { id, number: number_at, name, timezone: zone_at, owner: owner_at, .. } = self.columns;
+        let taken = [Some(id), Some(number_at), name, zone_at, owner_at];
         let named = |(index, name): &(usize, &String)| !name.is_empty() && !taken.contains(&Some(*index));
         let fields: BTreeMap<String, String> = self
             .columns
@@ -325,6 +346,7 @@ impl<R: Read> ListReader<R> {
             name: self.columns.name.map(text).unwrap_or_default().to_owned(),
             // An unknown name is kept: put in its place, the list's own zone might be wrong for this person.
             timezone: timezone.map(str::to_owned),
+            owner: owner.map(str::to_owned),
             fields,
         };
         if timezone.is_some_and(|zone| TimeZone::get(zone).is_err()) {

@@ -20,6 +20,8 @@ pub struct ListedContact {
     pub name: String,
     /// IANA zone; `None`: the campaign's.
     pub timezone: Option<String>,
+    /// User of the agent who alone may take the contact's calls; `None`: any agent.
+    pub owner: Option<String>,
     /// The list's other columns.
     pub fields: BTreeMap<String, String>,
 }

@@ -139,7 +139,9 @@ impl Dialer {
     /// Offers a free agent to an answered call, or lets it wait.
     fn seek_agent(&mut self, id: AttemptId, campaign: CampaignId, now: Now) {
         let Some(attempt) = self.attempts.get(&id) else { return };
-        match self.floor.longest_idle(campaign, |agent| attempt.wants(agent)) {
+        let own = attempt.owner.is_some();
+        match self.floor.longest_idle(campaign, |agent| attempt.wants(agent) && (own || !self.is_held(agent)))
+        {
             Some(agent) => self.offer(id, agent, now),
             None => self.waiting.insert(id, now.monotonic),
         }

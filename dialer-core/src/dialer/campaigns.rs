@@ -167,7 +167,11 @@ impl Dialer {
     }
 
     fn list_changed(&mut self, id: CampaignId, now: Now) -> Result<Reply, Refused> {
-        self.campaign(id)?.fetching.idle_until = now.monotonic;
+        let campaign = self.campaign(id)?;
+        // Numbers and owners in hand may have changed.
+        campaign.supply.clear();
+        campaign.fetching.stale = campaign.fetching.asked.is_some();
+        campaign.fetching.idle_until = now.monotonic;
         self.seek_supply(id, now);
         Ok(Reply::Done)
     }
@@ -203,6 +207,10 @@ impl Dialer {
     pub(super) fn nothing_left(&self, id: CampaignId, open: u64, next_due: Option<Utc>, now: Now) -> bool {
         let Some(campaign) = self.campaigns.get(&id) else { return false };
         if open == u64::MAX || !campaign.supply.is_empty() || self.dispositions.waiting(id) > 0 {
+            return false;
+        }
+        // Due, and the owner takes no calls now: the task waits for them.
+        if campaign.fetching.owned.values().any(|due| *due > 0) {
             return false;
         }
         match (next_due, campaign.time_left(now)) {

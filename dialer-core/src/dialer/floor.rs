@@ -9,6 +9,7 @@ use super::{Dialer, Timer};
 use crate::agent::machine::{Agent, Standing};
 use crate::agent::{AgentCommand, AgentSignal, AgentState};
 use crate::attempt::event::Event;
+use crate::campaign::machine::Campaign;
 use crate::campaign::spec::WrapUp;
 use crate::id::{AttemptId, CampaignId, RequestId};
 use crate::output::{Output, Refused, Reply};
@@ -42,6 +43,16 @@ impl Floor {
 
     pub fn user(&self, agent: AgentKey) -> Option<String> {
         self.agents.get(&agent).map(|agent| agent.user.clone())
+    }
+
+    /// What the agent of this user does; `None` where nobody of that name ever signed on.
+    pub fn user_state(&self, user: &str) -> Option<AgentState> {
+        self.keys.get(user).and_then(|key| self.agents.get(key)).map(Agent::state)
+    }
+
+    /// The campaign for which the agent counts.
+    pub fn lent_to(&self, agent: AgentKey) -> Option<CampaignId> {
+        self.lent.get(&agent).copied()
     }
 
     /// The agent that has this call, or is being connected with it.
@@ -99,9 +110,12 @@ impl Dialer {
     /// Tells queue and pacer of an agent's new standing; an agent who is ready takes the longest waiting call.
     fn stands(&mut self, key: AgentKey, before: Standing, after: Standing, now: Now) {
         self.floor.idle.remove(key);
+        if before.state == AgentState::Offline {
+            self.seek_own_tasks(key, now);
+        }
         if let Some(since) = after.ready_since {
-            if before.ready_since.is_none() {
-                self.lend(key, self.neediest(), now);
+            if before.ready_since.is_none() && !self.is_held(key) {
+                self.lend(key, self.neediest(key), now);
             }
             self.floor.idle.insert(key, self.floor.lent.get(&key).copied(), since);
         }
@@ -134,19 +148,25 @@ impl Dialer {
         }
         if after.ready_since.is_some() {
             let wants = |call: &AttemptId| self.attempts.get(call).is_some_and(|call| call.wants(key));
-            let call = self.waiting.iter().find(wants);
+            let own = |call: &AttemptId| wants(call) && self.owner_of(*call).is_some();
+            let held = self.is_held(key);
+            let call = self.waiting.iter().find(own);
+            let call = call.or_else(|| self.waiting.iter().find(|call| !held && wants(call)));
             if let Some(call) = call {
                 self.offer(call, key, now);
             }
         }
     }
 
-    /// The running campaign that a free agent helps most: one with calls to make before one without, then the one
-    /// that has the fewest agents.
-    fn neediest(&self) -> Option<CampaignId> {
+    /// The running campaign that a free agent helps most: one with contacts of theirs, then one with calls to make before one
+    /// without, then the one that has the fewest agents.
+    fn neediest(&self, agent: AgentKey) -> Option<CampaignId> {
         let running = self.campaigns.values().filter(|campaign| campaign.is_running());
         running
-            .min_by_key(|campaign| (campaign.supply.is_empty(), campaign.lent, campaign.id))
+            .min_by_key(|campaign| {
+                let own = self.has_own_tasks(campaign, agent);
+                (!own, campaign.supply.len() == 0, campaign.lent, campaign.id)
+            })
             .map(|it| it.id)
     }
 
@@ -170,7 +190,10 @@ impl Dialer {
     pub(super) fn share_agents(&mut self, now: Now) {
         let free: Vec<_> = self.floor.idle().collect();
         for (key, from, since) in free {
-            let to = self.neediest();
+            if self.is_held(key) {
+                continue;
+            }
+            let to = self.neediest(key);
             // A move must help: the other campaign is worse off even after it.
             let helps = match (
                 from.and_then(|from| self.campaigns.get(&from)),
@@ -179,10 +202,10 @@ impl Dialer {
                 (_, None) => false,
                 (None, Some(_)) => true,
                 (Some(from), Some(to)) => {
-                    !from.is_running()
-                        || (from.supply.is_empty() && !to.supply.is_empty())
-                        || (from.supply.is_empty() == to.supply.is_empty()
-                            && to.lent.saturating_add(1) < from.lent)
+                    let has =
+                        |campaign: &Campaign| (self.has_own_tasks(campaign, key), campaign.supply.len() > 0);
+                    let more_even = has(from) == has(to) && to.lent.saturating_add(1) < from.lent;
+                    !from.is_running() || has(to) > has(from) || more_even
                 }
             };
             if helps && let Some(to) = to {

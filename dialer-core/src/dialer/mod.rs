@@ -5,6 +5,7 @@ mod campaigns;
 mod dispositions;
 mod floor;
 mod outbox;
+mod owners;
 mod placing;
 mod recovery;
 mod timers;
@@ -125,9 +126,7 @@ impl Dialer {
         match input {
             Input::Recovered(recovered) => self.recover(recovered, now),
             Input::Stored { ticket, result } => self.stored(ticket, result, now),
-            Input::Fetched { campaign, due, next_due, open, total } => {
-                self.fetched(campaign, due, next_due, open, total, now);
-            }
+            Input::Fetched { campaign, fetched } => self.fetched(campaign, fetched, now),
             Input::Room { lines_free, calls_per_second_free } => {
                 self.room_told(Room { lines_free, calls_per_second_free }, now);
             }

@@ -3,20 +3,20 @@
 use std::time::Duration;
 
 use carillon_pacing::event::CallKey;
-use carillon_pacing::{Capacity, EventKind, Outlook, Segment, Upcoming};
+use carillon_pacing::{AgentKey, Capacity, EventKind, Outlook, Segment, Upcoming};
 
 use super::calls::close_task;
 use super::outbox::Purpose;
-use super::{Dialer, Timer};
+use super::{Dialer, Room, Timer};
 use crate::attempt::event::Event;
 use crate::attempt::machine::Attempt;
 use crate::campaign::decisions::sentence;
-use crate::campaign::machine::Asked;
+use crate::campaign::machine::{Asked, Campaign};
 use crate::campaign::shift::{Ahead, SHIFT_MAX};
 use crate::compliance::Verdict;
 use crate::id::{AttemptId, CampaignId};
 use crate::output::Output;
-use crate::store::read::Due;
+use crate::store::read::{Due, Fetched};
 use crate::store::write::{CallRoute, Write};
 use crate::task::TaskState;
 use crate::time::{Now, Utc};
@@ -39,7 +39,8 @@ impl Dialer {
             return;
         };
         let in_hand = campaign.supply.len();
-        if campaign.fetching.asked.is_some() || in_hand.saturating_mul(2) > most as usize {
+        let low = in_hand.saturating_mul(2) <= most as usize;
+        if campaign.fetching.asked.is_some() || !(low || !campaign.fetching.owned.is_empty()) {
             return;
         }
         if now.monotonic < campaign.fetching.idle_until {
@@ -48,33 +49,33 @@ impl Dialer {
         }
         // Tasks in hand or on their way to a claim are still due in the store: they come again and are passed over.
         let known = u32::try_from(in_hand.saturating_add(campaign.attempts.len())).unwrap_or(u32::MAX);
-        let limit = most.saturating_add(known);
-        campaign.fetching.asked = Some(Asked { limit: limit as usize, settled });
+        let limit = if low { most.saturating_add(known) } else { 0 };
+        let owners = self.owners_running_low(id);
+        let Some(campaign) = self.campaigns.get_mut(&id) else { return };
+        campaign.fetching.asked = Some(Asked { limit: limit as usize, owners: owners.len(), settled });
         campaign.fetching.noted = None;
-        self.outbox.push(Output::Fetch { campaign: id, limit, now: now.utc });
+        self.outbox.push(Output::Fetch { campaign: id, limit, owners, now: now.utc });
     }
 
     /// Takes in due tasks.
-    pub(super) fn fetched(
-        &mut self,
-        id: CampaignId,
-        due: Vec<Due>,
-        next_due: Option<Utc>,
-        open: u64,
-        total: u64,
-        now: Now,
-    ) {
+    pub(super) fn fetched(&mut self, id: CampaignId, fetched: Fetched, now: Now) {
+        let Fetched { due, owned, next_due, open, total } = fetched;
         let Some(campaign) = self.campaigns.get_mut(&id) else { return };
         let Some(asked) = campaign.fetching.asked.take() else { return };
+        if std::mem::take(&mut campaign.fetching.stale) {
+            return self.seek_supply(id, now);
+        }
         // An answer that the store could not give counts nothing.
         if open != u64::MAX {
             campaign.fetching.open = open;
             campaign.fetching.total = total.max(open);
+            campaign.fetching.owned = owned;
         }
         if !campaign.is_running() {
             return;
         }
-        let (full, empty) = (due.len() >= asked.limit, due.is_empty());
+        let pooled = due.iter().filter(|due| due.owner.is_none()).count();
+        let (full, empty) = (asked.limit > 0 && pooled >= asked.limit, due.is_empty());
         let accepted = self.take_in(id, due, now);
         let noted = self.campaigns.get(&id).and_then(|campaign| campaign.fetching.noted);
         let next_due = [next_due, noted].into_iter().flatten().min();
@@ -84,6 +85,8 @@ impl Dialer {
         }
         // Asked while something was in motion that has come to rest meanwhile: asked again, to know whether it is over.
         let again = empty && !asked.settled && self.is_settled(id);
+        // Owners that nobody knew of when it was asked.
+        let again = again || (asked.owners == 0 && !self.owners_running_low(id).is_empty());
         let wait = match (full, accepted) {
             (_, _) if again => Duration::ZERO,
             (true, 0) => FETCH_PAUSE,
@@ -122,7 +125,7 @@ impl Dialer {
     }
 
     /// Records that tasks may not be called, now or ever.
-    fn write_off(&mut self, id: CampaignId, refused: Vec<(Due, Verdict)>, now: Now) {
+    pub(super) fn write_off(&mut self, id: CampaignId, refused: Vec<(Due, Verdict)>, now: Now) {
         let mut writes = Vec::with_capacity(refused.len());
         for (due, verdict) in refused {
             match verdict {
@@ -164,8 +167,13 @@ impl Dialer {
     /// Asks the pacer and does what it says.
     pub(super) fn decide(&mut self, id: CampaignId, now: Now) {
         let healthy = self.outbox.is_healthy();
-        let calls_left = (self.options.calls_max as usize).saturating_sub(self.attempts.len());
-        let room = self.room_left;
+        if self.campaigns.get(&id).is_some_and(Campaign::is_running) && healthy {
+            let Room { lines_free, calls_per_second_free } = self.room_left;
+            let room = lines_free.min(calls_per_second_free).min(self.calls_left());
+            let placed = self.call_for_owners(id, room, now);
+            self.use_room(placed);
+        }
+        let (calls_left, room) = (self.calls_left(), self.room_left);
         let (upcoming, outlook) = self.look_ahead(id, now);
         let Some(campaign) = self.campaigns.get_mut(&id).filter(|campaign| campaign.is_running()) else {
             return;
@@ -173,7 +181,7 @@ impl Dialer {
         campaign.keep_period(now);
         let capacity = Capacity {
             now: now.monotonic,
-            lines_free: room.lines_free.min(u32::try_from(calls_left).unwrap_or(u32::MAX)),
+            lines_free: room.lines_free.min(calls_left),
             calls_per_second_free: room.calls_per_second_free,
             supply: u32::try_from(campaign.supply.len()).unwrap_or(u32::MAX),
             limits: campaign.limits(),
@@ -187,6 +195,11 @@ impl Dialer {
             return;
         }
         campaign.reason = sentence(&decision.reason);
+        if let Some(awaited) = self.owners_awaited(id)
+            && let Some(campaign) = self.campaigns.get_mut(&id)
+        {
+            campaign.reason = format!("{}; {awaited}", campaign.reason);
+        }
         let (mut placed, mut refused) = (0, Vec::new());
         while placed < decision.place {
             let Some(campaign) = self.campaigns.get_mut(&id) else { break };
@@ -197,16 +210,26 @@ impl Dialer {
             }
             match self.compliance.check(&campaign.rules, &due, now.utc) {
                 Verdict::Allowed(_) => {
-                    self.launch(id, due, now);
+                    self.launch(id, due, None, now);
                     placed += 1;
                 }
                 verdict @ (Verdict::NotBefore(_) | Verdict::Never(_)) => refused.push((due, verdict)),
             }
         }
-        self.room_left.lines_free = self.room_left.lines_free.saturating_sub(placed);
-        self.room_left.calls_per_second_free = self.room_left.calls_per_second_free.saturating_sub(placed);
+        self.use_room(placed);
         self.write_off(id, refused, now);
         self.seek_supply(id, now);
+    }
+
+    /// Attempts that may still be opened.
+    fn calls_left(&self) -> u32 {
+        let left = (self.options.calls_max as usize).saturating_sub(self.attempts.len());
+        u32::try_from(left).unwrap_or(u32::MAX)
+    }
+
+    fn use_room(&mut self, placed: u32) {
+        self.room_left.lines_free = self.room_left.lines_free.saturating_sub(placed);
+        self.room_left.calls_per_second_free = self.room_left.calls_per_second_free.saturating_sub(placed);
     }
 
     /// What a pacer that looks ahead is told: the segments of the next tasks, and the work to come.
@@ -239,8 +262,8 @@ impl Dialer {
         (upcoming, campaign.pacing.shift.outlook(ahead, now))
     }
 
-    /// Opens an attempt: a line is asked for, and the pacer knows of it.
-    fn launch(&mut self, id: CampaignId, due: Due, now: Now) {
+    /// Opens an attempt, for its owner alone where it has one: a line is asked for, and the pacer knows of it.
+    pub(super) fn launch(&mut self, id: CampaignId, due: Due, owner: Option<AgentKey>, now: Now) {
         let Some(campaign) = self.campaigns.get_mut(&id) else { return };
         let Some(next) = self.last_attempt.checked_add(1) else { return };
         self.last_attempt = next;
@@ -257,10 +280,15 @@ impl Dialer {
             number: due.number.clone(),
             trunks: campaign.spec.trunks.clone(),
         });
-        let machine = Attempt::new(attempt, id, due, campaign.terms, now);
+        let machine = Attempt::new(attempt, id, due, campaign.terms, now).owned_by(owner);
         self.timers.set(Timer::Attempt(attempt), machine.deadline());
         self.attempts.insert(attempt, machine);
-        self.pace(id, EventKind::CallPlaced { call: CallKey(next), segment }, now);
+        let call = CallKey(next);
+        let kind = match owner {
+            None => EventKind::CallPlaced { call, segment },
+            Some(agent) => EventKind::CallPlacedFor { call, segment, agent },
+        };
+        self.pace(id, kind, now);
     }
 
     /// The intent is durable: the permit is minted for this instant and the call placed, or it ends here.

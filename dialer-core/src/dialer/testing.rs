@@ -14,6 +14,7 @@ pub fn due(task: u64) -> Due {
         timezone: Some("UTC".into()),
         attempts: 0,
         first_attempt_at: None,
+        owner: None,
     }
 }
 

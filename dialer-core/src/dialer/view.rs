@@ -10,7 +10,14 @@ impl Dialer {
         LiveView {
             at: now.utc,
             speed: 1,
-            campaigns: self.campaigns.values().map(|campaign| campaign_view(campaign, now)).collect(),
+            campaigns: self
+                .campaigns
+                .values()
+                .map(|campaign| {
+                    let (waiting, _) = self.waiting_for_owners(campaign);
+                    campaign_view(campaign, waiting, now)
+                })
+                .collect(),
             agents: self
                 .floor
                 .agents()
@@ -28,7 +35,7 @@ impl Dialer {
     }
 }
 
-fn campaign_view(campaign: &Campaign, now: Now) -> CampaignView {
+fn campaign_view(campaign: &Campaign, tasks_waiting_for_owner: u64, now: Now) -> CampaignView {
     let figures = &campaign.figures;
     let elapsed = campaign.elapsed(now);
     let started = now.monotonic.saturating_sub(elapsed);
@@ -49,6 +56,7 @@ fn campaign_view(campaign: &Campaign, now: Now) -> CampaignView {
         pacing_reason: campaign.reason.clone(),
         tasks_open: open,
         tasks_total: total,
+        tasks_waiting_for_owner,
         placed: figures.placed,
         answered: figures.answered,
         bridged: figures.bridged,

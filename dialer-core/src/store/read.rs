@@ -29,13 +29,23 @@ pub struct Due {
     pub attempts: u32,
     /// When the first attempt was made.
     pub first_attempt_at: Option<Utc>,
+    /// User of the agent who alone may take the call; `None`: any agent.
+    pub owner: Option<String>,
 }
+
+/// Most tasks of each owner in one answer.
+pub const OWNED_MAX: u32 = 8;
+/// Tasks of an owner are counted up to this.
+pub const OWNED_COUNT_MAX: u64 = 1_000;
 
 /// Answer to [`crate::output::Output::Fetch`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fetched {
-    /// Tasks that are due: longest due first, then by id. A new task is due from the start.
+    /// Tasks without an owner that are due: longest due first, then by id. A new task is due from the start. Behind them the
+    /// tasks of each owner that was asked for, at most [`OWNED_MAX`] of each.
     pub due: Vec<Due>,
+    /// How many tasks of each owner are due, counted up to [`OWNED_COUNT_MAX`]; owners of open tasks alone, by user.
+    pub owned: BTreeMap<String, u64>,
     /// When the next task that is not due yet falls due.
     pub next_due: Option<Utc>,
     /// Open tasks of the campaign in all, due or not.
@@ -244,6 +254,8 @@ pub struct TaskRow {
     pub last_disposition: Option<String>,
     /// When it falls due; `None` when closed, claimed or waiting for a disposition.
     pub next_at: Option<Utc>,
+    /// User of the agent who alone may take its calls; `None`: any agent.
+    pub owner: Option<String>,
 }
 
 /// What one agent did all day, in milliseconds.

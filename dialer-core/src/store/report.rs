@@ -50,6 +50,9 @@ pub const TASK_COLUMNS: [&str; 8] = [
     "next_at",
 ];
 
+/// Follows them where a task has an owner.
+pub const OWNER_COLUMN: &str = "owner";
+
 /// What the store does not know of the run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportMeta {
@@ -102,6 +105,9 @@ pub struct Summary {
     pub tasks_closed: u64,
     /// Tasks that are not.
     pub tasks_open: u64,
+    /// Open tasks that were due at the end and may be called for their owner alone.
+    #[serde(default)]
+    pub tasks_waiting_for_owner: u64,
     /// Agents of the campaign.
     pub agents: u32,
     /// What the agents did, all together.
@@ -191,8 +197,10 @@ pub async fn write_report(store: &Store, directory: &Path, meta: ReportMeta) -> 
     }
     attempts.finish()?;
 
-    let (mut tasks_open, mut tasks_closed) = (0, 0);
-    let mut tasks = Table::begin(directory.join("tasks.csv"), &TASK_COLUMNS)?;
+    let (mut tasks_open, mut tasks_closed, mut tasks_waiting_for_owner) = (0, 0, 0);
+    let owned = store.has_owners().await?;
+    let columns: Vec<&str> = TASK_COLUMNS.into_iter().chain(owned.then_some(OWNER_COLUMN)).collect();
+    let mut tasks = Table::begin(directory.join("tasks.csv"), &columns)?;
     let mut after = TaskId(0);
     loop {
         let page = store.tasks(None, after, PAGE_MAX).await?;
@@ -203,7 +211,10 @@ pub async fn write_report(store: &Store, directory: &Path, meta: ReportMeta) -> 
                 TaskState::Open => tasks_open += 1,
                 TaskState::Closed(_) => tasks_closed += 1,
             }
-            tasks.write(&task_cells(row))?;
+            let due = row.next_at.is_some_and(|at| at <= meta.ended_at);
+            tasks_waiting_for_owner += u64::from(due && row.owner.is_some());
+            let owner = owned.then(|| row.owner.clone().unwrap_or_default());
+            tasks.write(&task_cells(row).into_iter().chain(owner).collect::<Vec<_>>())?;
         }
     }
     tasks.finish()?;
@@ -229,6 +240,7 @@ pub async fn write_report(store: &Store, directory: &Path, meta: ReportMeta) -> 
         interrupted: tally.interrupted,
         tasks_closed,
         tasks_open,
+        tasks_waiting_for_owner,
         agents: meta.agents,
         agent_seconds,
         utilisation: share(agent_seconds.talking, attended),

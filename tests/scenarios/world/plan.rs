@@ -10,6 +10,7 @@ use carillon_core::contact::ListedContact;
 use carillon_core::time::Utc;
 use carillon_sip::command::AgentLegMode;
 
+use super::cast::user;
 use super::dice::Dice;
 use super::junk::KINDS;
 use super::net::Conditions;
@@ -126,6 +127,7 @@ impl Plan {
         if dice.chance(0.1) {
             plan.spec.safe_harbour = None;
         }
+        plan.give_owners();
         plan.spec.record = dice.chance(0.3);
         plan.leg = if dice.chance(0.3) { AgentLegMode::PerCall } else { AgentLegMode::Persistent };
         plan.max_calls = 6 + dice.below(30) as u32;
@@ -157,6 +159,19 @@ impl Plan {
         }
         plan.misfortunes(&mut dice);
         plan
+    }
+
+    /// In some worlds a share of the contacts has owners: some agents or all of them.
+    fn give_owners(&mut self) {
+        let mut dice = Dice::new(self.seed, "owners");
+        if !dice.chance(0.35) {
+            return;
+        }
+        let (share, owners) = (dice.unit(), 1 + dice.below(self.agents as u64));
+        for contact in &mut self.contacts {
+            let owner = dice.chance(share).then(|| user(dice.below(owners) as usize));
+            contact.owner = owner;
+        }
     }
 
     /// Draws what happens when.
@@ -212,6 +227,7 @@ fn list(contacts: usize) -> Vec<ListedContact> {
                 7 => Some(ZONES[3].0.to_owned()),
                 _ => None,
             },
+            owner: None,
             fields: BTreeMap::new(),
         })
         .collect()

@@ -240,8 +240,7 @@ impl World {
             Happening::Arrive { from, to, bytes } => self.arrive(from, to, bytes),
             Happening::Fetched { life, campaign, fetched } => {
                 if life == self.life && !(self.tamper.is(Fault::ListForgotten) && self.campaign.is_some()) {
-                    let Fetched { due, next_due, open, total } = fetched;
-                    self.tell(NodeInput::Fetched { campaign, due, next_due, open, total });
+                    self.tell(NodeInput::Fetched { campaign, fetched });
                 }
             }
             Happening::Media { life, later } => {
@@ -434,8 +433,8 @@ impl World {
                 }
                 self.disk.submit(ticket, self.tamper.batch(writes), now);
             }
-            NodeOutput::Fetch { campaign, limit, now: due_at } => {
-                let fetched = self.disk.durable.fetch(campaign, limit, due_at);
+            NodeOutput::Fetch { campaign, limit, owners, now: due_at } => {
+                let fetched = self.disk.durable.fetch(campaign, limit, &owners, due_at);
                 let at = now + self.reads.between(1, 10);
                 self.later(at, Happening::Fetched { life, campaign, fetched });
             }
@@ -481,7 +480,7 @@ impl World {
         match (self.asked.remove(&request), result) {
             (Some(Asked::Create), Ok(Reply::Campaign(campaign))) => {
                 self.campaign = Some(campaign);
-                let listed = self.plan.contacts.clone();
+                let listed = self.tamper.list(self.plan.contacts.clone());
                 let imported = self.disk.durable.import(campaign, listed).expect("the campaign is there");
                 assert_eq!(imported.added, self.plan.contacts.len() as u64);
                 if let Some(process) = &mut self.process {

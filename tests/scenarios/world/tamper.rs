@@ -8,11 +8,12 @@ use carillon::demo::party::sdp;
 use carillon::demo::party::text::Text;
 use carillon_core::attempt::outcome::Outcome;
 use carillon_core::campaign::spec::{CampaignSpec, Mode};
+use carillon_core::contact::ListedContact;
 use carillon_core::store::write::Write;
 use carillon_core::time::Utc;
 use carillon_sip::command::AgentLegMode;
 
-use super::cast::{CARRIER, address};
+use super::cast::{CARRIER, address, user};
 use super::media::PACKET;
 use super::plan::{Plan, Step};
 
@@ -41,6 +42,8 @@ pub enum Fault {
     LateAudio,
     /// The node is told that a busy callee picked up.
     FalseAnswer,
+    /// The list reaches the disk without its owners.
+    OwnersForgotten,
     /// The books give every call to the same agent.
     OneAgentForAll,
     /// What an earlier process left is never ended.
@@ -60,7 +63,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them, and who must catch each.
-    pub const ALL: [(Self, &'static str); 17] = [
+    pub const ALL: [(Self, &'static str); 18] = [
         (Self::SuppressionForgotten, "suppression"),
         (Self::ClockSlow, "window"),
         (Self::CalledTwice, "single"),
@@ -72,6 +75,7 @@ impl Fault {
         (Self::Burst, "caps"),
         (Self::LateAudio, "two_seconds"),
         (Self::FalseAnswer, "no_false_answer"),
+        (Self::OwnersForgotten, "owners"),
         (Self::OneAgentForAll, "one_call_per_agent"),
         (Self::OrphansForgotten, "restart"),
         (Self::LaunchUncounted, "conservation"),
@@ -109,6 +113,9 @@ impl Fault {
                 plan.spec.ratio = 4.0;
                 plan.callees.shares.person += plan.callees.shares.no_answer;
                 plan.callees.shares.no_answer = 0.0;
+            }
+            Self::OwnersForgotten => {
+                plan.contacts.iter_mut().step_by(2).for_each(|contact| contact.owner = Some(user(3)));
             }
             Self::Impatient => plan.leg = AgentLegMode::PerCall,
             Self::ClockSlow
@@ -154,6 +161,14 @@ impl Tamper {
     /// Whether this is the fault.
     pub fn is(&self, fault: Fault) -> bool {
         self.fault == Some(fault)
+    }
+
+    /// The list as it reaches the disk.
+    pub fn list(&self, mut contacts: Vec<ListedContact>) -> Vec<ListedContact> {
+        if self.is(Fault::OwnersForgotten) {
+            contacts.iter_mut().for_each(|contact| contact.owner = None);
+        }
+        contacts
     }
 
     /// The campaign as the node is given it.

@@ -39,9 +39,23 @@ fn known_columns_are_known_and_the_rest_become_fields() {
             number: "+15550000001".into(),
             name: "Ng, Ada".into(),
             timezone: Some("Asia/Shanghai".into()),
+            owner: None,
             fields: [("plan".to_owned(), "gold".to_owned())].into(),
         })]
     );
+}
+
+#[test]
+fn an_owner_must_be_an_agent_where_agents_are_known() {
+    let list = "id,number,Owner\na,+15550000001, agent1 \nb,+15550000002,\nc,+15550000003,nobody\n";
+    let any = read(list);
+    assert_eq!(good(&any[2]).owner.as_deref(), Some("nobody"));
+    let known = ["agent1".to_owned()].into();
+    let reader = ListReader::new(list.as_bytes(), None).unwrap().with_owners(known);
+    let rows: Vec<_> = reader.map(Result::unwrap).collect();
+    assert_eq!(good(&rows[0]).owner.as_deref(), Some("agent1"));
+    assert_eq!((&good(&rows[1]).owner, good(&rows[1]).fields.len()), (&None, 0));
+    assert_eq!(bad(&rows[2]), (4, Some("Owner"), BadReason::UnknownOwner));
 }
 
 #[test]

@@ -76,6 +76,7 @@ impl World {
             number: format!("+1555{contact:07}"),
             name: String::new(),
             timezone: None,
+            owner: None,
             fields: BTreeMap::new(),
         });
         world.store.import(CAMPAIGN, listed.collect()).unwrap();
@@ -118,11 +119,8 @@ impl World {
         let now = self.now();
         let answer = match output {
             Output::Record { ticket, writes } => Input::Stored { ticket, result: self.store.apply(&writes) },
-            Output::Fetch { campaign, limit, now } => {
-                let fetched = self.store.fetch(campaign, limit, now);
-                let (due, next_due, open, total) =
-                    (fetched.due, fetched.next_due, fetched.open, fetched.total);
-                Input::Fetched { campaign, due, next_due, open, total }
+            Output::Fetch { campaign, limit, owners, now } => {
+                Input::Fetched { campaign, fetched: self.store.fetch(campaign, limit, &owners, now) }
             }
             Output::Reserve { attempt, number, .. } => Input::Reserved { attempt, route: route(&number) },
             Output::Place { permit, .. } => {

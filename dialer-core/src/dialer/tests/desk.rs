@@ -13,7 +13,7 @@ use crate::id::{AttemptId, CampaignId, ContactId, RequestId, TaskId, Ticket};
 use crate::input::{EndedBy, Failure, Input};
 use crate::live::{AgentView, CampaignView};
 use crate::output::{Output, Refused, Reply};
-use crate::store::read::{Due, Recovered};
+use crate::store::read::{Due, Fetched, OWNED_MAX, Recovered};
 use crate::store::write::{Ended, Refusal, Write};
 use crate::task::TaskState;
 use crate::time::{Now, Utc};
@@ -202,6 +202,12 @@ impl Desk {
         self.tasks.insert(TaskId(task), row);
     }
 
+    /// A task that one agent alone may take.
+    pub fn add_owned(&mut self, campaign: CampaignId, task: u64, owner: &str) {
+        self.add_task(campaign, task);
+        self.tasks.get_mut(&TaskId(task)).expect("just added").due.owner = Some(owner.into());
+    }
+
     /// The attempt that was placed last.
     pub fn last(&self) -> AttemptId {
         *self.placed.last().expect("something was placed")
@@ -296,11 +302,14 @@ impl Desk {
             }
             Output::Record { ticket, writes } if self.store_slow => return self.late.push((ticket, writes)),
             Output::Record { ticket, writes } => return self.write(ticket, writes),
-            Output::Fetch { campaign, limit, now: at } => return self.fetch(campaign, limit, at),
+            Output::Fetch { campaign, limit, owners, now: at } => {
+                return self.fetch(campaign, limit, &owners, at);
+            }
             Output::Place { permit, .. } => {
                 let attempt = permit.attempt();
                 let task = self.claimed.get(&attempt).expect("intent is durable before the call is placed");
-                assert_eq!(self.tasks[task].due.number, permit.number());
+                let due = &self.tasks[task].due;
+                assert_eq!(due.number, permit.number());
                 assert!(permit.expires_at() > now.utc);
                 assert!(!self.suppressed.contains(permit.number()));
                 assert!(!self.store_down, "nothing is placed while the store is known to be away");
@@ -309,7 +318,11 @@ impl Desk {
             }
             Output::Release { attempt } => Seen::Release(attempt),
             Output::HangUp { attempt } => Seen::HangUp(attempt),
-            Output::Connect { attempt, agent, .. } => Seen::Connect(attempt, agent),
+            Output::Connect { attempt, agent, .. } => {
+                let task = &self.tasks[&self.claimed[&attempt]];
+                assert!(task.due.owner.as_ref().is_none_or(|owner| *owner == agent), "for its owner alone");
+                Seen::Connect(attempt, agent)
+            }
             Output::Disconnect { attempt } => Seen::Disconnect(attempt),
             Output::PlaySafeHarbour { attempt, .. } => Seen::Message(attempt),
             Output::SignOn { agent } => Seen::SignOn(agent),
@@ -403,17 +416,26 @@ impl Desk {
         }
     }
 
-    fn fetch(&mut self, campaign: CampaignId, limit: u32, at: Utc) {
+    fn fetch(&mut self, campaign: CampaignId, limit: u32, owners: &[String], at: Utc) {
         let of = |row: &&Row| row.campaign == campaign;
         let open: Vec<&Row> =
             self.tasks.values().filter(of).filter(|row| row.state == TaskState::Open).collect();
         let is_due = |row: &&&Row| row.next_at.is_some_and(|next_at| next_at <= at);
-        let due = open.iter().filter(is_due).take(limit as usize).map(|row| row.due.clone()).collect();
+        let all = |owner: Option<&String>, most: u32| {
+            let own = open.iter().filter(|row| row.due.owner.as_ref() == owner);
+            own.filter(is_due).take(most as usize).map(|row| row.due.clone()).collect::<Vec<_>>()
+        };
+        let mut due = all(None, limit);
+        owners.iter().for_each(|owner| due.extend(all(Some(owner), OWNED_MAX)));
+        let listed = open.iter().filter_map(|row| row.due.owner.clone());
+        let count = |owner: String| (owner.clone(), all(Some(&owner), u32::MAX).len() as u64);
+        let owned = listed.map(count).collect();
         let next_due = open.iter().filter_map(|row| row.next_at).filter(|next_at| *next_at > at).min();
         let total = self.tasks.values().filter(of).count() as u64;
         let open = open.len() as u64;
         let now = self.now();
-        self.dialer.handle_input(Input::Fetched { campaign, due, next_due, open, total }, now);
+        let fetched = Fetched { due, owned, next_due, open, total };
+        self.dialer.handle_input(Input::Fetched { campaign, fetched }, now);
     }
 }
 

@@ -7,6 +7,7 @@ mod deaths;
 mod desk;
 mod ending;
 mod outage;
+mod owners;
 mod random;
 mod restart;
 mod sharing;

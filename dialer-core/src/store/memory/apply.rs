@@ -95,14 +95,14 @@ impl Memory {
         let attempts_max =
             self.campaigns.get(&intent.campaign).map_or(0, |known| known.spec.closure.attempts_max);
         let contact = self.contacts.get(&intent.contact).ok_or(Refusal::Task)?;
-        let task = self.tasks.get_mut(&intent.task).ok_or(Refusal::Task)?;
+        let task = self.tasks.get(&intent.task).ok_or(Refusal::Task)?;
         let fits = task.row.campaign == intent.campaign && task.row.contact == intent.contact;
         if !fits || task.row.state != TaskState::Open || task.row.attempts >= attempts_max {
             return Err(Refusal::Task);
         }
-        if let Some(at) = task.row.next_at.take() {
-            self.due.remove(&(intent.campaign, at, intent.task));
-        }
+        let external_id = contact.listed.external_id.clone();
+        self.schedule(intent.task, None);
+        let task = self.tasks.get_mut(&intent.task).ok_or(Refusal::Task)?;
         task.row.attempts += 1;
         task.first_attempt_at.get_or_insert(intent.at);
         task.last_attempt = Some(intent.attempt);
@@ -113,7 +113,7 @@ impl Memory {
             campaign: intent.campaign,
             task: intent.task,
             contact: intent.contact,
-            external_id: contact.listed.external_id.clone(),
+            external_id,
             number: intent.number.clone(),
             trunk: intent.route.trunk.clone(),
             caller_id: intent.route.caller_id.clone(),
@@ -175,19 +175,13 @@ impl Memory {
         if task.row.state != TaskState::Open {
             return;
         }
-        if let Some(at) = task.row.next_at.take() {
-            self.due.remove(&(task.row.campaign, at, id));
-        }
         task.row.state = state.clone();
+        let campaign = task.row.campaign;
         match state {
-            TaskState::Open => {
-                task.row.next_at = next_at;
-                if let Some(at) = next_at {
-                    self.due.insert((task.row.campaign, at, id));
-                }
-            }
+            TaskState::Open => self.schedule(id, next_at),
             TaskState::Closed(_) => {
-                if let Some(campaign) = self.campaigns.get_mut(&task.row.campaign) {
+                self.schedule(id, None);
+                if let Some(campaign) = self.campaigns.get_mut(&campaign) {
                     campaign.tasks_open = campaign.tasks_open.saturating_sub(1);
                 }
             }

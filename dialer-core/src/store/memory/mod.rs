@@ -14,7 +14,7 @@ use crate::contact::ListedContact;
 use crate::id::{AttemptId, CampaignId, ContactId, TaskId};
 use crate::store::read::{
     AgentTimeRow, AttemptRow, Due, Duplicate, DuplicateKey, Fetched, INTERRUPTED_MAX, Imported, Interrupted,
-    OpenAttempt, PeriodCounts, Recovered, RecoveredCampaign, TaskRow, Undisposed,
+    OWNED_COUNT_MAX, OWNED_MAX, OpenAttempt, PeriodCounts, Recovered, RecoveredCampaign, TaskRow, Undisposed,
 };
 use crate::store::tally::{Shape, Tally};
 use crate::store::write::{BindingRow, CallDialog, CallRoute, OrphanRow, Refusal, Write};
@@ -29,8 +29,9 @@ pub struct Memory {
     contact_by_id: BTreeMap<(CampaignId, String), ContactId>,
     contact_by_number: BTreeMap<(CampaignId, String), ContactId>,
     tasks: BTreeMap<TaskId, Task>,
-    /// Open tasks by when they fall due.
+    /// Open tasks without an owner by when they fall due, and those with one.
     due: BTreeSet<(CampaignId, Utc, TaskId)>,
+    due_owned: BTreeSet<(CampaignId, String, Utc, TaskId)>,
     attempts: BTreeMap<AttemptId, Attempt>,
     open_by_contact: BTreeMap<ContactId, AttemptId>,
     open_by_number: BTreeMap<String, AttemptId>,
@@ -113,34 +114,87 @@ impl Memory {
         Ok(())
     }
 
-    /// Tasks of a campaign that are due at `now`, at most `limit`.
-    pub fn fetch(&self, campaign: CampaignId, limit: u32, now: Utc) -> Fetched {
+    /// Tasks of a campaign that are due at `now`: at most `limit` without an owner, and of each of `owners`
+    /// [`OWNED_MAX`].
+    pub fn fetch(&self, campaign: CampaignId, limit: u32, owners: &[String], now: Utc) -> Fetched {
         let Some(known) = self.campaigns.get(&campaign) else {
             return Fetched::default();
         };
+        let most = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
         let all = (campaign, Utc(i64::MIN), TaskId(0))..=(campaign, now, TaskId(u64::MAX));
-        let due = self
-            .due
-            .range(all)
-            .take(usize::try_from(limit).unwrap_or(usize::MAX))
-            .filter_map(|(_, _, id)| {
-                let task = self.tasks.get(id)?;
-                let contact = &self.contacts.get(&task.row.contact)?.listed;
-                Some(Due {
-                    task: *id,
-                    contact: task.row.contact,
-                    name: contact.name.clone(),
-                    number: contact.number.clone(),
-                    timezone: self.timezone(campaign, task.row.contact),
-                    attempts: task.row.attempts,
-                    first_attempt_at: task.first_attempt_at,
-                })
-            })
-            .collect();
+        let pooled = self.due.range(all).take(most(limit)).filter_map(|(_, _, id)| self.due_row(*id));
+        let mut due: Vec<Due> = pooled.collect();
+        let owned_by = |owner: &str, until: Utc| {
+            let first = (campaign, owner.to_owned(), Utc(i64::MIN), TaskId(0));
+            self.due_owned.range(first..=(campaign, owner.to_owned(), until, TaskId(u64::MAX)))
+        };
+        for owner in owners {
+            let owned = owned_by(owner, now).take(most(OWNED_MAX));
+            due.extend(owned.filter_map(|(_, _, _, id)| self.due_row(*id)));
+        }
+        let open = |task: &&Task| task.row.campaign == campaign && task.row.state == TaskState::Open;
+        let listed = self.tasks.values().filter(open).filter_map(|task| task.row.owner.clone());
+        let count = |owner: &String| owned_by(owner, now).take(most(OWNED_COUNT_MAX as u32)).count() as u64;
+        let owned: BTreeMap<String, u64> = listed.map(|owner| (owner.clone(), count(&owner))).collect();
         let later = (campaign, now.after(std::time::Duration::from_millis(1)), TaskId(0))..;
-        let next_due =
-            self.due.range(later).next().filter(|(of, _, _)| *of == campaign).map(|(_, at, _)| *at);
-        Fetched { due, next_due, open: known.tasks_open, total: known.tasks_total }
+        let next = self.due.range(later).next().filter(|(of, _, _)| *of == campaign).map(|(_, at, _)| *at);
+        let next_owned = self
+            .due_owned
+            .iter()
+            .filter(|(of, _, at, _)| *of == campaign && *at > now)
+            .map(|(_, _, at, _)| *at);
+        let next_due = next.into_iter().chain(next_owned).min();
+        Fetched { due, owned, next_due, open: known.tasks_open, total: known.tasks_total }
+    }
+
+    fn due_row(&self, id: TaskId) -> Option<Due> {
+        let task = self.tasks.get(&id)?;
+        let contact = &self.contacts.get(&task.row.contact)?.listed;
+        Some(Due {
+            task: id,
+            contact: task.row.contact,
+            name: contact.name.clone(),
+            number: contact.number.clone(),
+            timezone: self.timezone(task.row.campaign, task.row.contact),
+            attempts: task.row.attempts,
+            first_attempt_at: task.first_attempt_at,
+            owner: task.row.owner.clone(),
+        })
+    }
+
+    /// Notes when a task falls due, or that it does not.
+    fn schedule(&mut self, id: TaskId, next_at: Option<Utc>) {
+        let Some(TaskRow { campaign, owner, next_at: noted, .. }) =
+            self.tasks.get_mut(&id).map(|task| &mut task.row)
+        else {
+            return;
+        };
+        let before = std::mem::replace(noted, next_at);
+        match owner {
+            None => {
+                before.map(|at| self.due.remove(&(*campaign, at, id)));
+                self.due.extend(next_at.map(|at| (*campaign, at, id)));
+            }
+            Some(owner) => {
+                before.map(|at| self.due_owned.remove(&(*campaign, owner.clone(), at, id)));
+                self.due_owned.extend(next_at.map(|at| (*campaign, owner.clone(), at, id)));
+            }
+        }
+    }
+
+    /// Gives the task of a contact another owner.
+    fn hand_over(&mut self, contact: ContactId, owner: Option<&String>) {
+        let of = |(id, task): (&TaskId, &Task)| {
+            (task.row.contact == contact && task.row.owner.as_ref() != owner)
+                .then_some((*id, task.row.next_at))
+        };
+        for (id, next_at) in self.tasks.iter().filter_map(of).collect::<Vec<_>>() {
+            self.schedule(id, None);
+            if let Some(task) = self.tasks.get_mut(&id) {
+                task.row.owner = owner.cloned();
+            }
+            self.schedule(id, next_at);
+        }
     }
 
     fn count_since(&self, campaign: CampaignId, since: Utc) -> PeriodCounts {
@@ -216,11 +270,12 @@ impl Memory {
                 imported.duplicates.push(Duplicate { line: row.line, key: DuplicateKey::Number });
             } else if let Some(contact) = by_id {
                 imported.known += 1;
+                self.hand_over(contact, row.owner.as_ref());
                 self.place_contact(campaign, contact, row, import);
             } else {
                 imported.added += 1;
                 let contact = ContactId(self.contacts.keys().next_back().map_or(0, |id| id.0) + 1);
-                self.open_task(campaign, contact, row.external_id.clone());
+                self.open_task(campaign, contact, row.external_id.clone(), row.owner.clone());
                 self.place_contact(campaign, contact, row, import);
             }
         }
@@ -279,7 +334,13 @@ impl Memory {
         }
     }
 
-    fn open_task(&mut self, campaign: CampaignId, contact: ContactId, external_id: String) {
+    fn open_task(
+        &mut self,
+        campaign: CampaignId,
+        contact: ContactId,
+        external_id: String,
+        owner: Option<String>,
+    ) {
         let task = TaskId(self.tasks.keys().next_back().map_or(0, |id| id.0) + 1);
         let row = TaskRow {
             task,
@@ -290,10 +351,11 @@ impl Memory {
             attempts: 0,
             last_outcome: None,
             last_disposition: None,
-            next_at: Some(Utc(0)),
+            next_at: None,
+            owner,
         };
         self.tasks.insert(task, Task { row, first_attempt_at: None, last_attempt: None });
-        self.due.insert((campaign, Utc(0), task));
+        self.schedule(task, Some(Utc(0)));
         if let Some(known) = self.campaigns.get_mut(&campaign) {
             known.tasks_open += 1;
             known.tasks_total += 1;

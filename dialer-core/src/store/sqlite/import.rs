@@ -31,6 +31,7 @@ struct Line<'a> {
     number: &'a str,
     name: &'a str,
     timezone: Option<&'a str>,
+    owner: Option<&'a str>,
     fields: &'a BTreeMap<String, String>,
 }
 
@@ -75,6 +76,7 @@ pub(super) async fn chunk(
             number: &row.number,
             name: &row.name,
             timezone: row.timezone.as_deref(),
+            owner: row.owner.as_deref(),
             fields: &row.fields,
         };
         match known {
@@ -151,7 +153,8 @@ macro_rules! listed {
         concat!(
             $before,
             " (SELECT value ->> 'contact' AS contact, value ->> 'id' AS id, value ->> 'number' AS number,
-                      value ->> 'name' AS name, value ->> 'timezone' AS timezone, value -> 'fields' AS fields
+                      value ->> 'name' AS name, value ->> 'timezone' AS timezone, value ->> 'owner' AS owner,
+                      value -> 'fields' AS fields
                FROM json_each($3)) AS listed ",
             $after
         )
@@ -178,7 +181,10 @@ async fn insert(
             "INSERT INTO numbers (contact, position, campaign, number) SELECT contact, 0, $1, number FROM",
             ""
         ),
-        listed!("INSERT INTO tasks (campaign, contact, next_at) SELECT $1, contact, 0 FROM", ""),
+        listed!(
+            "INSERT INTO tasks (campaign, contact, owner, next_at) SELECT $1, contact, owner, 0 FROM",
+            ""
+        ),
     ] {
         sqlx::query(sql).bind(int(campaign.0)).bind(import).bind(&lines).execute(&mut *connection).await?;
     }
@@ -195,16 +201,20 @@ async fn bring_up_to_date(
     if old.is_empty() {
         return Ok(());
     }
-    sqlx::query(listed!(
-        "UPDATE contacts SET name = listed.name, timezone = listed.timezone, fields = listed.fields, import = $2
-         FROM",
-        "WHERE contacts.contact = listed.contact"
-    ))
-    .bind(int(campaign.0))
-    .bind(import)
-    .bind(json(&old)?)
-    .execute(&mut *connection)
-    .await?;
+    let lines = json(&old)?;
+    for sql in [
+        listed!(
+            "UPDATE contacts SET name = listed.name, timezone = listed.timezone, fields = listed.fields, import = $2
+             FROM",
+            "WHERE contacts.contact = listed.contact"
+        ),
+        listed!(
+            "UPDATE tasks SET owner = listed.owner FROM",
+            "WHERE tasks.contact = listed.contact AND tasks.campaign = $1 AND tasks.owner IS NOT listed.owner"
+        ),
+    ] {
+        sqlx::query(sql).bind(int(campaign.0)).bind(import).bind(&lines).execute(&mut *connection).await?;
+    }
     if moved.is_empty() {
         return Ok(());
     }

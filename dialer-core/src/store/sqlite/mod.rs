@@ -238,5 +238,6 @@ fn from_int(value: i64) -> Result<u64, StoreError> {
 #[cfg(test)]
 pub(crate) mod plans {
     /// Those of a fetch.
-    pub(crate) const FETCH: [&str; 2] = [super::reads::DUE, super::reads::COUNTS];
+    pub(crate) const FETCH: [&str; 4] =
+        [super::reads::DUE, super::reads::DUE_OWNED, super::reads::COUNTS, super::reads::OWNED];
 }

@@ -63,7 +63,7 @@ impl Store {
     ) -> Result<Vec<TaskRow>, StoreError> {
         let rows = sqlx::query(
             "SELECT task, tasks.campaign, contact, external_id, closed_reason, attempts, last_outcome, disposition,
-                next_at
+                next_at, owner
              FROM tasks JOIN contacts USING (contact)
              WHERE task > $1 AND ($2 IS NULL OR tasks.campaign = $2) ORDER BY task LIMIT $3",
         )
@@ -87,6 +87,12 @@ impl Store {
         reader.commit().await?;
         let (open, total) = (from_int(counts.try_get(0)?)?, from_int(counts.try_get(1)?)?);
         Ok(CampaignCounters { tasks_open: open, tasks_total: total, tally })
+    }
+
+    /// Whether any task may be called for one agent alone.
+    pub async fn has_owners(&self) -> Result<bool, StoreError> {
+        let found = sqlx::query("SELECT EXISTS (SELECT 1 FROM tasks WHERE owner IS NOT NULL)");
+        Ok(found.fetch_one(self.readers()).await?.try_get(0)?)
     }
 
     /// When the first of all campaigns first started.
@@ -160,5 +166,6 @@ fn task(row: &SqliteRow) -> Result<TaskRow, StoreError> {
         last_outcome: row.try_get::<Option<&str>, _>(6)?.map(from_word).transpose()?,
         last_disposition: row.try_get(7)?,
         next_at: row.try_get::<Option<i64>, _>(8)?.map(Utc),
+        owner: row.try_get(9)?,
     })
 }

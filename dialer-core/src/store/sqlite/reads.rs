@@ -12,8 +12,8 @@ use crate::campaign::spec::CampaignSpec;
 use crate::compliance::period::Period;
 use crate::id::{AttemptId, CampaignId, ContactId, TaskId};
 use crate::store::read::{
-    Due, Fetched, INTERRUPTED_MAX, Interrupted, OpenAttempt, PeriodCounts, Recovered, RecoveredCampaign,
-    Undisposed,
+    Due, Fetched, INTERRUPTED_MAX, Interrupted, OWNED_COUNT_MAX, OWNED_MAX, OpenAttempt, PeriodCounts,
+    Recovered, RecoveredCampaign, Undisposed,
 };
 use crate::store::tally::{Shape, Tally};
 use crate::store::words::Word;
@@ -21,24 +21,52 @@ use crate::store::write::{BindingRow, CallDialog, CallRoute, OrphanRow};
 use crate::time::Utc;
 
 impl Store {
-    /// Tasks of a campaign that are due at `now`, at most `limit`. Uses indexes only.
-    pub async fn fetch(&self, campaign: CampaignId, limit: u32, now: Utc) -> Result<Fetched, StoreError> {
+    /// Tasks of a campaign that are due at `now`: at most `limit` without an owner, and of each of `owners`
+    /// [`OWNED_MAX`]. Uses indexes only.
+    pub async fn fetch(
+        &self,
+        campaign: CampaignId,
+        limit: u32,
+        owners: &[String],
+        now: Utc,
+    ) -> Result<Fetched, StoreError> {
         let mut reader = self.readers().begin().await?;
         let counts =
             sqlx::query(COUNTS).bind(int(campaign.0)).bind(now.0).fetch_optional(&mut *reader).await?;
         let Some(counts) = counts else {
             return Ok(Fetched::default());
         };
-        let rows = sqlx::query(DUE)
+        let mut rows = sqlx::query(DUE)
             .bind(int(campaign.0))
             .bind(now.0)
             .bind(i64::from(limit))
             .fetch_all(&mut *reader)
             .await?;
+        if !owners.is_empty() {
+            let owned = sqlx::query(DUE_OWNED)
+                .bind(int(campaign.0))
+                .bind(now.0)
+                .bind(i64::from(OWNED_MAX))
+                .bind(json(&owners)?);
+            rows.extend(owned.fetch_all(&mut *reader).await?);
+        }
+        let owned = sqlx::query(OWNED)
+            .bind(int(campaign.0))
+            .bind(now.0)
+            .bind(int(OWNED_COUNT_MAX))
+            .fetch_all(&mut *reader)
+            .await?;
         reader.commit().await?;
+        let mut next_due = counts.try_get::<Option<i64>, _>(2)?;
+        let mut counted = BTreeMap::new();
+        for row in &owned {
+            counted.insert(row.try_get(0)?, from_int(row.try_get(1)?)?);
+            next_due = next_due.into_iter().chain(row.try_get::<Option<i64>, _>(2)?).min();
+        }
         Ok(Fetched {
             due: rows.iter().map(due).collect::<Result<_, _>>()?,
-            next_due: counts.try_get::<Option<i64>, _>(2)?.map(Utc),
+            owned: counted,
+            next_due: next_due.map(Utc),
             open: from_int(counts.try_get(0)?)?,
             total: from_int(counts.try_get(1)?)?,
         })
@@ -79,24 +107,66 @@ impl Store {
     }
 }
 
-/// Longest due first. The index is named so that a change of the plan is an error and not a slow morning.
-pub(super) const DUE: &str = "
-    SELECT tasks.task, tasks.contact, contacts.name, numbers.number,
-        coalesce(contacts.timezone, campaigns.timezone), tasks.attempts, tasks.first_attempt_at
-    FROM tasks INDEXED BY task_due
-    CROSS JOIN campaigns ON campaigns.campaign = tasks.campaign
-    CROSS JOIN contacts ON contacts.contact = tasks.contact
-    CROSS JOIN numbers ON numbers.contact = tasks.contact AND numbers.position = 0
-    WHERE tasks.campaign = $1 AND tasks.closed_reason IS NULL AND tasks.next_at <= $2
-    ORDER BY tasks.next_at, tasks.task LIMIT $3";
+macro_rules! due {
+    ($tasks:literal) => {
+        concat!(
+            "SELECT tasks.task, tasks.contact, contacts.name, numbers.number,
+                coalesce(contacts.timezone, campaigns.timezone), tasks.attempts, tasks.first_attempt_at, tasks.owner
+             FROM ",
+            $tasks,
+            " CROSS JOIN campaigns ON campaigns.campaign = tasks.campaign
+             CROSS JOIN contacts ON contacts.contact = tasks.contact
+             CROSS JOIN numbers ON numbers.contact = tasks.contact AND numbers.position = 0"
+        )
+    };
+}
 
-/// Open tasks, all tasks, and when the next one falls due.
+/// Longest due first. The index is named so that a change of the plan is an error and not a slow morning.
+pub(super) const DUE: &str = concat!(
+    due!("tasks INDEXED BY task_due"),
+    " WHERE tasks.campaign = $1 AND tasks.closed_reason IS NULL AND tasks.owner IS NULL AND tasks.next_at <= $2
+     ORDER BY tasks.next_at, tasks.task LIMIT $3"
+);
+
+/// The same of each owner in an array.
+pub(super) const DUE_OWNED: &str = due!(
+    "json_each($4) AS wanted CROSS JOIN tasks ON tasks.task IN (
+        SELECT task FROM tasks INDEXED BY task_due_owned
+        WHERE campaign = $1 AND owner = wanted.value AND closed_reason IS NULL AND next_at <= $2
+        ORDER BY next_at, task LIMIT $3
+    )"
+);
+
+/// Open tasks, all tasks, and when the next one without an owner falls due.
 pub(super) const COUNTS: &str = "
     SELECT tasks_open, tasks_total, (
         SELECT min(next_at) FROM tasks INDEXED BY task_due
-        WHERE campaign = $1 AND closed_reason IS NULL AND next_at > $2
+        WHERE campaign = $1 AND closed_reason IS NULL AND owner IS NULL AND next_at > $2
     )
     FROM campaigns WHERE campaign = $1";
+
+/// The owners of open tasks: how many of their tasks are due, counted up to a limit, and when the next one falls due. Goes from
+/// owner to owner in the index, so that the length of their lists costs nothing.
+pub(super) const OWNED: &str = "
+    WITH RECURSIVE owners (owner) AS (
+        SELECT min(owner) FROM tasks INDEXED BY task_due_owned
+        WHERE campaign = $1 AND closed_reason IS NULL AND owner IS NOT NULL
+        UNION ALL
+        SELECT (
+            SELECT min(owner) FROM tasks INDEXED BY task_due_owned
+            WHERE campaign = $1 AND closed_reason IS NULL AND owner > owners.owner
+        ) FROM owners WHERE owners.owner IS NOT NULL
+    )
+    SELECT owners.owner, (
+        SELECT count(*) FROM (
+            SELECT 1 FROM tasks INDEXED BY task_due_owned
+            WHERE campaign = $1 AND owner = owners.owner AND closed_reason IS NULL AND next_at <= $2 LIMIT $3
+        )
+    ), (
+        SELECT min(next_at) FROM tasks INDEXED BY task_due_owned
+        WHERE campaign = $1 AND owner = owners.owner AND closed_reason IS NULL AND next_at > $2
+    )
+    FROM owners WHERE owners.owner IS NOT NULL";
 
 fn due(row: &SqliteRow) -> Result<Due, StoreError> {
     Ok(Due {
@@ -107,6 +177,7 @@ fn due(row: &SqliteRow) -> Result<Due, StoreError> {
         timezone: row.try_get(4)?,
         attempts: row.try_get(5)?,
         first_attempt_at: row.try_get::<Option<i64>, _>(6)?.map(Utc),
+        owner: row.try_get(7)?,
     })
 }
 
@@ -258,11 +329,18 @@ fn orphan(row: &SqliteRow, column: usize) -> Result<OrphanRow, StoreError> {
 
 async fn undisposed(reader: &mut SqliteConnection) -> Result<Vec<Undisposed>, StoreError> {
     let rows = sqlx::query(
-        "SELECT attempts.attempt, attempts.campaign, tasks.task, attempts.contact, number,
+        "WITH waiting AS (
+            SELECT tasks.task FROM campaigns CROSS JOIN tasks INDEXED BY task_due
+                ON tasks.campaign = campaigns.campaign AND closed_reason IS NULL AND owner IS NULL AND next_at IS NULL
+            UNION ALL
+            SELECT tasks.task FROM tasks INDEXED BY task_due_owned
+                WHERE closed_reason IS NULL AND owner IS NOT NULL AND next_at IS NULL
+         )
+         SELECT attempts.attempt, attempts.campaign, tasks.task, attempts.contact, number,
             coalesce(contacts.timezone, campaigns.timezone), tasks.attempts, first_attempt_at, agent
-         FROM campaigns
-         CROSS JOIN tasks INDEXED BY task_due
-            ON tasks.campaign = campaigns.campaign AND closed_reason IS NULL AND next_at IS NULL
+         FROM waiting
+         CROSS JOIN tasks USING (task)
+         CROSS JOIN campaigns ON campaigns.campaign = tasks.campaign
          CROSS JOIN attempts ON attempts.attempt = last_attempt
          CROSS JOIN contacts ON contacts.contact = attempts.contact
          WHERE outcome IS NOT NULL AND bridged_at IS NOT NULL ORDER BY tasks.task",

@@ -13,7 +13,7 @@ use crate::time::Utc;
 /// Both stores, told and asked in the same words.
 pub trait Disk {
     fn apply(&mut self, writes: Vec<Write>) -> Result<(), Refusal>;
-    fn fetch(&self, campaign: CampaignId, limit: u32, now: Utc) -> Fetched;
+    fn fetch_for(&self, campaign: CampaignId, limit: u32, owners: &[String], now: Utc) -> Fetched;
     fn recover_at(&self, now: Utc) -> Recovered;
     fn import(&mut self, campaign: CampaignId, rows: Vec<ListedContact>) -> Imported;
     fn suppress(&mut self, numbers: Vec<String>) -> u64;
@@ -37,6 +37,10 @@ pub trait Disk {
         self.attempts().into_iter().find(|row| row.attempt.0 == id).unwrap()
     }
 
+    fn fetch(&self, campaign: CampaignId, limit: u32, now: Utc) -> Fetched {
+        self.fetch_for(campaign, limit, &[], now)
+    }
+
     fn task(&self, id: u64) -> TaskRow {
         self.tasks().into_iter().find(|row| row.task.0 == id).unwrap()
     }
@@ -52,8 +56,8 @@ impl Disk for Memory {
         Memory::apply(self, &writes)
     }
 
-    fn fetch(&self, campaign: CampaignId, limit: u32, now: Utc) -> Fetched {
-        Memory::fetch(self, campaign, limit, now)
+    fn fetch_for(&self, campaign: CampaignId, limit: u32, owners: &[String], now: Utc) -> Fetched {
+        Memory::fetch(self, campaign, limit, owners, now)
     }
 
     fn recover_at(&self, now: Utc) -> Recovered {
@@ -165,8 +169,8 @@ mod on_disk {
             self.result(ticket)
         }
 
-        fn fetch(&self, campaign: CampaignId, limit: u32, now: Utc) -> Fetched {
-            self.runtime.block_on(self.store().fetch(campaign, limit, now)).unwrap()
+        fn fetch_for(&self, campaign: CampaignId, limit: u32, owners: &[String], now: Utc) -> Fetched {
+            self.runtime.block_on(self.store().fetch(campaign, limit, owners, now)).unwrap()
         }
 
         fn recover_at(&self, now: Utc) -> Recovered {

@@ -4,8 +4,9 @@ use super::disk::Disk;
 use super::on_both;
 use super::writes::*;
 use crate::attempt::outcome::Outcome;
+use crate::contact::ListedContact;
 use crate::id::CampaignId;
-use crate::store::read::{Duplicate, DuplicateKey, Imported};
+use crate::store::read::{Duplicate, DuplicateKey, Imported, OWNED_COUNT_MAX, OWNED_MAX};
 use crate::task::{ClosedReason, TaskState};
 use crate::time::Utc;
 
@@ -16,6 +17,8 @@ on_both!(
     a_number_that_was_given_up_can_be_taken,
     campaigns_do_not_share_lists,
     long_lists_are_imported_in_chunks,
+    owned_tasks_are_found_for_their_owner_alone,
+    importing_again_hands_tasks_over,
 );
 
 fn duplicate(line: u64, key: DuplicateKey) -> Duplicate {
@@ -38,6 +41,54 @@ fn a_second_row_with_the_same_key_is_left_out(disk: &mut impl Disk) {
     ];
     assert_eq!(disk.import(RENEWALS, rows), Imported { added: 2, known: 0, duplicates });
     assert_eq!(disk.tasks().iter().map(|row| row.external_id.clone()).collect::<Vec<_>>(), ["a", "b"]);
+}
+
+/// Contacts `first` to `last`, all of this owner.
+fn owned(first: u64, last: u64, owner: &str) -> Vec<ListedContact> {
+    let row = |n: u64| listed(n + 1, &format!("c{n}"), &number(n));
+    (first..=last).map(|n| ListedContact { owner: Some(owner.into()), ..row(n) }).collect()
+}
+
+fn owned_tasks_are_found_for_their_owner_alone(disk: &mut impl Disk) {
+    disk.prepare(2);
+    disk.import(RENEWALS, owned(3, 1_102, "ann"));
+    disk.import(RENEWALS, owned(2_001, 2_003, "bob"));
+    disk.apply(vec![intent(1_104, 1_104, 1_000)]).unwrap();
+    let ids = |owners: &[&str], limit| {
+        let owners: Vec<String> = owners.iter().map(|owner| (*owner).to_owned()).collect();
+        let fetched = disk.fetch_for(RENEWALS, limit, &owners, Utc(9_000));
+        fetched.due.iter().map(|due| (due.task.0, due.owner.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&[], 1_000), [(1, None), (2, None)]);
+    let bobs = [1_103, 1_105].map(|task| (task, Some("bob".to_owned())));
+    assert_eq!(ids(&["bob"], 0), bobs, "the one that is claimed is not due");
+    let anns = ids(&["ann"], 1);
+    assert_eq!(anns.len(), 1 + OWNED_MAX as usize);
+    assert_eq!((anns[0].clone(), anns[1].clone()), ((1, None), (3, Some("ann".into()))));
+    let fetched = disk.fetch(RENEWALS, 9, Utc(9_000));
+    assert_eq!(fetched.owned, [("ann".to_owned(), OWNED_COUNT_MAX), ("bob".to_owned(), 2)].into());
+    assert_eq!((fetched.open, fetched.next_due), (1_105, None));
+    disk.apply(vec![ended(1_104, 2_000, Outcome::Busy)]).unwrap();
+    disk.apply(vec![task(1_104, TaskState::Open, Some(20_000), None)]).unwrap();
+    assert_eq!(disk.fetch(RENEWALS, 9, Utc(9_000)).next_due, Some(Utc(20_000)));
+    disk.apply(vec![task(1_103, TaskState::Closed(ClosedReason::Within), None, None)]).unwrap();
+    disk.reopen();
+    assert_eq!(disk.fetch(RENEWALS, 9, Utc(20_000)).owned["bob"], 2);
+}
+
+fn importing_again_hands_tasks_over(disk: &mut impl Disk) {
+    disk.prepare(1);
+    disk.import(RENEWALS, owned(1, 2, "ann"));
+    let owners = |disk: &mut _| {
+        Disk::tasks(disk).iter().map(|row| row.owner.clone().unwrap_or_default()).collect::<Vec<_>>()
+    };
+    assert_eq!(owners(disk), ["ann", "ann"]);
+    disk.import(RENEWALS, owned(2, 2, "bob"));
+    disk.import(RENEWALS, list(1));
+    assert_eq!(owners(disk), ["", "bob"]);
+    let fetched = disk.fetch_for(RENEWALS, 9, &["ann".into(), "bob".into()], Utc(9_000));
+    assert_eq!(fetched.due.iter().map(|due| due.task.0).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(fetched.owned, [("bob".to_owned(), 1)].into());
 }
 
 fn importing_again_neither_doubles_nor_resets(disk: &mut impl Disk) {

@@ -52,6 +52,7 @@ pub fn listed(line: u64, id: &str, number: &str) -> ListedContact {
         number: number.into(),
         name: format!("name of {id}"),
         timezone: None,
+        owner: None,
         fields: [("plan".to_owned(), "gold \"plus\"".to_owned())].into(),
     }
 }

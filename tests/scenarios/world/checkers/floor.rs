@@ -60,8 +60,13 @@ impl Floor {
         }
     }
 
-    /// How many agents are free at `at`: their phone can be reached, and no call nor its wrap-up is in hand.
+    /// How many agents are free at `at`.
     pub fn free(&self, calls: &Calls, at: Duration, sure: Sure) -> usize {
+        self.free_users(calls, at, sure).len()
+    }
+
+    /// Who is free at `at`: their phone can be reached, and no call nor its wrap-up is in hand.
+    pub fn free_users(&self, calls: &Calls, at: Duration, sure: Sure) -> Vec<String> {
         let late = if sure == Sure::Surely { NEWS_LATE } else { Duration::ZERO };
         let has_call = |user: &str| {
             let own = calls.trunk.values().filter(|call| call.life == calls.life);
@@ -71,7 +76,7 @@ impl Floor {
         let legs = || calls.phones.values().filter(|leg| leg.life == calls.life);
         if !self.per_call {
             let up = legs().filter(|leg| is_up(leg));
-            return up.filter(|leg| !has_call(&leg.called)).count();
+            return up.filter(|leg| !has_call(&leg.called)).map(|leg| leg.called.clone()).collect();
         }
         // Whatever became of a phone that was called just now: it may be doubted for a while.
         let doubtful = |user: &str| {
@@ -81,7 +86,8 @@ impl Floor {
         let now = self.begin.after(at);
         let users = self.bindings.values().filter(|row| row.expires_at >= now).map(|row| row.user.as_str());
         let users: std::collections::BTreeSet<&str> = users.collect();
-        users.into_iter().filter(|user| !has_call(user) && !doubtful(user)).count()
+        let free = users.into_iter().filter(|user| !has_call(user) && !doubtful(user));
+        free.map(str::to_owned).collect()
     }
 
     /// When free agents were lost: a leg that ended under an agent without a call; a phone that was called for somebody

@@ -1,6 +1,6 @@
 //! Something happens: invariant 27.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use carillon_core::id::{AttemptId, CampaignId};
@@ -40,6 +40,8 @@ pub struct Liveness {
     begin: Utc,
     campaign: CampaignId,
     zones: BTreeMap<String, i64>,
+    /// Owners by number.
+    owners: BTreeMap<String, String>,
     allowed: bool,
     looked: Duration,
     idle_since: Option<Duration>,
@@ -54,6 +56,11 @@ impl Liveness {
             begin: plan.begin,
             campaign: CampaignId(1),
             zones: ZONES.iter().map(|(name, offset)| ((*name).to_owned(), *offset)).collect(),
+            owners: plan
+                .contacts
+                .iter()
+                .filter_map(|contact| Some((contact.number.clone(), contact.owner.clone()?)))
+                .collect(),
             allowed: true,
             looked: Duration::ZERO,
             idle_since: None,
@@ -115,9 +122,23 @@ impl Liveness {
         used.count() < self.lines
     }
 
-    fn somebody_is_due(&self, seen: &Seen<'_>) -> bool {
+    /// Free agents for whom no line of their own is out: nobody but they can call their contacts.
+    fn owners_at_hand(&self, seen: &Seen<'_>, calls: &Calls) -> Vec<String> {
+        if self.owners.is_empty() {
+            return Vec::new();
+        }
+        let open = calls.attempts.values().filter(|attempt| attempt.ended.is_none());
+        let served: BTreeSet<&String> =
+            open.filter_map(|attempt| self.owners.get(&attempt.intent.number)).collect();
+        let mut free = calls.floor.free_users(calls, seen.at, Sure::Surely);
+        free.retain(|user| !served.contains(user));
+        free
+    }
+
+    fn somebody_is_due(&self, seen: &Seen<'_>, calls: &Calls) -> bool {
         let now = self.begin.after(seen.at);
-        seen.disk.fetch(self.campaign, 1_000, now).due.iter().any(|due| {
+        let owners = self.owners_at_hand(seen, calls);
+        seen.disk.fetch(self.campaign, 1_000, &owners, now).due.iter().any(|due| {
             let offset = due.timezone.as_ref().and_then(|zone| self.zones.get(zone)).copied().unwrap_or(0);
             let minute = (now.0.div_euclid(60_000) + offset).rem_euclid(24 * 60);
             (OPEN_MINUTES.0..OPEN_MINUTES.1).contains(&minute)
@@ -152,7 +173,7 @@ impl Checker for Liveness {
             && seen.at < PLACING
             && self.a_line_is_free(seen, calls)
             && self.spare_agents(seen, calls) > 0
-            && self.somebody_is_due(seen);
+            && self.somebody_is_due(seen, calls);
         match (owed, self.idle_since) {
             (false, _) => self.idle_since = None,
             (true, None) => self.idle_since = Some(seen.at),

@@ -8,6 +8,7 @@ mod floor;
 mod law;
 mod limits;
 mod liveness;
+mod owners;
 mod restart;
 
 use std::time::Duration;
@@ -70,6 +71,7 @@ impl Checkers {
                 Box::new(answers::TwoSeconds::new(plan)),
                 Box::new(law::RingLongEnough),
                 Box::new(answers::OneCallPerAgent::default()),
+                Box::new(owners::Owners::new(plan)),
                 Box::new(limits::Caps::new(plan)),
                 Box::new(abandon::HardStop::new(plan)),
                 Box::new(abandon::AbandonLimit::new(plan)),

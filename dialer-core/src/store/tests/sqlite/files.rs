@@ -28,7 +28,7 @@ fn a_list_with_bad_rows_is_imported_and_its_bad_rows_are_written() {
     text.push_str("c1,+15559999999,x,\n");
     fs::write(&list, &text).unwrap();
     let import = |disk: &OnDisk| {
-        disk.runtime.block_on(disk.store().import_list(RENEWALS, &list, None, &rejected)).unwrap()
+        disk.runtime.block_on(disk.store().import_list(RENEWALS, &list, None, None, &rejected)).unwrap()
     };
     let expected = ListImport { rows: 1_501, imported: 1_350, known: 0, rejected: 151, unknown_zones: 1 };
     assert_eq!(import(&disk), expected);
@@ -55,13 +55,13 @@ fn a_list_that_cannot_be_read_to_its_end_changes_nothing() {
     let rejected = disk.path().with_file_name("bad.csv");
     fs::write(&list, format!("id,number\na,+15550000001\n\"b{}", "x".repeat(200_000))).unwrap();
     let error =
-        disk.runtime.block_on(disk.store().import_list(RENEWALS, &list, None, &rejected)).unwrap_err();
+        disk.runtime.block_on(disk.store().import_list(RENEWALS, &list, None, None, &rejected)).unwrap_err();
     let text = error.to_string();
     assert!(text.contains("list.csv, line 3: the row is longer"), "{text}");
     assert_eq!(disk.tasks(), []);
     let none = list.with_file_name("none.csv");
     let error =
-        disk.runtime.block_on(disk.store().import_list(RENEWALS, &none, None, &rejected)).unwrap_err();
+        disk.runtime.block_on(disk.store().import_list(RENEWALS, &none, None, None, &rejected)).unwrap_err();
     assert!(error.to_string().contains("none.csv: "), "{error}");
 }
 
@@ -157,6 +157,23 @@ fn the_report_holds_what_the_contract_says() {
     assert_eq!(tasks[6], "6,c6,open,,0,,,");
     let left: Vec<_> = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(!left.iter().any(|name| name.to_string_lossy().contains("unfinished")), "{left:?}");
+}
+
+#[test]
+fn the_report_says_whose_tasks_wait() {
+    let mut disk = OnDisk::new();
+    disk.prepare(1);
+    let owned = crate::contact::ListedContact { owner: Some("agent1".into()), ..listed(3, "c2", &number(2)) };
+    disk.import(RENEWALS, vec![owned]);
+    let directory = disk.path().parent().unwrap().to_owned();
+    let meta =
+        ReportMeta { started_at: Utc(0), ended_at: Utc(9_000), seed: 1, version: "1".into(), agents: 1 };
+    let summary = disk.runtime.block_on(write_report(disk.store(), &directory, meta)).unwrap();
+    assert_eq!((summary.tasks_open, summary.tasks_waiting_for_owner), (2, 1));
+    let tasks = fs::read_to_string(directory.join("tasks.csv")).unwrap();
+    let lines: Vec<&str> = tasks.lines().collect();
+    assert_eq!(lines[0], format!("{},owner", TASK_COLUMNS.join(",")));
+    assert_eq!(lines[1..], ["1,c1,open,,0,,,,", "2,c2,open,,0,,,,agent1"]);
 }
 
 #[test]

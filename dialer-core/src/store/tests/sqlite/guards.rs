@@ -64,7 +64,10 @@ fn due_tasks_are_found_by_indexes_alone() {
             let plan: Vec<String> = rows.iter().map(|row| row.get(3)).collect();
             assert!(!plan.is_empty());
             for step in &plan {
-                assert!(step.starts_with("SEARCH") || step.starts_with("SCALAR SUBQUERY"), "{plan:?}");
+                // What is walked through is what was asked for or found by an index.
+                let walked = ["SCAN wanted", "SCAN owners", "SCAN (subquery"];
+                let walked = walked.iter().any(|known| step.starts_with(known));
+                assert!(walked || !step.contains("SCAN") && !step.contains("B-TREE"), "{plan:?}");
             }
             assert!(plan.iter().any(|step| step.contains("INDEX task_due")), "{plan:?}");
         }
@@ -93,7 +96,7 @@ fn a_database_of_a_later_version_is_left_alone() {
     disk.close();
     raw(&disk, "PRAGMA user_version = 99").unwrap();
     match disk.runtime.block_on(Store::open(&path, Box::new(|_, _| {}))) {
-        Err(StoreError::Newer { found: 99, known: 3 }) => {}
+        Err(StoreError::Newer { found: 99, known: 4 }) => {}
         other => panic!("{:?}", other.map(|_| ())),
     }
 }

@@ -1,0 +1,154 @@
+//! Contacts with an owner: called for that agent alone, in one plan with everybody else's.
+
+use std::collections::BTreeMap;
+
+use carillon_pacing::{AgentKey, Event, EventKind};
+
+use super::Dialer;
+use crate::agent::AgentState;
+use crate::campaign::machine::Campaign;
+use crate::compliance::Verdict;
+use crate::id::{AttemptId, CampaignId};
+use crate::time::Now;
+
+/// An owner with fewer tasks in hand has more fetched.
+const OWNED_LOW: usize = 2;
+/// Most owners named in one sentence.
+const NAMED_MAX: usize = 3;
+
+impl Dialer {
+    /// Owners who are signed on, have due tasks in the store and few in hand.
+    pub(super) fn owners_running_low(&self, id: CampaignId) -> Vec<String> {
+        let Some(campaign) = self.campaigns.get(&id) else { return Vec::new() };
+        let low = |(owner, due): &(&String, &u64)| {
+            let in_hand = campaign.supply.owned_len(owner);
+            in_hand < OWNED_LOW
+                && **due > in_hand as u64
+                && self.floor.user_state(owner).is_some_and(|state| state != AgentState::Offline)
+        };
+        campaign.fetching.owned.iter().filter(low).map(|(owner, _)| owner.clone()).collect()
+    }
+
+    /// An agent has signed on: due tasks of theirs are looked for at once.
+    pub(super) fn seek_own_tasks(&mut self, agent: AgentKey, now: Now) {
+        let Some(user) = self.floor.user(agent) else { return };
+        let waits = |campaign: &&Campaign| {
+            campaign.is_running() && campaign.fetching.owned.get(&user).is_some_and(|due| *due > 0)
+        };
+        let campaigns: Vec<_> = self.campaigns.values().filter(waits).map(|campaign| campaign.id).collect();
+        for id in campaigns {
+            if let Some(campaign) = self.campaigns.get_mut(&id) {
+                campaign.fetching.idle_until = now.monotonic;
+            }
+            self.seek_supply(id, now);
+        }
+    }
+
+    /// Whether a line is out for this agent alone: they wait for it, and no other call is offered.
+    pub(super) fn is_held(&self, agent: AgentKey) -> bool {
+        let lent = self.floor.lent_to(agent).and_then(|campaign| self.campaigns.get(&campaign));
+        lent.is_some_and(|campaign| campaign.pacing.team.holds(agent))
+    }
+
+    /// Whether a campaign has tasks of this agent's own to be called now.
+    pub(super) fn has_own_tasks(&self, campaign: &Campaign, agent: AgentKey) -> bool {
+        !campaign.fetching.owned.is_empty()
+            && self.floor.user(agent).is_some_and(|user| campaign.supply.owned_len(&user) > 0)
+    }
+
+    /// Carries out the plan for owners: who leaves the pool and who returns, and one line for each owner who is free.
+    /// Says how many lines were placed, at most `room`.
+    pub(super) fn call_for_owners(&mut self, id: CampaignId, room: u32, now: Now) -> u32 {
+        let wishes = self.wishes(id);
+        let Some(campaign) = self.campaigns.get_mut(&id) else { return 0 };
+        if wishes.is_empty() && !campaign.pacing.team.has_apart() {
+            return 0;
+        }
+        let plan = campaign.pacing.team.plan(&wishes, &campaign.limits(), room);
+        let pooled = plan.pooled.into_iter().map(|agent| EventKind::AgentPooled { agent });
+        let apart = plan.apart.into_iter().map(|agent| EventKind::AgentApart { agent });
+        for kind in pooled.chain(apart) {
+            campaign.pacing.observe(&Event { at: now.monotonic, kind });
+        }
+        let mut placed = 0;
+        for owner in plan.lines {
+            placed += u32::from(self.call_for(id, owner, now));
+        }
+        placed
+    }
+
+    /// Calls the best task of an owner that may be called.
+    fn call_for(&mut self, id: CampaignId, owner: AgentKey, now: Now) -> bool {
+        let Some(user) = self.floor.user(owner) else { return false };
+        let mut refused = Vec::new();
+        let mut placed = false;
+        while let Some(campaign) = self.campaigns.get_mut(&id)
+            && let Some(due) = campaign.supply.take_owned(&user)
+        {
+            if let Some(known) = campaign.fetching.owned.get_mut(&user) {
+                *known = known.saturating_sub(1);
+            }
+            // Another campaign may be calling them; the task stays due and is found again.
+            if self.contacts.contains_key(&due.contact) || self.numbers.contains_key(&due.number) {
+                continue;
+            }
+            match self.compliance.check(&campaign.rules, &due, now.utc) {
+                Verdict::Allowed(_) => {
+                    self.launch(id, due, Some(owner), now);
+                    placed = true;
+                    break;
+                }
+                verdict @ (Verdict::NotBefore(_) | Verdict::Never(_)) => refused.push((due, verdict)),
+            }
+        }
+        self.write_off(id, refused, now);
+        placed
+    }
+
+    /// Agents with due tasks of their own, and how many of them are in hand. A campaign that places nothing by itself has
+    /// none.
+    fn wishes(&self, id: CampaignId) -> BTreeMap<AgentKey, u32> {
+        let Some(campaign) = self.campaigns.get(&id).filter(|campaign| campaign.pacing.places()) else {
+            return BTreeMap::new();
+        };
+        let due = campaign.fetching.owned.iter().filter(|(_, due)| **due > 0).map(|(owner, _)| owner);
+        let owners = due.chain(campaign.supply.owners());
+        let in_hand = |user: &String| u32::try_from(campaign.supply.owned_len(user)).unwrap_or(u32::MAX);
+        owners.filter_map(|user| Some((self.floor.key(user)?, in_hand(user)))).collect()
+    }
+
+    /// The agent for whom alone an attempt is made.
+    pub(super) fn owner_of(&self, attempt: AttemptId) -> Option<AgentKey> {
+        self.attempts.get(&attempt).and_then(|attempt| attempt.owner)
+    }
+
+    /// Due tasks that wait for owners who take no calls now, and those owners.
+    pub(super) fn waiting_for_owners(&self, campaign: &Campaign) -> (u64, Vec<String>) {
+        let mut tasks = 0_u64;
+        let mut owners = Vec::new();
+        for (owner, due) in campaign.fetching.owned.iter().filter(|(_, due)| **due > 0) {
+            let absent = match self.floor.user_state(owner) {
+                None | Some(AgentState::Offline | AgentState::Unreachable | AgentState::Break) => true,
+                Some(AgentState::Ready | AgentState::Reserved | AgentState::Talking | AgentState::WrapUp) => {
+                    false
+                }
+            };
+            if absent {
+                tasks = tasks.saturating_add(*due);
+                owners.push(owner.clone());
+            }
+        }
+        (tasks, owners)
+    }
+
+    /// Says which tasks wait for their owners; nothing where none do.
+    pub(super) fn owners_awaited(&self, id: CampaignId) -> Option<String> {
+        let campaign = self.campaigns.get(&id)?;
+        let (tasks, owners) = self.waiting_for_owners(campaign);
+        let more = owners.len().saturating_sub(NAMED_MAX);
+        let named = owners.iter().take(NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let verb = if tasks == 1 { "task waits" } else { "tasks wait" };
+        (tasks > 0).then(|| format!("{tasks} {verb} for an owner who takes no calls now: {named}{more}"))
+    }
+}
