@@ -12,7 +12,8 @@ const USAGE: &str = "cargo xtask COMMAND
 
   demo [ARGS]   run the demo campaign: simulated carrier, callees and agents, real SIP and RTP
   test          everything CI runs: format, lints, docs, licences, unit, seeded world, real parts
-  bench [NAME]  measure (criterion benches and whole-process loads)
+  bench [NAME]  measure (criterion benches and whole-process loads); after `pacing`: --write (the tables of
+                docs/PACING.md), --first SEED, --share SHARE (of the usual seeds), --threads N
   fmt           format the sources";
 
 fn main() -> ExitCode {

@@ -39,7 +39,7 @@ pub fn test(args: &[String]) -> Result<(), String> {
     run(cargo().args(["test", "--workspace", "--doc"]))
 }
 
-/// Measures: all of it, or the benches whose name contains the argument.
+/// Measures: all of it, or the benches whose name contains the first argument. Further ones go to the proof of pacing.
 pub fn bench(args: &[String]) -> Result<(), String> {
     tools::need(&[tools::CC, tools::SIPP])?;
     run(cargo().args(["build", "--release", "--package", "carillon"]))?;
@@ -50,19 +50,15 @@ pub fn bench(args: &[String]) -> Result<(), String> {
         }
     }
     if "pacing".contains(wanted) {
-        simulate()?;
+        prove(args.get(1..).unwrap_or_default())?;
     }
     Ok(())
 }
 
-/// Runs the pacing plans: their tables on the terminal, their pages in `target/`.
-fn simulate() -> Result<(), String> {
-    for plan in ["base", "signals", "segments", "ledger", "families"] {
-        let (plan, page) = (format!("benches/plans/{plan}.toml"), format!("target/pacing-{plan}.html"));
-        let command = ["run", "--release", "--quiet", "--package", "carillon", "--", "simulate"];
-        run(cargo().args(command).args([&plan, "--page", &page]))?;
-    }
-    Ok(())
+/// Runs all pacing plans on fresh seeds: the tables of docs/PACING.md, on the terminal and with `--write` in the file.
+fn prove(args: &[String]) -> Result<(), String> {
+    let command = ["run", "--release", "--quiet", "--package", "carillon-pacing", "--features", "sim"];
+    run(cargo().args(command).args(["--example", "proof", "--", "--compare"]).args(args))
 }
 
 /// Formats the sources.
