@@ -183,7 +183,7 @@ fn run(tasks: &[Task], asked: &Asked) -> Vec<Row> {
                     let days = run_seed(&task.scenario, policy, *seed).unwrap_or_default();
                     let mut done = done.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
                     done.insert((*index, *seed), days);
-                    if done.len() % 20 == 0 || done.len() == runs.len() {
+                    if done.len().is_multiple_of(20) || done.len() == runs.len() {
                         eprintln!("{} of {} runs ({})", done.len(), runs.len(), task.scenario.name);
                     }
                 }
