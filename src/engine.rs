@@ -26,8 +26,8 @@ use carillon_sip::event::TrunkState;
 use carillon_sip::gateway::counters::Counters;
 use carillon_sip::io::media::{self, MediaHandle, MediaOptions};
 use carillon_sip::io::udp::{BindError, Drained, SipSocket};
-use carillon_sip::media::MediaEvent;
 use carillon_sip::media::prompt::Prompt;
+use carillon_sip::media::{MediaCommand, MediaEvent};
 use mio::{Events, Poll, Token, Waker};
 use rand_chacha::ChaCha20Rng;
 use tokio::sync::{oneshot, watch};
@@ -43,6 +43,8 @@ const MESSAGES_MAX: usize = 65_536;
 const MESSAGES_PER_TURN: usize = 256;
 /// Datagrams taken per turn and socket.
 const DATAGRAMS_PER_TURN: usize = 64;
+/// How long streams that are to be closed may wait for other commands to wake the RTP thread. Less than their ports rest.
+const CLOSE_PATIENCE: Duration = Duration::from_millis(50);
 /// How often a wallboard gets a new view.
 const LIVE_INTERVAL: Duration = Duration::from_millis(250);
 /// How long to wait before reading the store again after a failure.
@@ -259,7 +261,7 @@ pub fn start(
         origin,
         listeners,
         media,
-        media_told: false,
+        media_due: None,
         store: options.store,
         runtime: tokio::runtime::Handle::current(),
         messages,
@@ -287,8 +289,8 @@ struct Engine {
     origin: Instant,
     listeners: Vec<SipSocket>,
     media: MediaHandle,
-    /// Commands wait for the RTP thread, which is woken once a turn.
-    media_told: bool,
+    /// Commands wait for the RTP thread, which is to be woken by then: once a turn, or later where nothing hurries.
+    media_due: Option<Duration>,
     store: Store,
     runtime: tokio::runtime::Handle,
     messages: Receiver<Message>,
@@ -319,9 +321,7 @@ impl Engine {
             more |= self.take_datagrams();
             self.take_timers();
             self.show();
-            if std::mem::take(&mut self.media_told) {
-                self.media.wake();
-            }
+            self.wake_media();
             let wait = if more { Duration::ZERO } else { self.wait() };
             match self.poll.poll(&mut events, Some(wait)) {
                 Ok(()) => {}
@@ -407,7 +407,12 @@ impl Engine {
             match output {
                 NodeOutput::Transmit { to, local, bytes } => self.transmit(to, local, &bytes),
                 NodeOutput::Media(command) => {
-                    self.media_told = true;
+                    let patience = match &command {
+                        MediaCommand::Close { .. } => CLOSE_PATIENCE,
+                        _ => Duration::ZERO,
+                    };
+                    let due = self.now().monotonic + patience;
+                    self.media_due = Some(self.media_due.map_or(due, |known| known.min(due)));
                     if let Err(error) = self.media.send(command) {
                         tracing::error!(%error, "audio will be missing");
                     }
@@ -446,6 +451,13 @@ impl Engine {
                     );
                 }
             }
+        }
+    }
+
+    fn wake_media(&mut self) {
+        let now = self.now().monotonic;
+        if self.media_due.take_if(|due| *due <= now).is_some() {
+            self.media.wake();
         }
     }
 
@@ -502,7 +514,8 @@ impl Engine {
     fn wait(&self) -> Duration {
         let now = self.now().monotonic;
         let timer = self.node.poll_timeout().map_or(LIVE_INTERVAL, |due| due.saturating_sub(now));
-        timer.min(self.live_due.saturating_sub(now))
+        let due = self.media_due.map_or(self.live_due, |due| due.min(self.live_due));
+        timer.min(due.saturating_sub(now))
     }
 
     fn now(&self) -> RealNow {

@@ -9,6 +9,7 @@ pub mod demo;
 pub mod doorbell;
 pub mod engine;
 pub mod exit;
+pub mod limits;
 pub mod link;
 pub mod meters;
 pub mod node;

@@ -12,11 +12,12 @@ use crate::task::TaskState;
 use crate::time::Utc;
 
 /// Time between commits that dialogs cause, and so the longest that one is missing from the disk under load. What a process
-/// killed within this time had answered it can't hang up later, and counts as interrupted only; so it is short.
-pub const DIALOG_PATIENCE: Duration = Duration::from_millis(20);
+/// killed within this time had answered it can't hang up later, and counts as interrupted only; so it is short. It is
+/// longer than the time between two decisions of a pacer, whose intents then take the dialogs along.
+pub const DIALOG_PATIENCE: Duration = Duration::from_millis(60);
 
 /// Time between commits that endings and notes cause.
-pub const NOTE_PATIENCE: Duration = Duration::from_millis(50);
+pub const NOTE_PATIENCE: Duration = Duration::from_millis(100);
 
 /// One durable change. A batch of them is all or nothing.
 ///

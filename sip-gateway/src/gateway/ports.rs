@@ -10,28 +10,32 @@ pub const PORT_DRAIN: Duration = Duration::from_secs(2);
 pub const PORT_REFUSED: Duration = Duration::from_secs(60);
 
 /// Even UDP ports, the next odd one being RTCP's (RFC 3550 §11).
+///
+/// One that was used before comes before a fresh one, because its sockets are still there for the next stream.
 #[derive(Debug)]
 pub struct Ports {
-    free: VecDeque<u16>,
+    fresh: VecDeque<u16>,
+    rested: VecDeque<u16>,
     draining: VecDeque<(Duration, u16)>,
 }
 
 impl Ports {
     /// The pool over an inclusive range.
     pub fn new((lowest, highest): (u16, u16)) -> Self {
-        let free = (lowest..=highest).filter(|port| *port != 0 && port % 2 == 0 && *port < highest).collect();
-        Self { free, draining: VecDeque::new() }
+        let fresh =
+            (lowest..=highest).filter(|port| *port != 0 && port % 2 == 0 && *port < highest).collect();
+        Self { fresh, rested: VecDeque::new(), draining: VecDeque::new() }
     }
 
-    /// Takes the port that rested longest.
+    /// Takes the used port that rested longest, or a fresh one.
     pub fn take(&mut self, now: Duration) -> Option<u16> {
         self.settle(now);
-        self.free.pop_front()
+        self.rested.pop_front().or_else(|| self.fresh.pop_front())
     }
 
     /// Gives back a port that was never opened.
     pub fn unused(&mut self, port: u16) {
-        self.free.push_front(port);
+        self.rested.push_front(port);
     }
 
     /// Gives back a port whose stream was closed.
@@ -46,7 +50,8 @@ impl Ports {
 
     /// How many could be taken now.
     pub fn free(&self, now: Duration) -> usize {
-        self.free.len() + self.draining.iter().take_while(|(until, _)| *until <= now).count()
+        let rested = self.rested.len() + self.draining.iter().take_while(|(until, _)| *until <= now).count();
+        self.fresh.len() + rested
     }
 
     fn rest(&mut self, port: u16, until: Duration) {
@@ -56,7 +61,7 @@ impl Ports {
 
     fn settle(&mut self, now: Duration) {
         while let Some((_, port)) = self.draining.pop_front_if(|(until, _)| *until <= now) {
-            self.free.push_back(port);
+            self.rested.push_back(port);
         }
     }
 }
@@ -78,6 +83,18 @@ mod tests {
         assert_eq!(ports.take(s(0)), None);
         assert_eq!(Ports::new((9, 8)).free(s(0)), 0);
         assert_eq!(Ports::new((0, u16::MAX)).free(s(0)), 32_767);
+    }
+
+    #[test]
+    fn a_port_that_has_rested_comes_before_a_fresh_one() {
+        let mut ports = Ports::new((10_000, 10_099));
+        let (a, b) = (ports.take(s(0)).unwrap(), ports.take(s(0)).unwrap());
+        ports.closed(b, s(1));
+        ports.closed(a, s(2));
+        assert_eq!(ports.take(s(2)), Some(10_004), "nothing has rested yet");
+        assert_eq!(ports.take(s(4)), Some(b));
+        assert_eq!(ports.take(s(4)), Some(a));
+        assert_eq!(ports.take(s(4)), Some(10_006));
     }
 
     #[test]

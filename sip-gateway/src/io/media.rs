@@ -12,14 +12,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use mio::net::UdpSocket;
-use mio::{Interest, Poll, Token, Waker};
+use mio::{Poll, Token, Waker};
 use rand_chacha::ChaCha20Rng;
-use socket2::SockRef;
 use thiserror::Error;
 
+use super::pairs::Pairs;
 use super::recorder::Recorder;
-use super::udp;
 use crate::media::engine::{Counters, Engine, Output, Port, Slot, Transmit};
 use crate::media::{MediaCommand, MediaEvent};
 
@@ -38,12 +36,10 @@ const READY_PER_WAIT: usize = 1_024;
 /// Longest datagram taken: more than any Ethernet frame. What is longer is cut and no RTP of ours.
 const DATAGRAM_MAX: usize = 2_048;
 
-/// RFC 4594 §4.1: telephone audio is marked for expedited forwarding (code point 46, six upper bits of the octet).
-const EXPEDITED_FORWARDING: u32 = 46 << 2;
-
 /// How often counters are shown to other threads.
 const COUNTERS_EVERY: Duration = Duration::from_millis(500);
 
+/// [`Pairs`] counts from 1.
 const WAKER: Token = Token(0);
 
 /// Hears what the media threads tell. Called on those threads: it must not block.
@@ -91,7 +87,7 @@ pub fn spawn(options: MediaOptions, events: Events) -> io::Result<MediaHandle> {
         poll,
         clock_start: options.clock_start,
         engine: Engine::new(options.own, options.rng),
-        sockets: Vec::new(),
+        pairs: Pairs::default(),
         again: VecDeque::new(),
         inbox,
         commands_again: false,
@@ -147,8 +143,7 @@ struct MediaThread {
     poll: Poll,
     clock_start: Instant,
     engine: Engine,
-    /// By slot.
-    sockets: Vec<Option<Sockets>>,
+    pairs: Pairs,
     /// Sockets whose budget ended before their packets; readiness is told once only.
     again: VecDeque<(Slot, Port)>,
     inbox: Receiver<Message>,
@@ -159,21 +154,6 @@ struct MediaThread {
     counters: Arc<Mutex<Counters>>,
     counters_at: Duration,
     buffer: Vec<u8>,
-}
-
-/// Both sockets of a stream.
-struct Sockets {
-    rtp: UdpSocket,
-    rtcp: UdpSocket,
-}
-
-impl Sockets {
-    fn port(&self, port: Port) -> &UdpSocket {
-        match port {
-            Port::Rtp => &self.rtp,
-            Port::Rtcp => &self.rtcp,
-        }
-    }
 }
 
 impl MediaThread {
@@ -196,8 +176,8 @@ impl MediaThread {
                 self.serve_socket(slot, port);
             }
             for event in &ready {
-                // The waker has no socket: it only ends the wait.
-                if let Some((slot, port)) = socket_of(event.token()) {
+                // The waker only ends the wait, and what reaches a kept pair is nobody's.
+                if let Some((slot, port)) = self.pairs.owner(event.token()) {
                     self.serve_socket(slot, port);
                 }
             }
@@ -231,10 +211,9 @@ impl MediaThread {
     }
 
     fn serve_socket(&mut self, slot: Slot, port: Port) {
-        let Some(Some(sockets)) = self.sockets.get(slot.0) else {
+        let Some(socket) = self.pairs.socket(slot, port) else {
             return;
         };
-        let socket = sockets.port(port);
         let mut drained = false;
         for _ in 0..PACKETS_PER_TURN {
             let (length, from) = match socket.recv_from(&mut self.buffer) {
@@ -249,7 +228,7 @@ impl MediaThread {
             let now = self.clock_start.elapsed();
             let datagram = self.buffer.get_mut(..length).unwrap_or_default();
             if let Some(transmit) = self.engine.packet(slot, port, from, datagram, now) {
-                send(&self.sockets, &mut self.engine, &transmit, &self.buffer);
+                send(&self.pairs, &mut self.engine, &transmit, &self.buffer);
             }
         }
         if !drained {
@@ -279,17 +258,17 @@ impl MediaThread {
 
     fn carry_out(&mut self) {
         while let Some(transmit) = self.engine.poll_transmit(&mut self.buffer) {
-            send(&self.sockets, &mut self.engine, &transmit, &self.buffer);
+            send(&self.pairs, &mut self.engine, &transmit, &self.buffer);
         }
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Bind { slot, local } => self.bind(slot, local),
                 Output::Unbind { slot, goodbye } => {
-                    let sockets = self.sockets.get_mut(slot.0).and_then(Option::take);
-                    if let (Some(sockets), Some((to, report))) = (sockets, goodbye) {
+                    if let (Some(rtcp), Some((to, report))) = (self.pairs.socket(slot, Port::Rtcp), goodbye) {
                         // The last word of a stream that is gone; nobody could do anything about a failure.
-                        let _ = sockets.rtcp.send_to(&report, to);
+                        let _ = rtcp.send_to(&report, to);
                     }
+                    self.pairs.unbind(slot, self.poll.registry());
                 }
                 Output::Event(event) => (self.events)(event),
                 Output::Record(command) => self.recorder.push(command),
@@ -298,40 +277,10 @@ impl MediaThread {
     }
 
     fn bind(&mut self, slot: Slot, local: SocketAddr) {
-        match self.bound(slot, local) {
-            Ok(sockets) => {
-                if self.sockets.len() <= slot.0 {
-                    self.sockets.resize_with(slot.0 + 1, || None);
-                }
-                if let Some(place) = self.sockets.get_mut(slot.0) {
-                    *place = Some(sockets);
-                }
-            }
-            Err(error) => {
-                tracing::warn!(%error, address = %local, "RTP ports could not be bound");
-                self.engine.bind_failed(slot);
-            }
+        if let Err(error) = self.pairs.bind(slot, local, self.poll.registry()) {
+            tracing::warn!(%error, address = %local, "RTP ports could not be bound");
+            self.engine.bind_failed(slot);
         }
-    }
-
-    fn bound(&self, slot: Slot, local: SocketAddr) -> io::Result<Sockets> {
-        let rtcp_port = local.port().checked_add(1).ok_or(io::ErrorKind::InvalidInput)?;
-        // The system's default buffers hold seconds of one stream; asking for more would double the calls made here.
-        let open = |address: SocketAddr, port| -> io::Result<UdpSocket> {
-            let mut socket = udp::bind(address)?;
-            if port == Port::Rtp
-                && address.is_ipv4()
-                && let Err(error) = SockRef::from(&socket).set_tos_v4(EXPEDITED_FORWARDING)
-            {
-                tracing::debug!(%error, "RTP goes out unmarked");
-            }
-            self.poll.registry().register(&mut socket, token_of(slot, port), Interest::READABLE)?;
-            Ok(socket)
-        };
-        Ok(Sockets {
-            rtp: open(local, Port::Rtp)?,
-            rtcp: open(SocketAddr::new(local.ip(), rtcp_port), Port::Rtcp)?,
-        })
     }
 
     fn show_counters(&self) {
@@ -339,27 +288,14 @@ impl MediaThread {
     }
 }
 
-fn send(sockets: &[Option<Sockets>], engine: &mut Engine, transmit: &Transmit, buffer: &[u8]) {
-    let Some(Some(sockets)) = sockets.get(transmit.slot.0) else {
+fn send(pairs: &Pairs, engine: &mut Engine, transmit: &Transmit, buffer: &[u8]) {
+    let Some(socket) = pairs.socket(transmit.slot, transmit.port) else {
         return;
     };
     let datagram = buffer.get(..transmit.length).unwrap_or_default();
-    if sockets.port(transmit.port).send_to(datagram, transmit.to).is_err() {
+    if socket.send_to(datagram, transmit.to).is_err() {
         engine.send_failed();
     }
-}
-
-fn token_of(slot: Slot, port: Port) -> Token {
-    Token(match port {
-        Port::Rtp => 2 * slot.0 + 2,
-        Port::Rtcp => 2 * slot.0 + 3,
-    })
-}
-
-/// `None` for the waker.
-fn socket_of(token: Token) -> Option<(Slot, Port)> {
-    let number = token.0.checked_sub(2)?;
-    Some((Slot(number / 2), if number % 2 == 0 { Port::Rtp } else { Port::Rtcp }))
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ pub const RELAY_PAUSE_MAX: Duration = Duration::from_millis(500);
 
 /// Time between frames towards a spliced peer while neither side has sent anything yet: often enough that a lost one
 /// does not leave a peer waiting that sends only once it has heard us (RFC 6263 asks for one in 15 s).
-pub const KEEP_ALIVE: Duration = Duration::from_millis(500);
+pub const KEEP_ALIVE: Duration = Duration::from_secs(1);
 
 /// Sooner after a relayed packet no frame of our own leaves: it would come ahead of its time.
 const RELAY_TAIL_MIN: Duration = Duration::from_millis(10);
