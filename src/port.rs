@@ -17,11 +17,12 @@ use carillon_core::agent::AgentCommand;
 use carillon_core::campaign::decisions::Decided;
 use carillon_core::campaign::spec::CampaignSpec;
 use carillon_core::campaign::{CampaignCommand, CampaignState};
-use carillon_core::contact::import::{BadRow, ListReader};
+use carillon_core::contact::import::{BadRow, ListError, ListReader};
 use carillon_core::id::{AttemptId, CampaignId};
 use carillon_core::live::LiveView;
 use carillon_core::output;
 use carillon_core::store::read::AttemptRow;
+use carillon_core::store::report::OWNER_COLUMN;
 use carillon_core::store::sqlite::{CampaignRow, ImportError, Store};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -157,9 +158,12 @@ impl Port for EnginePort {
     fn import_contacts(&self, id: CampaignId, csv: Bytes) -> Reply<'_, ImportReport> {
         async move {
             let campaign = self.spec(id).await?;
-            let reader = ListReader::new(Cursor::new(csv), campaign.spec.region.as_deref())
-                .map_err(|error| PortError::Invalid(error.to_string()))?
-                .with_owners(self.agents.clone());
+            let invalid = |error: ListError| PortError::Invalid(error.to_string());
+            let mut reader =
+                ListReader::new(Cursor::new(csv), campaign.spec.region.as_deref()).map_err(invalid)?;
+            if reader.columns().has(OWNER_COLUMN) {
+                reader = reader.with_owners(OWNER_COLUMN, self.agents.clone()).map_err(invalid)?;
+            }
             let (list, bad) =
                 self.store.import_rows(id, reader, REJECTED_ROWS_MAX).await.map_err(|error| match error {
                     ImportError::List(error) => PortError::Invalid(error.to_string()),

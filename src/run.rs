@@ -269,9 +269,10 @@ async fn import_list(
     directory: &Path,
 ) -> Result<(), Exit> {
     let rejected = directory.join(REJECTED);
-    let owners = file.agents.users.iter().cloned().collect();
+    let agents = || file.agents.users.iter().cloned().collect();
+    let owners = file.list.owner.clone().map(|column| (column, agents()));
     let report = store
-        .import_list(campaign, &file.list.file, file.list.region.as_deref(), Some(owners), &rejected)
+        .import_list(campaign, &file.list.file, file.list.region.as_deref(), owners, &rejected)
         .await
         .map_err(list_exit)?;
     tracing::info!(

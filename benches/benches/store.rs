@@ -167,6 +167,7 @@ fn open(runtime: &Runtime, contacts: u64) -> (TempDir, Store, Results) {
         number: number(n),
         name: format!("Ada Ng {n}"),
         timezone: None,
+        owner: None,
         fields: BTreeMap::new(),
     });
     let imported = runtime

@@ -51,6 +51,8 @@ pub struct ListOptions {
     pub timezone: Option<String>,
     /// Numbers that must not be called, one a line, absolute; it existed when the file was read.
     pub suppression: Option<PathBuf>,
+    /// The column that names the agent who alone takes a contact's calls.
+    pub owner: Option<String>,
 }
 
 impl CampaignFile {
@@ -89,6 +91,7 @@ fn read(document: &Document<'_>) -> Option<CampaignFile> {
     let region = list.text("region");
     let timezone = list.text("timezone");
     let suppression = list.text("suppression");
+    let owner = list.text("owner").map(|at| at.value);
     let list_has_file = list.has("file");
     list.finish();
 
@@ -111,7 +114,12 @@ fn read(document: &Document<'_>) -> Option<CampaignFile> {
     specs.check(&spec, &campaign_place);
 
     let users = sip.users.iter().map(|user| user.user.clone()).collect();
-    let list =
-        ListOptions { file, region: spec.region.clone(), timezone: spec.timezone.clone(), suppression };
+    let list = ListOptions {
+        file,
+        region: spec.region.clone(),
+        timezone: spec.timezone.clone(),
+        suppression,
+        owner,
+    };
     Some(CampaignFile { spec, seed, sip, agents: AgentsOptions { leg, wait_for, users }, list, safe_harbour })
 }

@@ -42,7 +42,7 @@ pub enum ListError {
     },
     /// A column is missing.
     #[error("line 1: no column `{0}`; the columns `id` and `number` are needed")]
-    Missing(&'static str),
+    Missing(String),
     /// Two columns have one name.
     #[error("line 1, column {at}: there are two columns `{name}`")]
     Twice {
@@ -177,6 +177,11 @@ impl Columns {
         }
     }
 
+    /// Whether there is a column of this name; case does not matter.
+    pub fn has(&self, name: &str) -> bool {
+        position(&self.names, name).is_some()
+    }
+
     fn parse(header: &StringRecord) -> Result<Self, ListError> {
         if header.len() > COLUMNS_MAX {
             return Err(ListError::Columns(header.len()));
@@ -189,16 +194,15 @@ impl Columns {
                 return Err(ListError::Twice { at: index + 1, name: name.clone() });
             }
         }
-        let find = |wanted: &str| names.iter().position(|name| name.eq_ignore_ascii_case(wanted));
-        Ok(Self {
-            id: find("id").ok_or(ListError::Missing("id"))?,
-            number: find("number").ok_or(ListError::Missing("number"))?,
-            name: find("name"),
-            timezone: find("timezone"),
-            owner: find("owner"),
-            names,
-        })
+        let find = |wanted: &str| position(&names, wanted);
+        let required = |wanted: &str| find(wanted).ok_or_else(|| ListError::Missing(wanted.to_owned()));
+        let (id, number) = (required("id")?, required("number")?);
+        Ok(Self { id, number, name: find("name"), timezone: find("timezone"), owner: None, names })
     }
+}
+
+fn position(names: &[String], wanted: &str) -> Option<usize> {
+    names.iter().position(|name| name.eq_ignore_ascii_case(wanted))
 }
 
 /// Reads a contact list. Iterate: every row is a contact or a bad row; an error ends the list.
@@ -208,8 +212,8 @@ pub struct ListReader<R> {
     row_begins: Arc<AtomicU64>,
     columns: Columns,
     region: Option<String>,
-    /// Users that may stand as owners; `None`: any.
-    owners: Option<BTreeSet<String>>,
+    /// Users that may stand as owners.
+    owners: BTreeSet<String>,
     record: ByteRecord,
     unknown_zones: u64,
     done: bool,
@@ -242,17 +246,25 @@ impl<R: Read> ListReader<R> {
             row_begins,
             columns,
             region,
-            owners: None,
+            owners: BTreeSet::new(),
             record: ByteRecord::new(),
             unknown_zones: 0,
             done: false,
         })
     }
 
-    /// Rows whose `owner` is none of these agents' users are bad rows.
-    pub fn with_owners(mut self, owners: BTreeSet<String>) -> Self {
-        self.owners = Some(owners);
-        self
+    /// Takes `column` for the user of the agent who alone takes a contact's calls. Rows where it is neither empty nor one of
+    /// `owners` are bad rows. Without this the column is a field like any other.
+    ///
+    /// # Errors
+    ///
+    /// The header has no such column.
+    pub fn with_owners(mut self, column: &str, owners: BTreeSet<String>) -> Result<Self, ListError> {
+        let found =
+            position(&self.columns.names, column).ok_or_else(|| ListError::Missing(column.to_owned()))?;
+        self.columns.owner = Some(found);
+        self.owners = owners;
+        Ok(self)
     }
 
     /// The columns that the header names.
@@ -324,8 +336,7 @@ impl<R: Read> ListReader<R> {
             .map_err(|error| bad(Some(self.columns.number), BadReason::Number(error)))?;
         let timezone = self.columns.timezone.map(text).filter(|zone| !zone.is_empty());
         let owner = self.columns.owner.map(text).filter(|owner| !owner.is_empty());
-        let known = |owner: &str| self.owners.as_ref().is_none_or(|owners| owners.contains(owner));
-        if owner.is_some_and(|owner| !known(owner)) {
+        if owner.is_some_and(|owner| !self.owners.contains(owner)) {
             return Err(bad(self.columns.owner, BadReason::UnknownOwner));
         }
         let Columns { id, number: number_at, name, timezone: zone_at, owner: owner_at, .. } = self.columns;

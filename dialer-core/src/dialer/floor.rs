@@ -165,7 +165,7 @@ impl Dialer {
         running
             .min_by_key(|campaign| {
                 let own = self.has_own_tasks(campaign, agent);
-                (!own, campaign.supply.len() == 0, campaign.lent, campaign.id)
+                (!own, !campaign.supply.has_pooled(), campaign.lent, campaign.id)
             })
             .map(|it| it.id)
     }
@@ -202,8 +202,9 @@ impl Dialer {
                 (_, None) => false,
                 (None, Some(_)) => true,
                 (Some(from), Some(to)) => {
-                    let has =
-                        |campaign: &Campaign| (self.has_own_tasks(campaign, key), campaign.supply.len() > 0);
+                    let has = |campaign: &Campaign| {
+                        (self.has_own_tasks(campaign, key), campaign.supply.has_pooled())
+                    };
                     let more_even = has(from) == has(to) && to.lent.saturating_add(1) < from.lent;
                     !from.is_running() || has(to) > has(from) || more_even
                 }

@@ -40,7 +40,7 @@ impl Dialer {
         };
         let in_hand = campaign.supply.len();
         let low = in_hand.saturating_mul(2) <= most as usize;
-        if campaign.fetching.asked.is_some() || !(low || !campaign.fetching.owned.is_empty()) {
+        if campaign.fetching.asked.is_some() || (!low && campaign.fetching.owned.is_empty()) {
             return;
         }
         if now.monotonic < campaign.fetching.idle_until {

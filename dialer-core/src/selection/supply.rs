@@ -23,6 +23,11 @@ impl Supply {
         self.queue.len()
     }
 
+    /// Whether there is a task that any agent may take.
+    pub fn has_pooled(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
     /// Tasks of this owner.
     pub fn owned_len(&self, owner: &str) -> usize {
         self.owned.get(owner).map_or(0, VecDeque::len)
@@ -139,7 +144,7 @@ mod tests {
         assert!((1..=most).all(|task| supply.add(owned(task), 0)), "the pool's bound is not theirs");
         assert!(!supply.add(owned(most + 1), 100));
         assert!(supply.take().is_none(), "not for anybody");
-        assert!(!supply.is_empty() && supply.len() == 0);
+        assert!(!supply.is_empty() && !supply.has_pooled());
         let first = supply.take_owned("agent1").unwrap();
         assert_eq!((first.task, supply.owned_len("agent1")), (TaskId(1), OWNED_IN_HAND_MAX - 1));
         supply.put_back(first);

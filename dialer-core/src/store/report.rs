@@ -105,9 +105,9 @@ pub struct Summary {
     pub tasks_closed: u64,
     /// Tasks that are not.
     pub tasks_open: u64,
-    /// Open tasks that were due at the end and may be called for their owner alone.
-    #[serde(default)]
-    pub tasks_waiting_for_owner: u64,
+    /// Open tasks that were due at the end and may be called for their owner alone; absent where no task has an owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tasks_waiting_for_owner: Option<u64>,
     /// Agents of the campaign.
     pub agents: u32,
     /// What the agents did, all together.
@@ -240,7 +240,7 @@ pub async fn write_report(store: &Store, directory: &Path, meta: ReportMeta) -> 
         interrupted: tally.interrupted,
         tasks_closed,
         tasks_open,
-        tasks_waiting_for_owner,
+        tasks_waiting_for_owner: owned.then_some(tasks_waiting_for_owner),
         agents: meta.agents,
         agent_seconds,
         utilisation: share(agent_seconds.talking, attended),

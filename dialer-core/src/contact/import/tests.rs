@@ -49,9 +49,13 @@ fn known_columns_are_known_and_the_rest_become_fields() {
 fn an_owner_must_be_an_agent_where_agents_are_known() {
     let list = "id,number,Owner\na,+15550000001, agent1 \nb,+15550000002,\nc,+15550000003,nobody\n";
     let any = read(list);
-    assert_eq!(good(&any[2]).owner.as_deref(), Some("nobody"));
+    assert_eq!(
+        (good(&any[2]).owner.as_deref(), &*good(&any[2]).fields["Owner"]),
+        (None, "nobody"),
+        "a field"
+    );
     let known = ["agent1".to_owned()].into();
-    let reader = ListReader::new(list.as_bytes(), None).unwrap().with_owners(known);
+    let reader = ListReader::new(list.as_bytes(), None).unwrap().with_owners("owner", known).unwrap();
     let rows: Vec<_> = reader.map(Result::unwrap).collect();
     assert_eq!(good(&rows[0]).owner.as_deref(), Some("agent1"));
     assert_eq!((&good(&rows[1]).owner, good(&rows[1]).fields.len()), (&None, 0));

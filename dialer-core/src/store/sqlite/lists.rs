@@ -79,14 +79,15 @@ pub fn check_list(path: &Path) -> Result<(), ImportError> {
 }
 
 impl Store {
-    /// Imports a list from a file, whose owners must be among `owners` where those are given, and writes its bad rows to `rejected`, a CSV ready to be mended and imported; there
-    /// is no such file afterwards when every row was good. Importing the same list again changes no task.
+    /// Imports a list from a file, and writes its bad rows to `rejected`, a CSV ready to be mended and imported; there is no such
+    /// file afterwards when every row was good. `owners`: the column that names a contact's owner, and who may stand there.
+    /// Importing the same list again changes no task.
     pub async fn import_list(
         &self,
         campaign: CampaignId,
         path: &Path,
         region: Option<&str>,
-        owners: Option<BTreeSet<String>>,
+        owners: Option<(String, BTreeSet<String>)>,
         rejected: &Path,
     ) -> Result<ListImport, ImportError> {
         let (list, region, rejected) = (path.to_owned(), region.map(str::to_owned), rejected.to_owned());
@@ -95,8 +96,8 @@ impl Store {
             check_list(&list)?;
             let in_file = |error| ImportError::File { path: list.clone(), error };
             let mut reader = ListReader::new(open(&list)?, region.as_deref()).map_err(in_file)?;
-            if let Some(owners) = owners {
-                reader = reader.with_owners(owners);
+            if let Some((column, owners)) = owners {
+                reader = reader.with_owners(&column, owners).map_err(in_file)?;
             }
             let mut rows = RejectedRows::new(rejected, reader.columns().clone());
             let imported = import_rows(runtime, &importing, &mut reader, &mut |row| rows.write(&row));

@@ -169,7 +169,7 @@ fn the_report_says_whose_tasks_wait() {
     let meta =
         ReportMeta { started_at: Utc(0), ended_at: Utc(9_000), seed: 1, version: "1".into(), agents: 1 };
     let summary = disk.runtime.block_on(write_report(disk.store(), &directory, meta)).unwrap();
-    assert_eq!((summary.tasks_open, summary.tasks_waiting_for_owner), (2, 1));
+    assert_eq!((summary.tasks_open, summary.tasks_waiting_for_owner), (2, Some(1)));
     let tasks = fs::read_to_string(directory.join("tasks.csv")).unwrap();
     let lines: Vec<&str> = tasks.lines().collect();
     assert_eq!(lines[0], format!("{},owner", TASK_COLUMNS.join(",")));
