@@ -2,7 +2,7 @@
 //!
 //! `link` (pure) turns dialer outputs into gateway commands and events back into inputs; `node` (pure) is dialer, link
 //! and gateway in one machine; `clock` relates campaign time to real time; `engine` drives the node with real sockets,
-//! store and clock; `run`, `serve`, `demo` and `simulate` are the four commands.
+//! store and clock; `run`, `serve`, `demo`, `simulate` and `rehearse` are the commands.
 
 pub mod clock;
 pub mod demo;
@@ -15,6 +15,7 @@ pub mod meters;
 pub mod node;
 pub mod port;
 pub mod prompts;
+pub mod rehearse;
 pub mod run;
 pub mod serve;
 pub mod signals;

@@ -6,7 +6,9 @@ use std::process::ExitCode;
 
 use carillon::demo::{DemoMode, DemoOptions};
 use carillon::exit::Exit;
+use carillon::rehearse::RehearseOptions;
 use carillon::simulate::SimulateOptions;
+use carillon_core::campaign::spec::Mode;
 use clap::{Parser, Subcommand};
 use mimalloc::MiMalloc;
 
@@ -82,13 +84,46 @@ enum Action {
         #[arg(long)]
         page: Option<PathBuf>,
     },
+    /// Learn from a campaign's own past what other caps, modes or team sizes would have given (docs/REHEARSAL.md). Reads
+    /// only; the service may run meanwhile.
+    Rehearse {
+        /// The database: carillon.db of a run or of the service.
+        #[arg(long, value_name = "DB")]
+        from: PathBuf,
+        /// The campaign's number or name.
+        #[arg(long)]
+        campaign: String,
+        /// Team size to try; again for more.
+        #[arg(long)]
+        agents: Vec<u32>,
+        /// Abandonment limit to try, in percent; again for more.
+        #[arg(long = "limit", value_name = "PCT")]
+        limits: Vec<f64>,
+        /// Mode to try; again for more.
+        #[arg(long = "mode", value_parser = mode)]
+        modes: Vec<Mode>,
+        /// Seeds for each setting.
+        #[arg(long, default_value_t = 20)]
+        seeds: u64,
+        /// Write all figures here as JSON.
+        #[arg(long)]
+        json: Option<PathBuf>,
+        /// Write a page with plots here.
+        #[arg(long)]
+        page: Option<PathBuf>,
+    },
+}
+
+/// A mode by its word in campaign files.
+fn mode(word: &str) -> Result<Mode, String> {
+    serde_json::from_value(serde_json::Value::String(word.to_owned())).map_err(|error| error.to_string())
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
         // Its progress and its table are all it says.
-        Action::Simulate { .. } => {}
+        Action::Simulate { .. } | Action::Rehearse { .. } => {}
         Action::Run { .. } => carillon::telemetry::start("info"),
         // Its file says at which level.
         Action::Serve { .. } => {}
@@ -103,6 +138,10 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Action::Simulate { plan, policies, seeds, first_seed, json, page } => {
             carillon::simulate::command(&SimulateOptions { plan, policies, seeds, first_seed, json, page })
+        }
+        Action::Rehearse { from, campaign, agents, limits, modes, seeds, json, page } => {
+            let options = RehearseOptions { from, campaign, agents, limits, modes, seeds, json, page };
+            runtime.block_on(carillon::rehearse::command(&options))
         }
         Action::Run { campaign, report } => runtime.block_on(carillon::run::command(&campaign, report)),
         Action::Serve { config } => runtime.block_on(carillon::serve::command(&config)),

@@ -48,7 +48,12 @@ fn shift(agents: u32, answer_rate: f64, hours: f64) -> (Duration, Duration) {
     let inner = Predictive::new(PredictiveOptions::default(), Ledger::default());
     let mut timed =
         Timed { inner, deciding: Duration::ZERO, decisions: 0, observing: Duration::ZERO, events: 0 };
-    world::run(&scenario, 1, &mut timed, Terms { limit_told: scenario.limit, outlook_told: true });
+    world::run(
+        &scenario,
+        1,
+        &mut timed,
+        Terms { limit_told: scenario.limit, outlook_told: true, over_dial: true },
+    );
     (timed.deciding / timed.decisions.max(1), timed.observing / timed.events.max(1))
 }
 

@@ -5,6 +5,7 @@ pub mod decisions;
 pub mod duration_text;
 pub(crate) mod figures;
 pub(crate) mod machine;
+pub mod pacer;
 pub(crate) mod pacing;
 pub(crate) mod shift;
 pub mod spec;

@@ -93,12 +93,12 @@ impl Pacing {
         self.shift.observe(event);
         // The policy counts what is impossible.
         let _ = self.team.observe(event);
-        self.pacer().observe(event);
+        self.pacer_mut().observe(event);
     }
 
     /// How many calls now; the answer is kept in the log.
     pub fn decide(&mut self, capacity: &Capacity, at: Utc) -> Decision {
-        let decision = self.pacer().decide(capacity);
+        let decision = self.pacer_mut().decide(capacity);
         self.team.decided(&decision);
         self.decisions.note(&decision, at);
         decision
@@ -123,7 +123,6 @@ impl Pacing {
     }
 
     /// Impossible events refused so far.
-    #[cfg(test)]
     pub fn refused_events(&self) -> u64 {
         let pacer: &dyn Pacer = match &self.policy {
             Policy::Manual(pacer) => pacer,
@@ -136,7 +135,7 @@ impl Pacing {
         pacer.refused_events()
     }
 
-    fn pacer(&mut self) -> &mut dyn Pacer {
+    pub fn pacer_mut(&mut self) -> &mut dyn Pacer {
         match &mut self.policy {
             Policy::Manual(pacer) => pacer,
             Policy::Preview(pacer) => pacer,

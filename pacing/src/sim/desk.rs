@@ -56,6 +56,8 @@ pub(super) struct Desk {
     lunches_due: u32,
     length_s: f64,
     roster: Roster,
+    /// Scheduled seconds left at the start of each minute, where stays say who is there.
+    left_s: Option<Vec<f64>>,
 }
 
 impl Desk {
@@ -93,6 +95,7 @@ impl Desk {
             lunches_due: if lunch_due { count } else { 0 },
             length_s,
             roster: scenario.roster,
+            left_s: (!scenario.stays.is_empty()).then(|| seconds_left(scenario)),
         }
     }
 
@@ -112,12 +115,20 @@ impl Desk {
 
     /// Scheduled agent hours from now to the end of the day.
     pub fn hours_left(&self, now_s: f64) -> f64 {
+        if let Some(left_s) = &self.left_s {
+            let (minute, within) = ((now_s / 60.0) as usize, now_s % 60.0 / 60.0);
+            let at = |index: usize| left_s.get(index).copied().unwrap_or_default();
+            return (at(minute) * (1.0 - within) + at(minute + 1) * within) / 3600.0;
+        }
         let lunches_s = f64::from(self.lunches_due) * self.roster.lunch_min * 60.0;
         ((self.ends_s - f64::from(self.present) * now_s - lunches_s) / 3600.0).max(0.0)
     }
 
     /// Scheduled agent hours of a whole day.
     pub fn hours_a_day(&self) -> f64 {
+        if let Some(left_s) = &self.left_s {
+            return left_s.first().copied().unwrap_or_default() / 3600.0;
+        }
         let lunch_s = if self.roster.lunch_at_h > 0.0 { self.roster.lunch_min * 60.0 } else { 0.0 };
         self.agents.iter().map(|agent| (agent.until_s - lunch_s).max(0.0) / 3600.0).sum()
     }
@@ -174,4 +185,18 @@ impl Desk {
         let agent = &mut self.agents[index as usize];
         scenario.wrap.draw(&mut agent.wrap) * agent.slowness
     }
+}
+
+/// Scheduled seconds of all stays that are left at the start of each minute of the day.
+fn seconds_left(scenario: &Scenario) -> Vec<f64> {
+    let minutes = (scenario.hours * 60.0).ceil() as usize + 1;
+    let mut left_s = vec![0.0; minutes];
+    for stay in &scenario.stays {
+        let (from_s, to_s) = (stay.from_h * 3600.0, stay.to_h.min(scenario.hours) * 3600.0);
+        let until = ((to_s / 60.0).ceil().max(0.0) as usize).min(minutes);
+        for (minute, sum) in left_s.iter_mut().enumerate().take(until) {
+            *sum += (to_s - from_s.max(minute as f64 * 60.0)).max(0.0);
+        }
+    }
+    left_s
 }

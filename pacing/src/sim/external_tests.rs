@@ -82,7 +82,7 @@ fn open_loop_answers_follow_erlang() {
         );
         let mut pacer =
             OpenLoop { per_second: low / 120.0, stream: Stream::new(3, Kind::Agent, 0), next_s: 0.0 };
-        let terms = Terms { limit_told: 1.0, outlook_told: false };
+        let terms = Terms { limit_told: 1.0, outlook_told: false, over_dial: true };
         let shift = &world::run(&open(agents, hours), 1, &mut pacer, terms)[0];
         assert!((shift.utilisation() - busy).abs() < 0.02, "{agents}: {}", shift.utilisation());
         assert!((shift.abandon_rate() - 0.03).abs() < 0.01, "{agents}: {}", shift.abandon_rate());
@@ -161,7 +161,7 @@ fn nothing_is_launched_beyond_the_hard_stop() {
         let scenario = Scenario { name: "s".into(), agents, answer_rate, hours: 3.0, ..Scenario::default() };
         let options = PredictiveOptions { strict, ..PredictiveOptions::default() };
         let mut pacer = Checked { inner: Predictive::new(options, Ledger::default()), launches_stopped: 0 };
-        let terms = Terms { limit_told: 0.03, outlook_told: true };
+        let terms = Terms { limit_told: 0.03, outlook_told: true, over_dial: true };
         let shift = &world::run(&scenario, 77, &mut pacer, terms)[0];
         assert!(!shift.over(0.03), "{agents} agents: {} of {}", shift.abandoned, shift.live);
         assert_eq!(shift.refused, 0);
@@ -276,7 +276,12 @@ fn more_than_the_exposure_is_hardly_ever_lost() {
                 decisions: Vec::new(),
                 next_s: 900.0,
             };
-            world::run(&scenario, 500 + seed, &mut pacer, Terms { limit_told: 0.03, outlook_told: true });
+            world::run(
+                &scenario,
+                500 + seed,
+                &mut pacer,
+                Terms { limit_told: 0.03, outlook_told: true, over_dial: true },
+            );
             decisions += pacer.decisions.len();
             beyond += pacer.decisions.iter().filter(|it| f64::from(it.1) > it.0 + 1e-9).count();
         }

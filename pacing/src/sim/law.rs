@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::random::Stream;
 
+/// Most values of an observed law.
+pub const SAMPLE_MAX: usize = 1_000;
+
 /// How long something takes, in seconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "law", rename_all = "snake_case", deny_unknown_fields)]
@@ -48,6 +51,11 @@ pub enum Law {
         /// Most seconds.
         most: f64,
     },
+    /// One of these, all equally likely: what was observed.
+    Sample {
+        /// Seconds.
+        seconds: Vec<f64>,
+    },
     /// One of two laws.
     Either {
         /// Probability of the first.
@@ -69,6 +77,10 @@ impl Law {
             Law::Lognormal { median, sigma } => median * (sigma * stream.normal()).exp(),
             Law::Gamma { mean, shape } => stream.gamma(*shape) * mean / shape,
             Law::Pareto { least, shape, most } => (least * stream.uniform().powf(-1.0 / shape)).min(*most),
+            Law::Sample { seconds } => {
+                let index = (stream.uniform() * seconds.len() as f64) as usize;
+                seconds.get(index).copied().unwrap_or_default()
+            }
             Law::Either { share, first, second } => {
                 if stream.uniform() < *share {
                     first.draw(stream)
@@ -95,6 +107,7 @@ impl Law {
                 };
                 below + most * tail
             }
+            Law::Sample { seconds } => seconds.iter().sum::<f64>() / seconds.len().max(1) as f64,
             Law::Either { share, first, second } => share * first.mean() + (1.0 - share) * second.mean(),
         }
     }
@@ -109,6 +122,10 @@ impl Law {
             Law::Lognormal { median, sigma } => positive(&[*median]) && sigma.is_finite() && *sigma >= 0.0,
             Law::Gamma { mean, shape } => positive(&[*mean, *shape]),
             Law::Pareto { least, shape, most } => positive(&[*least, *shape, *most]) && least <= most,
+            Law::Sample { seconds } => {
+                (1..=SAMPLE_MAX).contains(&seconds.len())
+                    && seconds.iter().all(|value| value.is_finite() && *value >= 0.0)
+            }
             Law::Either { share, first, second } => {
                 return first
                     .problem()
@@ -134,6 +151,8 @@ mod tests {
             Law::Lognormal { median: 90.0, sigma: 0.8 },
             Law::Gamma { mean: 20.0, shape: 2.0 },
             Law::Pareto { least: 30.0, shape: 1.5, most: 3600.0 },
+            Law::Sample { seconds: vec![0.0, 1.0, 4.0, 20.0] },
+            Law::Sample { seconds: vec![3.0] },
             Law::Either {
                 share: 0.5,
                 first: Box::new(Law::Constant { seconds: 5.0 }),
@@ -153,5 +172,8 @@ mod tests {
         assert!(Law::Gamma { mean: 20.0, shape: 0.0 }.problem().is_some());
         assert!(Law::Uniform { low: 2.0, high: 1.0 }.problem().is_some());
         assert!(Law::Lognormal { median: f64::NAN, sigma: 1.0 }.problem().is_some());
+        for seconds in [vec![], vec![-1.0], vec![f64::INFINITY], vec![1.0; SAMPLE_MAX + 1]] {
+            assert!(Law::Sample { seconds }.problem().is_some());
+        }
     }
 }

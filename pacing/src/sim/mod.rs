@@ -2,13 +2,14 @@
 //!
 //! Rooms: `plan` (scenarios), `law` and `random` (durations and where chance comes from), `fate` (what becomes of a
 //! call), `world` (the events), `desk` (the agents), `measure` (what a shift brought), `policies` (pacers by name), `clairvoyant` (the bound),
-//! `study` (many seeds, summed up), `report` (table and page).
+//! `study` (many seeds, summed up), `report` (table and page), `fit` (a scenario from what happened).
 
 mod clairvoyant;
 mod desk;
 #[cfg(test)]
 mod external_tests;
 mod fate;
+pub mod fit;
 pub mod law;
 pub mod measure;
 pub mod plan;

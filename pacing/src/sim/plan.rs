@@ -9,6 +9,9 @@ pub const SCENARIOS_MAX: usize = 200;
 /// Most agents in a scenario.
 pub const AGENTS_MAX: u32 = 20_000;
 
+/// Most stays in a scenario.
+pub const STAYS_MAX: usize = 100_000;
+
 /// A plan: scenarios to run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -80,6 +83,8 @@ pub struct Scenario {
     pub calls_per_second: Option<f64>,
     /// Who is there when.
     pub roster: Roster,
+    /// Who is there when, stay by stay; where there are any, they hold instead of `roster`. Agents without one never come.
+    pub stays: Vec<Stay>,
     /// When every call fails.
     pub outage: Option<Outage>,
     /// Machine detection before an agent is given the call.
@@ -129,6 +134,13 @@ pub enum Course {
         /// The other rate.
         to: f64,
     },
+    /// By hour of the clock.
+    ByHour {
+        /// The hour of the clock at which the day begins.
+        first_h: f64,
+        /// The rate in each hour of the clock.
+        rates: [f64; 24],
+    },
 }
 
 /// Who is there when.
@@ -147,6 +159,18 @@ pub struct Roster {
     pub early_share: f64,
     /// When they leave, hours into the day.
     pub early_at_h: f64,
+}
+
+/// An agent is there for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stay {
+    /// Which agent, from 0.
+    pub agent: u32,
+    /// Comes, hours into the day.
+    pub from_h: f64,
+    /// Takes no further call from then on, hours into the day.
+    pub to_h: f64,
 }
 
 /// When every call fails with a network error.
@@ -225,6 +249,7 @@ impl Default for Scenario {
             trunks: None,
             calls_per_second: None,
             roster: Roster::default(),
+            stays: Vec::new(),
             outage: None,
             detection: None,
             segments: Vec::new(),
@@ -270,6 +295,10 @@ impl Scenario {
                     to
                 }
             }
+            Course::ByHour { first_h, rates } => {
+                let clock = (first_h + hour).rem_euclid(24.0) as usize;
+                rates.get(clock).copied().unwrap_or(self.answer_rate)
+            }
         }
     }
 
@@ -294,15 +323,20 @@ impl Scenario {
         let wrong = laws.into_iter().find_map(|(key, law)| law.problem().map(|why| format!("{key}: {why}")));
         let others = [self.others.machine, self.others.busy, self.others.no_answer, self.others.congestion];
         let shares = |values: &[f64]| values.iter().all(|value| value.is_finite() && *value >= 0.0);
-        let end_rate = match self.answer_course {
-            Course::Steady => self.answer_rate,
-            Course::Jump { to, .. } | Course::Drift { to } | Course::Oscillate { to, .. } => to,
+        let sound_rate = |rate: &f64| *rate > 0.0 && *rate <= 1.0;
+        let course_is_sound = match self.answer_course {
+            Course::Steady => true,
+            Course::Jump { to, .. } | Course::Drift { to } | Course::Oscillate { to, .. } => sound_rate(&to),
+            Course::ByHour { first_h, rates } => first_h.is_finite() && rates.iter().all(sound_rate),
+        };
+        let stay_is_sound = |stay: &Stay| {
+            stay.agent < self.agents && 0.0 <= stay.from_h && stay.from_h < stay.to_h && stay.to_h <= 24.0
         };
         let checks = [
             (!self.name.is_empty(), "name: is missing"),
             ((1..=AGENTS_MAX).contains(&self.agents), "agents: must be 1 to 20000"),
             (self.answer_rate > 0.0 && self.answer_rate <= 1.0, "answer_rate: must be above 0 and at most 1"),
-            (end_rate > 0.0 && end_rate <= 1.0, "answer_course.to: must be above 0 and at most 1"),
+            (course_is_sound, "answer_course.to: must be above 0 and at most 1"),
             (self.hours > 0.0 && self.hours <= 24.0, "hours: must be above 0 and at most 24"),
             ((1..=60).contains(&self.days), "days: must be 1 to 60"),
             ((0.0..=1.0).contains(&self.limit), "limit: must be 0 to 1"),
@@ -323,6 +357,8 @@ impl Scenario {
                 "detection: people_lost, machines_passed and charged must be 0 to 1",
             ),
             ((0.0..=1.0).contains(&self.roster.early_share), "roster.early_share: must be 0 to 1"),
+            (self.stays.iter().all(stay_is_sound), "stays: of known agents, and to_h after from_h"),
+            (self.stays.len() <= STAYS_MAX, "stays: at most 100000"),
         ];
         wrong.or_else(|| checks.into_iter().find(|(sound, _)| !sound).map(|(_, why)| why.to_owned()))
     }

@@ -60,9 +60,9 @@ pub fn resolve(name: &str, scenario: &Scenario) -> String {
 
 /// A pacer by its resolved name, and the terms on which it runs. `None`: no such pacer.
 pub fn build(name: &str, scenario: &Scenario) -> Option<(Box<dyn Pacer>, Terms)> {
-    let told = Terms { limit_told: scenario.limit, outlook_told: true };
+    let told = Terms { limit_told: scenario.limit, outlook_told: true, over_dial: true };
     // As classic dialers run: no stop, the ratio alone.
-    let untold = Terms { limit_told: 1.0, outlook_told: false };
+    let untold = Terms { limit_told: 1.0, outlook_told: false, over_dial: true };
     let options = PredictiveOptions::default();
     let predictive = |options| Predictive::new(options, Ledger::default());
     let adaptive = |method| {
@@ -103,7 +103,7 @@ fn taught(scenario: &Scenario, options: PredictiveOptions) -> Option<Predictive>
         &lessons,
         TUNING_SEED - 1,
         &mut pacer,
-        Terms { limit_told: scenario.limit, outlook_told: true },
+        Terms { limit_told: scenario.limit, outlook_told: true, over_dial: true },
     );
     Predictive::restore(PredictiveOptions { learn: false, ..options }, pacer.state()).ok()
 }

@@ -17,6 +17,8 @@ pub enum Kind {
     Agent = 3,
     /// The signals of an agent.
     Signal = 4,
+    /// A resampled history.
+    History = 5,
 }
 
 fn mix(mut z: u64) -> u64 {

@@ -31,6 +31,7 @@ enum Due {
     Signals(u32, u32),
     Leaves(u32, bool),
     LunchOver(u32),
+    Comes(u32),
     EarlyLeave,
 }
 
@@ -57,6 +58,8 @@ pub struct Terms {
     pub limit_told: f64,
     /// Whether the pacer is told how many agent hours are scheduled.
     pub outlook_told: bool,
+    /// Whether more lines than free agents may be out at all.
+    pub over_dial: bool,
 }
 
 struct World<'a> {
@@ -145,7 +148,18 @@ impl World<'_> {
         self.desk.begin_day();
         (self.tokens, self.tokens_at_s) = (0.0, 0.0);
         let roster = self.scenario.roster;
-        let (count, length_s) = (self.scenario.agents, self.scenario.hours * 3600.0);
+        let (mut count, length_s) = (self.scenario.agents, self.scenario.hours * 3600.0);
+        let scenario = self.scenario;
+        if !scenario.stays.is_empty() {
+            count = 0;
+        }
+        // Those who go are planned before those who come, so that a stay can follow another at once.
+        for stay in scenario.stays.iter().filter(|stay| stay.to_h < scenario.hours) {
+            self.plan(stay.to_h * 3600.0, Due::Leaves(stay.agent, true));
+        }
+        for stay in &scenario.stays {
+            self.plan(stay.from_h * 3600.0, Due::Comes(stay.agent));
+        }
         for agent in 0..count {
             self.sits_down(agent);
             let until_s = self.desk.agents[agent as usize].until_s;
@@ -198,6 +212,7 @@ impl World<'_> {
             Due::Signals(agent, call_parity) => self.signals(agent, call_parity),
             Due::Leaves(agent, home) => self.leaves(agent, if home { Leave::Home } else { Leave::Lunch }),
             Due::LunchOver(agent) => self.lunch_over(agent),
+            Due::Comes(agent) => self.comes(agent),
             Due::EarlyLeave => {
                 let count = (f64::from(self.scenario.agents) * self.scenario.roster.early_share).round();
                 for agent in 0..count as u32 {
@@ -375,6 +390,16 @@ impl World<'_> {
         }
     }
 
+    /// A stay begins; one whose call outlasted the time away stays on.
+    fn comes(&mut self, agent: u32) {
+        let it = &mut self.desk.agents[agent as usize];
+        it.leaves = None;
+        if it.state == State::Off {
+            self.sits_down(agent);
+            self.soon();
+        }
+    }
+
     /// Asks the pacer and does what it says.
     fn ask(&mut self) {
         let now_s = self.now_s();
@@ -388,7 +413,7 @@ impl World<'_> {
             supply: u32::MAX,
             limits: Limits {
                 false_positives: self.scenario.false_positives(),
-                ..Limits::new(self.terms.limit_told, true)
+                ..Limits::new(self.terms.limit_told, self.terms.over_dial)
             },
             upcoming: self.upcoming(),
             outlook: self.terms.outlook_told.then(|| Outlook { agent_hours_left: self.hours_left(now_s) }),

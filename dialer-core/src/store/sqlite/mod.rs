@@ -1,5 +1,6 @@
 //! The store in SQLite: one writer with group commit, readers on connections of their own.
 
+mod archive;
 mod bulk;
 mod group;
 mod import;
@@ -26,6 +27,7 @@ use crate::store::write::{Refusal, Write};
 use queue::{Batch, Queue};
 use writer::{Chore, Writer};
 
+pub use archive::{Archive, PAST_ATTEMPTS_MAX, PastAttempt, PastCampaign};
 pub use lists::{BAD_LINES_MAX, ImportError, ListImport, SuppressionImport, check_list};
 pub use pages::{CampaignCounters, PAGE_MAX};
 pub use screens::CampaignRow;
@@ -77,6 +79,12 @@ pub enum StoreError {
         found: usize,
         /// Ours.
         known: usize,
+    },
+    /// The file is none of ours.
+    #[error("{} is no database of carillon", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
     },
     /// No such campaign.
     #[error("campaign {0} is not known")]

@@ -10,7 +10,7 @@ use sqlx::{ConnectOptions, Connection, Row};
 use super::{StoreError, statements};
 
 /// One script a version, oldest first; the database's `user_version` counts those it has had.
-const SCHEMAS: [&str; 4] = [
+pub(super) const SCHEMAS: [&str; 4] = [
     include_str!("schema_1.sql"),
     include_str!("schema_2.sql"),
     include_str!("schema_3.sql"),
@@ -18,7 +18,7 @@ const SCHEMAS: [&str; 4] = [
 ];
 
 /// How long a statement waits for another connection's lock.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// WAL pages after which a commit also checkpoints: 16 MiB, so that few commits pay for it.
 const CHECKPOINT_PAGES: &str = "4096";
