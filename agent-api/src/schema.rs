@@ -22,6 +22,9 @@ pub(crate) struct CampaignSpec {
     /// Largest share of live answers that may be abandoned; 1 means no limit.
     #[schema(minimum = 0.0, maximum = 1.0, default = 0.03)]
     pub abandon_limit: Option<f64>,
+    /// Whether the limit is to hold at every moment, not just at the end of its period; mode `predictive` only.
+    #[schema(default = false)]
+    pub abandon_strict: Option<bool>,
     /// From answer to agent.
     #[schema(default = "2s")]
     pub abandon_after: Option<String>,

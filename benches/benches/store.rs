@@ -187,6 +187,7 @@ fn campaign() -> Write {
         ratio: 2.0,
         jurisdiction: Jurisdiction::None,
         abandon_limit: 0.03,
+        abandon_strict: false,
         abandon_after: Duration::from_secs(2),
         safe_harbour: None,
         ring_timeout: Duration::from_secs(25),

@@ -38,6 +38,7 @@ impl<'d> SpecReader<'d> {
         section.need("jurisdiction");
         let ratio = section.number("ratio");
         let abandon_limit = section.number("abandon_limit");
+        let abandon_strict = section.flag("abandon_strict", false);
         let abandon_after = section.duration("abandon_after");
         let ring_timeout = section.duration("ring_timeout");
         let time_limit = section.duration("time_limit");
@@ -45,6 +46,7 @@ impl<'d> SpecReader<'d> {
         let mut spec =
             CampaignSpec::new(self.keep("name", name)?, self.keep("mode", mode)?, jurisdiction?.value);
         spec.record = record;
+        spec.abandon_strict = abandon_strict;
         spec.ratio = self.keep("ratio", ratio).unwrap_or(spec.ratio);
         spec.abandon_limit = self.keep("abandon_limit", abandon_limit).unwrap_or(spec.abandon_limit);
         spec.abandon_after = self.keep("abandon_after", abandon_after).unwrap_or(spec.abandon_after);

@@ -16,7 +16,9 @@ fn the_example_holds_what_it_says() {
     let spec = &file.spec;
     assert_eq!((spec.name.as_str(), spec.mode, spec.ratio), ("renewals", Mode::Ratio, 2.0));
     assert_eq!((spec.jurisdiction, spec.abandon_limit), (Jurisdiction::Us, 0.03));
-    assert_eq!(spec.abandon_after, Duration::from_secs(2));
+    assert_eq!((spec.abandon_strict, spec.abandon_after), (false, Duration::from_secs(2)));
+    let strict = EXAMPLE.replace("abandon_strict = false", "abandon_strict = true");
+    assert!(CampaignFile::load(&folder.write(&strict)).unwrap().spec.abandon_strict);
     assert_eq!(spec.ring_timeout, Duration::from_secs(25));
     assert_eq!(spec.time_limit, Some(Duration::from_secs(600)));
     assert_eq!(file.seed, Some(42));

@@ -45,6 +45,7 @@ fn each_wrong_value_is_named_with_line_and_key() {
         ("jurisdiction = \"us\"", "jurisdiction = \"usa\"", "jurisdiction", "unknown variant `usa`"),
         ("abandon_limit = 0.03", "abandon_limit = 3", "abandon_limit", "between 0.0 and 1.0"),
         ("abandon_limit = 0.03", "abandon_limit = -0.01", "abandon_limit", "between 0.0 and 1.0"),
+        ("abandon_strict = false", "abandon_strict = 1", "abandon_strict", "must be true or false"),
         ("abandon_after = \"2s\"", "abandon_after = 2", "abandon_after", "write a duration like"),
         ("abandon_after = \"2s\"", "abandon_after = \"0s\"", "abandon_after", "between 100ms and 1m"),
         ("safe_harbour = \"sorry.wav\"", "safe_harbour = \"gone.wav\"", "safe_harbour", "can't be read"),

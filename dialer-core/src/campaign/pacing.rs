@@ -149,7 +149,11 @@ impl Pacing {
 
 /// A predictive pacer that goes on from what was learnt; from nothing where that can't be read.
 fn predictive(id: CampaignId, spec: &CampaignSpec, ledger: Ledger, learnt: Option<&str>) -> Predictive {
-    let options = PredictiveOptions { grace: spec.abandon_after, ..PredictiveOptions::default() };
+    let options = PredictiveOptions {
+        grace: spec.abandon_after,
+        strict: spec.abandon_strict,
+        ..PredictiveOptions::default()
+    };
     let Some(text) = learnt else { return Predictive::new(options, ledger) };
     let restored = match serde_json::from_str::<PredictiveState>(text) {
         Ok(state) => {
@@ -196,8 +200,8 @@ mod tests {
         pacing
     }
 
-    fn place(pacing: &mut Pacing) -> u32 {
-        let capacity = Capacity {
+    fn room() -> Capacity {
+        Capacity {
             now: NOW.monotonic,
             lines_free: 1_000,
             calls_per_second_free: 1_000,
@@ -205,8 +209,11 @@ mod tests {
             limits: Limits::new(0.03, true),
             upcoming: Upcoming::default(),
             outlook: None,
-        };
-        pacing.decide(&capacity, NOW.utc).place
+        }
+    }
+
+    fn place(pacing: &mut Pacing) -> u32 {
+        pacing.decide(&room(), NOW.utc).place
     }
 
     #[test]
@@ -250,6 +257,24 @@ mod tests {
         let mut spent = pacing(Mode::Predictive, Ledger { abandoned: 100, ..earned }, Some(&written));
         assert_eq!(place(&mut spent), 10, "no state talks the store's count away");
         assert_eq!(pacing(Mode::Ratio, earned, None).learnt(), None);
+    }
+
+    #[test]
+    fn a_strict_campaign_borrows_nothing_from_the_hours_ahead() {
+        let placed = |abandon_strict| {
+            let spec = CampaignSpec { mode: Mode::Predictive, abandon_strict, ..spec() };
+            let mut pacing = Pacing::new(CampaignId(1), &spec, Heritage::default(), NOW);
+            for agent in (0..10).map(AgentKey) {
+                pacing.observe(&Event { at: NOW.monotonic, kind: EventKind::AgentReady { agent } });
+            }
+            let outlook = Some(carillon_pacing::Outlook { agent_hours_left: 80.0 });
+            let decision = pacing.decide(&Capacity { outlook, ..room() }, NOW.utc);
+            (decision.place, decision.reason.forecast.unwrap().allowance > 0.0)
+        };
+        // Nothing is earned yet: one line each, and only the other campaign may go beyond.
+        assert_eq!(placed(true), (10, false));
+        let (lines, allowed) = placed(false);
+        assert!(lines >= 10 && allowed, "{lines} lines");
     }
 
     #[test]

@@ -23,6 +23,9 @@ pub struct CampaignSpec {
     /// Largest share of live answers that may be abandoned; 0..=1, 1.0 means no limit.
     #[serde(default = "default_abandon_limit")]
     pub abandon_limit: f64,
+    /// Whether the limit is to hold at every moment, not just at the end of its period; `mode = "predictive"` alone asks.
+    #[serde(default)]
+    pub abandon_strict: bool,
     /// From answer to agent; after it the call is abandoned.
     #[serde(default = "default_abandon_after", with = "crate::campaign::duration_text")]
     pub abandon_after: Duration,
@@ -70,6 +73,7 @@ impl CampaignSpec {
             ratio: default_ratio(),
             jurisdiction,
             abandon_limit: default_abandon_limit(),
+            abandon_strict: false,
             abandon_after: default_abandon_after(),
             safe_harbour: None,
             ring_timeout: default_ring_timeout(),
@@ -230,6 +234,7 @@ pub(crate) mod testing {
             ratio: 2.0,
             jurisdiction: Jurisdiction::None,
             abandon_limit: 0.03,
+            abandon_strict: false,
             abandon_after: Duration::from_secs(2),
             safe_harbour: None,
             ring_timeout: Duration::from_secs(25),
