@@ -36,8 +36,9 @@ const TARGETS: [(u32, f64, [f64; 4]); 11] = [
     (1000, 0.08, [85.7, 85.8, 0.0, 85.9]),
     (1000, 0.50, [85.7, 85.8, 0.0, 85.9]),
 ];
-/// Gain of segments and signals together in points, by agents.
+/// Gain of segments and signals together in points, by agents: the prototype's, at an answer rate of 25%.
 const GAINS: [(u32, f64); 4] = [(3, 2.2), (10, 2.0), (20, 1.3), (100, 0.4)];
+const GAINS_AT: f64 = 0.25;
 
 /// What was asked for.
 struct Asked {
@@ -292,17 +293,19 @@ fn segments(text: &mut String, rows: &[(&Task, &Row)], all: &[(&Task, &Row)]) ->
     )?;
     for (task, row) in rows {
         let same = |it: &&(&Task, &Row)| {
-            it.0.plan == "base"
+            matches!(it.0.plan, "base" | "segments")
+                && it.0.scenario.segments.is_empty()
                 && it.0.scenario.agents == task.scenario.agents
                 && it.0.scenario.answer_rate == task.scenario.answer_rate
         };
-        let gain = all.iter().find(same).map_or(String::from("-"), |(_, base)| {
+        let plain = task.scenario.segments.is_empty();
+        let gain = all.iter().find(same).filter(|_| !plain).map_or(String::from("-"), |(_, base)| {
             let gain = (row.utilisation.mean - base.utilisation.mean) * 100.0;
             let margin = (row.utilisation.margin.powi(2) + base.utilisation.margin.powi(2)).sqrt() * 100.0;
             let wanted = GAINS
                 .iter()
                 .find(|it| it.0 == task.scenario.agents)
-                .filter(|_| task.scenario.signals.is_some());
+                .filter(|_| task.scenario.signals.is_some() && task.scenario.answer_rate == GAINS_AT);
             let wanted = wanted.map_or(String::new(), |(_, wanted)| format!(" (target {wanted:+.1})"));
             format!("{gain:+.2} ±{margin:.2}{wanted}")
         });
