@@ -193,7 +193,7 @@ fn people_taken_for_machines_are_paid_for() {
             inner: Predictive::new(PredictiveOptions::default(), Ledger::default()),
             launches_stopped: 0,
         };
-        let terms = Terms { limit_told: 0.03, outlook_told: share != 0.2 };
+        let terms = Terms { limit_told: 0.03, outlook_told: share != 0.2, over_dial: true };
         let shift = &world::run(&scenario, 7, &mut pacer, terms)[0];
         let ledger = pacer.inner.ledger();
         assert_eq!(
