@@ -25,9 +25,10 @@ enum Limit {
     Forecast { share: f64, credit: f64 },
 }
 
-/// Share of the answers still expected that the forecast's hard stop counts as there, and calls it keeps in reserve.
+/// Share of the answers still expected that the forecast's hard stop counts as there, and calls it keeps in reserve for a
+/// team as small as the world's.
 const CREDIT_SHARE: f64 = 0.3;
-const RESERVE: f64 = 2.0;
+const RESERVE: f64 = 1.0;
 
 impl Limit {
     fn new(plan: &Plan) -> Self {
