@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::body::Bytes;
 use carillon_api::metrics::Exporter;
 use carillon_api::port::{
-    Attempt, AttemptQuery, Campaign, CampaignAction, Health, ImportReport, Part, Port, PortError,
+    Attempt, AttemptQuery, Campaign, CampaignAction, Contact, Health, ImportReport, Part, Port, PortError,
     REJECTED_ROWS_MAX, RejectedRow, Reply,
 };
 use carillon_core::agent::AgentCommand;
@@ -18,7 +18,7 @@ use carillon_core::campaign::decisions::Decided;
 use carillon_core::campaign::spec::CampaignSpec;
 use carillon_core::campaign::{CampaignCommand, CampaignState};
 use carillon_core::contact::import::{BadRow, ListError, ListReader};
-use carillon_core::id::{AttemptId, CampaignId};
+use carillon_core::id::{AttemptId, CampaignId, ContactId};
 use carillon_core::live::LiveView;
 use carillon_core::output;
 use carillon_core::store::read::AttemptRow;
@@ -55,6 +55,12 @@ impl EnginePort {
         agents: BTreeSet<String>,
     ) -> Self {
         Self { engine, store, metrics, prompts, agents }
+    }
+
+    /// Agents who take a campaign's calls.
+    fn takers(&self, spec: &CampaignSpec) -> BTreeSet<String> {
+        let takes = |agent: &&String| spec.agents.is_empty() || spec.agents.contains(*agent);
+        self.agents.iter().filter(takes).cloned().collect()
     }
 
     async fn spec(&self, id: CampaignId) -> Result<Campaign, PortError> {
@@ -99,6 +105,9 @@ fn shown(row: CampaignRow, live: &LiveView) -> Campaign {
 impl Port for EnginePort {
     fn create_campaign(&self, spec: CampaignSpec) -> Reply<'_, CampaignId> {
         async move {
+            if let Some(stranger) = spec.agents.iter().find(|agent| !self.agents.contains(*agent)) {
+                return Err(PortError::Invalid(format!("agents: there is no agent `{stranger}`")));
+            }
             let prompt = prompts::of(&spec, &self.prompts).map_err(PortError::Invalid)?;
             let command = CampaignCommand::Create(Box::new(spec));
             let id = match timely(self.engine.campaign(command)).await? {
@@ -162,7 +171,7 @@ impl Port for EnginePort {
             let mut reader =
                 ListReader::new(Cursor::new(csv), campaign.spec.region.as_deref()).map_err(invalid)?;
             if reader.columns().has(OWNER_COLUMN) {
-                reader = reader.with_owners(OWNER_COLUMN, self.agents.clone()).map_err(invalid)?;
+                reader = reader.with_owners(OWNER_COLUMN, self.takers(&campaign.spec)).map_err(invalid)?;
             }
             let (list, bad) =
                 self.store.import_rows(id, reader, REJECTED_ROWS_MAX).await.map_err(|error| match error {
@@ -191,6 +200,24 @@ impl Port for EnginePort {
             timely(self.engine.agent(command)).await?;
             self.seen().await;
             Ok(())
+        }
+        .boxed()
+    }
+
+    fn contact(&self, id: ContactId) -> Reply<'_, Contact> {
+        async move {
+            let found = self.store.contact(id).await.map_err(unavailable)?;
+            let (listed, attempts) = found.ok_or_else(|| PortError::Unknown(format!("contact {id}")))?;
+            Ok(Contact {
+                id,
+                external_id: listed.external_id,
+                name: listed.name,
+                number: listed.number,
+                timezone: listed.timezone,
+                owner: listed.owner,
+                fields: listed.fields,
+                attempts,
+            })
         }
         .boxed()
     }

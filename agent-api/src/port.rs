@@ -1,6 +1,7 @@
 //! The one way from the API to the dialer. The binary implements [`Port`] over channels; tests implement it in
 //! memory.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -46,6 +47,9 @@ pub trait Port: Send + Sync + 'static {
     /// Carries out what an agent asks for.
     fn command_agent(&self, command: AgentCommand) -> Reply<'_, ()>;
 
+    /// What is known of a contact; [`PortError::Unknown`] when there is none.
+    fn contact(&self, id: ContactId) -> Reply<'_, Contact>;
+
     /// Attempts by id, newest first, at most `query.limit`.
     fn attempts(&self, query: AttemptQuery) -> Reply<'_, Vec<Attempt>>;
 
@@ -60,6 +64,27 @@ pub trait Port: Send + Sync + 'static {
 
     /// Metrics in Prometheus text format.
     fn metrics(&self) -> String;
+}
+
+/// A contact as its list names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contact {
+    /// The contact.
+    pub id: ContactId,
+    /// Its id in the list.
+    pub external_id: String,
+    /// Name; may be empty.
+    pub name: String,
+    /// E.164 with `+`; the API masks it where the right to see it is missing.
+    pub number: String,
+    /// IANA zone, its own or the campaign's.
+    pub timezone: Option<String>,
+    /// User of the agent who alone may take its calls.
+    pub owner: Option<String>,
+    /// The list's other columns.
+    pub fields: BTreeMap<String, String>,
+    /// Attempts at it so far.
+    pub attempts: u32,
 }
 
 /// What can be asked of a campaign.

@@ -37,6 +37,7 @@ pub fn router(port: Arc<dyn Port>, options: Options) -> Router {
         .merge(limited(short_routes(), limits.body_bytes_max, limits.request_time))
         .merge(limited(import_routes(), limits.import_bytes_max, limits.import_time))
         .routes(routes!(live::live))
+        .routes(routes!(live::agent))
         .split_for_parts();
     let text: Arc<str> = document.to_pretty_json().unwrap_or_default().into();
     let document =
@@ -59,6 +60,7 @@ pub fn document() -> String {
         .merge(short_routes())
         .merge(import_routes())
         .routes(routes!(live::live))
+        .routes(routes!(live::agent))
         .split_for_parts();
     document.to_pretty_json().unwrap_or_default()
 }
@@ -79,6 +81,7 @@ fn short_routes() -> OpenApiRouter<State> {
         .routes(routes!(agents::dispose))
         .routes(routes!(agents::hang_up))
         .routes(routes!(agents::signal))
+        .routes(routes!(agents::preview, agents::choose))
         .routes(routes!(attempts::list))
         .routes(routes!(attempts::one))
         .routes(routes!(health::alive))

@@ -35,10 +35,23 @@ pub(crate) struct CampaignSpec {
     pub ring_timeout: Option<String>,
     #[schema(default = false)]
     pub record: Option<bool>,
+    /// How long an agent may look at a contact before it is called; mode `preview` only. At most 1h.
+    #[schema(default = "60s")]
+    pub preview_timeout: Option<String>,
+    /// What becomes of a contact on which the agent has not decided by then.
+    pub preview_unanswered: Option<Unanswered>,
+    /// How long a contact that was skipped is left alone.
+    #[schema(default = "10m")]
+    pub preview_again: Option<String>,
     /// Stop placing after this long.
     pub time_limit: Option<String>,
     /// Names of the trunks to use, in order; empty means all.
     pub trunks: Option<Vec<String>>,
+    /// Users of the agents who take its calls; empty means all. An agent may take the calls of several campaigns.
+    pub agents: Option<Vec<String>>,
+    /// Its share of agents whom it shares with other campaigns, set against theirs.
+    #[schema(minimum = 1, maximum = 100, default = 1)]
+    pub weight: Option<u32>,
     pub wrap_up: Option<WrapUp>,
     /// 0s means until a side hangs up.
     #[schema(default = "0s")]
@@ -60,6 +73,23 @@ pub(crate) enum Mode {
     Ratio,
     Adaptive,
     Predictive,
+}
+
+#[derive(ToSchema)]
+#[schema(as = Unanswered, rename_all = "snake_case")]
+pub(crate) enum Unanswered {
+    /// As if the agent had skipped it (the default).
+    Skip,
+    Call,
+}
+
+#[derive(ToSchema)]
+#[schema(as = PreviewChoice, rename_all = "snake_case")]
+pub(crate) enum PreviewChoice {
+    /// Call it now.
+    Call,
+    /// Not now: it is shown again later, to whoever is free then.
+    Skip,
 }
 
 #[derive(ToSchema)]
@@ -282,6 +312,17 @@ pub(crate) struct AgentView {
     pub since: i64,
     pub calls: u64,
     pub attempt: Option<u64>,
+    /// The contact that the agent is shown before it is called.
+    pub preview: Option<PreviewView>,
+}
+
+#[derive(ToSchema)]
+#[schema(as = PreviewView)]
+pub(crate) struct PreviewView {
+    pub campaign: u64,
+    pub task: u64,
+    pub contact: u64,
+    pub until: i64,
 }
 
 #[derive(ToSchema)]

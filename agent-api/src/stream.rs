@@ -1,4 +1,4 @@
-//! The live view as Server-Sent Events: the newest state only, pushed on change, at most four times a second.
+//! The live view, or a part of it, as Server-Sent Events: the newest state only, pushed on change, at most four times a second.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
@@ -41,6 +41,9 @@ impl LiveText {
 
 /// One stream: where views come from, and whether it may go on.
 struct Viewer<Text, Alive> {
+    name: &'static str,
+    /// What was sent last.
+    last: Arc<str>,
     views: watch::Receiver<Arc<LiveView>>,
     text: Text,
     alive: Alive,
@@ -48,9 +51,10 @@ struct Viewer<Text, Alive> {
     _turn: OwnedSemaphorePermit,
 }
 
-/// A stream of the newest views. It ends when `alive` says no (asked before every event and every few seconds) or
+/// A stream of events of this name, each with what `text` makes of the newest view where that has changed. It ends when `alive` says no (asked before every event and every few seconds) or
 /// when the dialer is gone. The first event comes at once.
-pub(crate) fn live<Text, Alive>(
+pub(crate) fn stream<Text, Alive>(
+    name: &'static str,
     mut views: watch::Receiver<Arc<LiveView>>,
     text: Text,
     alive: Alive,
@@ -61,7 +65,7 @@ where
     Alive: Fn() -> bool + Send + 'static,
 {
     views.mark_changed();
-    let viewer = Viewer { views, text, alive, next_at: Instant::now(), _turn: turn };
+    let viewer = Viewer { name, last: "".into(), views, text, alive, next_at: Instant::now(), _turn: turn };
     let events = unfold(viewer, |mut viewer| async move {
         sleep_until(viewer.next_at).await;
         loop {
@@ -69,14 +73,19 @@ where
                 return None;
             }
             match tokio::time::timeout(RECHECK, viewer.views.changed()).await {
-                Ok(Ok(())) if (viewer.alive)() => break,
+                Ok(Ok(())) if (viewer.alive)() => {}
                 Ok(_) => return None,
-                Err(_) => {}
+                Err(_) => continue,
+            }
+            let view = viewer.views.borrow_and_update().clone();
+            let text = (viewer.text)(&view);
+            if text != viewer.last {
+                viewer.last = text;
+                break;
             }
         }
-        let view = viewer.views.borrow_and_update().clone();
         viewer.next_at = Instant::now() + INTERVAL_MIN;
-        let event = Event::default().event("live").data(&*(viewer.text)(&view));
+        let event = Event::default().event(viewer.name).data(&*viewer.last);
         Some((Ok(event), viewer))
     });
     Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))

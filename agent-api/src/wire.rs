@@ -1,11 +1,13 @@
 //! Bodies of requests and answers, where they are not the business machine's own types.
 
-use carillon_core::agent::{AgentSignal, AgentState};
+use std::collections::BTreeMap;
+
+use carillon_core::agent::{AgentSignal, AgentState, PreviewChoice};
 use carillon_core::attempt::outcome::{Attribution, Outcome};
 use carillon_core::campaign::CampaignState;
 use carillon_core::campaign::decisions::{Decided, Reason, sentence};
 use carillon_core::campaign::spec::CampaignSpec;
-use carillon_core::live::AgentView;
+use carillon_core::live::{AgentView, PreviewView};
 use carillon_core::time::Utc;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -129,6 +131,90 @@ pub struct AgentBody {
     pub calls: u64,
     /// The attempt in hand.
     pub attempt: Option<u64>,
+    /// The contact that the agent is shown before it is called; details under `preview`.
+    pub preview: Option<ShownBody>,
+}
+
+/// Which contact an agent is shown.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ShownBody {
+    /// Whose campaign.
+    pub campaign: u64,
+    /// The task that a call would serve.
+    pub task: u64,
+    /// The contact.
+    pub contact: u64,
+    /// Until when the agent may decide, RFC 3339 UTC.
+    pub until: String,
+}
+
+impl From<&PreviewView> for ShownBody {
+    fn from(view: &PreviewView) -> Self {
+        Self {
+            campaign: view.campaign.0,
+            task: view.task.0,
+            contact: view.contact.0,
+            until: rfc3339(view.until),
+        }
+    }
+}
+
+/// A contact that an agent is shown before it is called.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct PreviewBody {
+    /// Whose campaign.
+    pub campaign: u64,
+    /// The task that a call would serve.
+    pub task: u64,
+    /// The contact.
+    pub contact: u64,
+    /// Until when the agent may decide, RFC 3339 UTC.
+    pub until: String,
+    /// The contact's id in the list.
+    pub id: String,
+    /// Name; may be empty.
+    pub name: String,
+    /// Number, masked unless the right to see it is there.
+    pub number: String,
+    /// IANA zone.
+    pub timezone: Option<String>,
+    /// User of the agent who alone may take its calls.
+    pub owner: Option<String>,
+    /// The list's other columns.
+    pub fields: BTreeMap<String, String>,
+    /// Attempts at it so far.
+    pub attempts: u32,
+}
+
+impl PreviewBody {
+    /// `numbers`: whether the number is shown in full.
+    pub(crate) fn new(shown: &PreviewView, contact: port::Contact, numbers: bool) -> Self {
+        let ShownBody { campaign, task, contact: id, until } = shown.into();
+        Self {
+            campaign,
+            task,
+            contact: id,
+            until,
+            id: contact.external_id,
+            name: contact.name,
+            number: if numbers { contact.number } else { mask(&contact.number) },
+            timezone: contact.timezone,
+            owner: contact.owner,
+            fields: contact.fields,
+            attempts: contact.attempts,
+        }
+    }
+}
+
+/// What an agent decides about the contact shown.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChoiceBody {
+    /// Whose contact; another one may be shown meanwhile, and then nothing is done.
+    pub task: u64,
+    /// What is to be done.
+    #[schema(value_type = schema::PreviewChoice)]
+    pub choice: PreviewChoice,
 }
 
 impl From<&AgentView> for AgentBody {
@@ -140,6 +226,7 @@ impl From<&AgentView> for AgentBody {
             since: Some(rfc3339(view.since)),
             calls: view.calls,
             attempt: view.attempt.map(|attempt| attempt.0),
+            preview: view.preview.as_ref().map(ShownBody::from),
         }
     }
 }
@@ -154,6 +241,7 @@ impl AgentBody {
             since: None,
             calls: 0,
             attempt: None,
+            preview: None,
         }
     }
 }

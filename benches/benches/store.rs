@@ -182,24 +182,10 @@ fn number(n: u64) -> String {
 
 fn campaign() -> Write {
     let spec = CampaignSpec {
-        name: "load".into(),
-        mode: Mode::Ratio,
-        ratio: 2.0,
-        jurisdiction: Jurisdiction::None,
-        abandon_limit: 0.03,
-        abandon_strict: false,
-        abandon_after: Duration::from_secs(2),
-        safe_harbour: None,
-        ring_timeout: Duration::from_secs(25),
-        record: false,
-        time_limit: None,
-        trunks: Vec::new(),
-        wrap_up: WrapUp::Agent,
-        talk_limit: Duration::ZERO,
         region: Some("US".into()),
         timezone: Some("UTC".into()),
-        windows: Vec::new(),
-        closure: ClosureSpec::default(),
+        wrap_up: WrapUp::Agent,
+        ..CampaignSpec::new("load".into(), Mode::Ratio, Jurisdiction::None)
     };
     Write::Campaign {
         campaign: CAMPAIGN,

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use carillon_core::attempt::outcome::Outcome;
 use carillon_core::campaign::check::{NAME_CHARACTERS_MAX, check};
-use carillon_core::campaign::spec::{CampaignSpec, ClosureSpec, Day, Jurisdiction, Mode, Window, WrapUp};
+use carillon_core::campaign::spec::{
+    CampaignSpec, ClosureSpec, Day, Jurisdiction, Mode, Unanswered, Window, WrapUp,
+};
 use carillon_core::closure::CALLEE_LEFT;
 
 use crate::reader::{At, Document, Place, Section, named};
@@ -43,6 +45,9 @@ impl<'d> SpecReader<'d> {
         let ring_timeout = section.duration("ring_timeout");
         let time_limit = section.duration("time_limit");
         let record = section.flag("record", false);
+        let preview_timeout = section.duration("preview_timeout");
+        let preview_unanswered = section.name::<Unanswered>("preview_unanswered");
+        let preview_again = section.duration("preview_again");
         let mut spec =
             CampaignSpec::new(self.keep("name", name)?, self.keep("mode", mode)?, jurisdiction?.value);
         spec.record = record;
@@ -51,6 +56,11 @@ impl<'d> SpecReader<'d> {
         spec.abandon_limit = self.keep("abandon_limit", abandon_limit).unwrap_or(spec.abandon_limit);
         spec.abandon_after = self.keep("abandon_after", abandon_after).unwrap_or(spec.abandon_after);
         spec.ring_timeout = self.keep("ring_timeout", ring_timeout).unwrap_or(spec.ring_timeout);
+        // A run has no screens on which anybody could decide.
+        spec.preview_timeout = self.keep("preview_timeout", preview_timeout).unwrap_or_default();
+        spec.preview_unanswered =
+            self.keep("preview_unanswered", preview_unanswered).unwrap_or(Unanswered::Call);
+        spec.preview_again = self.keep("preview_again", preview_again).unwrap_or(spec.preview_again);
         spec.time_limit = self.keep("time_limit", time_limit);
         Some(spec)
     }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::AgentState;
 use crate::attempt::outcome::Outcome;
 use crate::campaign::CampaignState;
-use crate::id::{AttemptId, CampaignId};
+use crate::id::{AttemptId, CampaignId, ContactId, TaskId};
 use crate::time::Utc;
 
 /// Most recent endings kept in a view.
@@ -84,6 +84,21 @@ pub struct AgentView {
     pub calls: u64,
     /// The attempt in hand.
     pub attempt: Option<AttemptId>,
+    /// The contact that the agent is shown before it is called.
+    pub preview: Option<PreviewView>,
+}
+
+/// A contact that an agent is shown. Carries no number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreviewView {
+    /// Whose campaign.
+    pub campaign: CampaignId,
+    /// The task that a call would serve.
+    pub task: TaskId,
+    /// The contact.
+    pub contact: ContactId,
+    /// Until when the agent may decide.
+    pub until: Utc,
 }
 
 /// One ended attempt. Carries no number.

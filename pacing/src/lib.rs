@@ -5,7 +5,7 @@
 //!
 //! Rooms: `event` (what happened), `decision` (question and answer), `floor` (agents and calls as the events tell
 //! them), `team` (agents with contacts of their own beside the pool), `budget` (abandonment ledger and the hard stop),
-//! `policy` (one file a policy).
+//! `policy` (one file a policy), `share` (agents whom several campaigns share).
 
 pub mod budget;
 pub mod decision;
@@ -13,6 +13,7 @@ pub mod event;
 pub mod floor;
 mod numeric;
 pub mod policy;
+pub mod share;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod team;

@@ -79,6 +79,23 @@ impl Team {
         self.forecast_allows = forecast.is_some_and(|forecast| forecast.exposure < forecast.allowance);
     }
 
+    /// Free agents of the pool beyond its lines; negative where lines wait for agents to come free.
+    pub fn spare(&self) -> i64 {
+        i64::from(self.floor.agents_free()) - i64::from(self.floor.lines_out())
+    }
+
+    /// What the agent does; `None` unless the agent counts here.
+    pub fn activity(&self, agent: AgentKey) -> Option<AgentActivity> {
+        self.floor.activity(agent)
+    }
+
+    /// Whether the policy could have more lines out than agents are free, but for a budget that is spent: as large a share of
+    /// the live answers as the limit allows has been abandoned.
+    pub fn is_exhausted(&self, limits: &Limits) -> bool {
+        let over_dials = limits.over_dial && self.stop != Stop::PerAgent;
+        over_dials && self.ledger.abandoned > 0 && self.ledger.rate() >= limits.abandon_limit
+    }
+
     /// Lines beyond one per free agent that may be out, of the pool and of owners together.
     pub fn excess(&self, limits: &Limits) -> u32 {
         let excess = match self.stop {

@@ -96,6 +96,7 @@ mod tests {
             since: Utc(0),
             calls: 0,
             attempt: None,
+            preview: None,
         };
         LiveView {
             campaigns: vec![CampaignView {

@@ -7,14 +7,16 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use carillon_core::agent::AgentCommand;
 use carillon_core::campaign::check::NAME_CHARACTERS_MAX;
-use carillon_core::id::AttemptId;
+use carillon_core::id::{AttemptId, TaskId};
 
 use crate::extract::{Json, Part};
 use crate::identity::Who;
 use crate::problem::Problem;
 use crate::rights::{Right, Role};
 use crate::state::State;
-use crate::wire::{AgentBody, AgentList, AgentWish, DispositionBody, SignalBody, WantedState};
+use crate::wire::{
+    AgentBody, AgentList, AgentWish, ChoiceBody, DispositionBody, PreviewBody, SignalBody, WantedState,
+};
 
 /// Most characters of a note.
 const NOTE_CHARACTERS_MAX: usize = 2_000;
@@ -164,6 +166,54 @@ pub(crate) async fn signal(
 ) -> Result<StatusCode, Problem> {
     who.need_self_or(Right::ActForAgents, &agent)?;
     state.port.command_agent(AgentCommand::Signal { agent, signal: body.signal }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The contact that the agent is shown.
+///
+/// Campaigns of mode `preview` call nobody before the agent says so. 404 while nothing is shown.
+#[utoipa::path(
+    get, path = "/api/v1/agents/{user}/preview", tag = "agents",
+    params(("user" = String, Path)),
+    responses((status = 200, description = "The contact.", body = PreviewBody)),
+)]
+pub(crate) async fn preview(
+    AxumState(state): AxumState<State>,
+    who: Who,
+    Part(user): Part<String>,
+) -> Result<Json<PreviewBody>, Problem> {
+    who.need_self_or(Right::Watch, &user)?;
+    let view = state.port.live().borrow().clone();
+    let agent = view.agents.iter().find(|agent| agent.user == user);
+    let Some(shown) = agent.and_then(|agent| agent.preview.as_ref()) else {
+        return Err(Problem::not_found("the agent is shown no contact"));
+    };
+    let contact = state.port.contact(shown.contact).await?;
+    Ok(Json(PreviewBody::new(shown, contact, who.may(Right::SeeNumbers))))
+}
+
+/// Call the contact shown, or skip it.
+///
+/// `call` places the call for this agent alone; the agent stays ready until it is answered. `skip` leaves the contact alone for
+/// the campaign's `preview_again`, and the next one is shown.
+#[utoipa::path(
+    post, path = "/api/v1/agents/{user}/preview", tag = "agents",
+    params(("user" = String, Path)),
+    request_body = ChoiceBody,
+    responses(
+        (status = 204, description = "Taken."),
+        (status = 409, description = "The contact is not shown any more, or may not be called now.", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn choose(
+    AxumState(state): AxumState<State>,
+    who: Who,
+    Part(agent): Part<String>,
+    Json(body): Json<ChoiceBody>,
+) -> Result<StatusCode, Problem> {
+    who.need_self_or(Right::ActForAgents, &agent)?;
+    let command = AgentCommand::Preview { agent, task: TaskId(body.task), choice: body.choice };
+    state.port.command_agent(command).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -5,16 +5,16 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use axum::body::Bytes;
 use carillon_api::port::{
-    Attempt, AttemptQuery, Campaign, CampaignAction, Health, ImportReport, Part, Port, PortError,
+    Attempt, AttemptQuery, Campaign, CampaignAction, Contact, Health, ImportReport, Part, Port, PortError,
     RejectedRow, Reply,
 };
-use carillon_core::agent::{AgentCommand, AgentState};
+use carillon_core::agent::{AgentCommand, AgentState, PreviewChoice};
 use carillon_core::attempt::outcome::{Attribution, Outcome};
 use carillon_core::campaign::CampaignState;
 use carillon_core::campaign::decisions::{Bound, Decided, Forecast, Reason};
 use carillon_core::campaign::spec::CampaignSpec;
 use carillon_core::id::{AttemptId, CampaignId, ContactId, TaskId};
-use carillon_core::live::{AgentView, LiveView};
+use carillon_core::live::{AgentView, LiveView, PreviewView};
 use carillon_core::time::Utc;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -36,6 +36,8 @@ struct State {
     seen: BTreeSet<String>,
     attempts: BTreeMap<u64, Attempt>,
     dispositions: BTreeMap<(String, u64), String>,
+    previews: BTreeMap<String, PreviewView>,
+    choices: Vec<(String, PreviewChoice)>,
     health: Option<Health>,
     down: bool,
     stuck: bool,
@@ -81,6 +83,24 @@ impl Dialer {
         self.state().dispositions.get(&(user.into(), attempt)).cloned()
     }
 
+    /// Shows the agent the contact of a task, until a minute past midnight of 1970.
+    pub fn preview(&self, user: &str, task: u64) {
+        let shown = PreviewView {
+            campaign: CampaignId(1),
+            task: TaskId(task),
+            contact: ContactId(task),
+            until: Utc(60_000),
+        };
+        self.state().previews.insert(user.into(), shown);
+        self.state().seen.insert(user.into());
+        self.show();
+    }
+
+    /// What agents chose, in order.
+    pub fn choices(&self) -> Vec<(String, PreviewChoice)> {
+        self.state().choices.clone()
+    }
+
     /// An ended attempt bridged to `agent`.
     pub fn add_attempt(&self, id: u64, campaign: u64, agent: &str) {
         let attempt = Attempt {
@@ -111,6 +131,7 @@ impl Dialer {
 
     /// Pushes the agents' states into the live view.
     pub fn show(&self) {
+        let previews = self.state().previews.clone();
         let view = |(user, state): (&String, &AgentState)| AgentView {
             user: user.clone(),
             state: *state,
@@ -118,6 +139,7 @@ impl Dialer {
             since: Utc(0),
             calls: 0,
             attempt: None,
+            preview: previews.get(user).cloned(),
         };
         // Like the real one, it shows nobody who has not signed on yet.
         let state = self.state();
@@ -238,6 +260,14 @@ impl Port for Dialer {
                 AgentCommand::HangUp { .. } | AgentCommand::Signal { .. } => {
                     return Err(PortError::State("there is no call".into()));
                 }
+                AgentCommand::Preview { agent, task, choice } => {
+                    if state.previews.get(&agent).is_none_or(|shown| shown.task != task) {
+                        return Err(PortError::State("the contact is not shown".into()));
+                    }
+                    state.previews.remove(&agent);
+                    state.choices.push((agent, choice));
+                    return Ok(());
+                }
                 AgentCommand::Dispose { agent, attempt, disposition, .. } => {
                     let attempt = state.attempts.get_mut(&attempt.0).ok_or_else(unknown)?;
                     if attempt.agent.as_deref() != Some(agent.as_str()) {
@@ -254,6 +284,21 @@ impl Port for Dialer {
         });
         self.show();
         reply
+    }
+
+    fn contact(&self, id: ContactId) -> Reply<'_, Contact> {
+        self.answer(|_| {
+            Ok(Contact {
+                id,
+                external_id: format!("c{id}"),
+                name: "Ada".into(),
+                number: NUMBER.into(),
+                timezone: Some("UTC".into()),
+                owner: None,
+                fields: [("plan".to_owned(), "gold".to_owned())].into(),
+                attempts: 2,
+            })
+        })
     }
 
     fn attempts(&self, query: AttemptQuery) -> Reply<'_, Vec<Attempt>> {

@@ -10,8 +10,8 @@ use carillon_core::attempt::outcome::Outcome;
 use carillon_core::campaign::CampaignState;
 use carillon_core::campaign::decisions::{Bound, Forecast, Reason};
 use carillon_core::campaign::spec::{CampaignSpec, ClosureSpec, Day, Jurisdiction, Mode, Window};
-use carillon_core::id::{AttemptId, CampaignId};
-use carillon_core::live::{AgentView, CampaignView, EndingView, LiveView};
+use carillon_core::id::{AttemptId, CampaignId, ContactId, TaskId};
+use carillon_core::live::{AgentView, CampaignView, EndingView, LiveView, PreviewView};
 use carillon_core::time::Utc;
 use serde_json::{Value, json};
 
@@ -62,6 +62,8 @@ fn schemas_describe_what_is_written() {
     assert_properties("ClosureSpec", spec["closure"].clone());
     assert_properties("CampaignSpec", spec);
 
+    let preview =
+        PreviewView { campaign: CampaignId(1), task: TaskId(1), contact: ContactId(1), until: Utc(0) };
     let agent = AgentView {
         user: "a".into(),
         state: AgentState::WrapUp,
@@ -69,7 +71,9 @@ fn schemas_describe_what_is_written() {
         since: Utc(0),
         calls: 0,
         attempt: Some(AttemptId(1)),
+        preview: Some(preview.clone()),
     };
+    assert_properties("PreviewView", json!(preview));
     assert_properties("AgentView", json!(agent));
     let ending =
         EndingView { attempt: AttemptId(1), at: Utc(0), outcome: Outcome::Answered, agent: None, talk_ms: 0 };

@@ -17,11 +17,14 @@ const STAFF: Allowed = [false, true, true, false, false];
 const STAFF_OR_SELF: Allowed = [false, true, true, true, false];
 
 /// In the order of the document.
-const MATRIX: [(&str, &str, Allowed); 23] = [
+const MATRIX: [(&str, &str, Allowed); 26] = [
     ("get", "/api/v1/agents", STAFF),
     ("get", "/api/v1/agents/{user}", STAFF_OR_SELF),
     ("delete", "/api/v1/agents/{user}/call", STAFF_OR_SELF),
     ("post", "/api/v1/agents/{user}/dispositions", STAFF_OR_SELF),
+    ("get", "/api/v1/agents/{user}/events", STAFF_OR_SELF),
+    ("get", "/api/v1/agents/{user}/preview", STAFF_OR_SELF),
+    ("post", "/api/v1/agents/{user}/preview", STAFF_OR_SELF),
     ("post", "/api/v1/agents/{user}/signals", STAFF_OR_SELF),
     ("put", "/api/v1/agents/{user}/state", STAFF_OR_SELF),
     ("get", "/api/v1/attempts", SIGNED_IN),
@@ -51,6 +54,7 @@ fn body_of(method: &str, path: &str) -> (&'static str, Body) {
         ("post", "/api/v1/campaigns/{id}/contacts") => {
             ("text/csv", Body::from("id,number\n1,+15550000001\n"))
         }
+        ("post", "/api/v1/agents/{user}/preview") => json(json!({"task": 1, "choice": "call"})),
         ("post", "/api/v1/agents/{user}/signals") => json(json!({"signal": "finishing"})),
         ("put", "/api/v1/agents/{user}/state") => json(json!({"state": "signed_on"})),
         ("post", "/api/v1/agents/{user}/dispositions") => json(json!({"attempt": 1, "disposition": "sold"})),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::folder::{EXAMPLE, Folder, MINIMAL};
 use carillon_config::CampaignFile;
 use carillon_core::attempt::outcome::Outcome;
-use carillon_core::campaign::spec::{CampaignSpec, ClosureSpec, Day, Jurisdiction, Mode, WrapUp};
+use carillon_core::campaign::spec::{CampaignSpec, ClosureSpec, Day, Jurisdiction, Mode, Unanswered, WrapUp};
 use carillon_sip::command::AgentLegMode;
 use carillon_sip::media::Codec;
 
@@ -58,6 +58,9 @@ fn what_is_left_out_has_its_default() {
     let file = CampaignFile::load(&folder.write(MINIMAL)).unwrap();
     let expected = CampaignSpec {
         wrap_up: WrapUp::Script { after: Duration::from_secs(5), disposition: "success".into() },
+        // A run has no screens.
+        preview_timeout: Duration::ZERO,
+        preview_unanswered: Unanswered::Call,
         ..CampaignSpec::new("m".into(), Mode::Progressive, Jurisdiction::None)
     };
     assert_eq!(file.spec, expected);

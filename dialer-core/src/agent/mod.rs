@@ -4,7 +4,7 @@ pub(crate) mod machine;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::AttemptId;
+use crate::id::{AttemptId, TaskId};
 
 /// What an agent can ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +47,15 @@ pub enum AgentCommand {
         /// The agent's user.
         agent: String,
     },
+    /// Decide on the contact that the agent is shown.
+    Preview {
+        /// The agent's user.
+        agent: String,
+        /// Whose contact; another one may be shown meanwhile.
+        task: TaskId,
+        /// What is to be done.
+        choice: PreviewChoice,
+    },
     /// Tell how far the call or its wrap-up is, so that the next one is ready in time.
     Signal {
         /// The agent's user.
@@ -54,6 +63,16 @@ pub enum AgentCommand {
         /// What is told.
         signal: AgentSignal,
     },
+}
+
+/// What an agent wants done with a contact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PreviewChoice {
+    /// Call it now.
+    Call,
+    /// Not now: it is shown again later, to whoever is free then.
+    Skip,
 }
 
 /// How far an agent is.

@@ -12,6 +12,10 @@ use crate::campaign::spec::{CampaignSpec, Jurisdiction, Window, WrapUp};
 pub const NAME_CHARACTERS_MAX: usize = 100;
 /// Most entries of each list in a spec.
 pub const ENTRIES_MAX: usize = 100;
+/// Most agents of a campaign that names them.
+pub const AGENTS_MAX: usize = 10_000;
+/// Greatest weight.
+pub const WEIGHT_MAX: u32 = 100;
 /// Shortest ringing that a jurisdiction other than `none` allows (US safe harbour: 15 seconds or 4 rings, 16 CFR
 /// 310.4(b)(4)(ii)).
 pub const RING_TIMEOUT_MIN: Duration = Duration::from_secs(15);
@@ -39,10 +43,18 @@ pub fn check(spec: &CampaignSpec) -> Vec<SpecProblem> {
         problems.note("safe_harbour", "is empty; leave it out where there is no message");
     }
     problems.ring_timeout(spec);
+    problems.duration("preview_timeout", spec.preview_timeout, Duration::ZERO..=60 * MINUTE);
+    problems.duration("preview_again", spec.preview_again, Duration::from_secs(1)..=365 * DAY);
     if let Some(limit) = spec.time_limit {
         problems.duration("time_limit", limit, Duration::from_millis(1)..=365 * DAY);
     }
     problems.entries("trunks", spec.trunks.len());
+    if spec.agents.len() > AGENTS_MAX {
+        problems.note("agents", &format!("at most {AGENTS_MAX} entries"));
+    }
+    if !(1..=WEIGHT_MAX).contains(&spec.weight) {
+        problems.note("weight", &format!("must be 1 to {WEIGHT_MAX}"));
+    }
     match &spec.wrap_up {
         WrapUp::Script { after, disposition } => {
             problems.duration("wrap_up", *after, Duration::ZERO..=DAY);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use carillon_pacing::share::Need;
 use carillon_pacing::{Event, EventKind, Limits};
 
 use super::CampaignState;
@@ -83,8 +84,10 @@ pub(crate) struct Campaign {
     pub recordings: BTreeMap<AttemptId, Option<Duration>>,
     /// Agents in wrap-up after its calls.
     pub wrap_ups: u64,
-    /// Agents that count for its pacer.
-    pub lent: u64,
+    /// Agents who take its calls; all where it names none.
+    takers: BTreeSet<String>,
+    /// How much it needed agents when that was looked at last.
+    pub needed: Need,
     /// When free agents were lost, not yet charged to an abandoned call.
     losses: VecDeque<Duration>,
     run: Run,
@@ -112,6 +115,7 @@ impl Campaign {
             ring_timeout: spec.ring_timeout,
             talk_limit: spec.talk_limit,
         };
+        let takers = spec.agents.iter().cloned().collect();
         Some(Self {
             id,
             spec,
@@ -126,7 +130,8 @@ impl Campaign {
             attempts: BTreeSet::new(),
             recordings: BTreeMap::new(),
             wrap_ups: 0,
-            lent: 0,
+            takers,
+            needed: Need::Nothing,
             losses: VecDeque::new(),
             run: Run::Draft,
             started_at: None,
@@ -159,6 +164,11 @@ impl Campaign {
 
     pub fn is_running(&self) -> bool {
         matches!(self.run, Run::Running { .. })
+    }
+
+    /// Whether tasks in hand are kept for later.
+    pub fn keeps_supply(&self) -> bool {
+        matches!(self.run, Run::Running { .. } | Run::Paused)
     }
 
     pub fn is_stopping(&self) -> bool {
@@ -238,6 +248,22 @@ impl Campaign {
     /// How long talks may go on after it stopped.
     pub fn cut_after(&self) -> Duration {
         self.spec.talk_limit.max(CUT_AFTER)
+    }
+
+    /// Whether the agent of this user takes its calls.
+    pub fn is_taken_by(&self, user: &str) -> bool {
+        self.takers.is_empty() || self.takers.contains(user)
+    }
+
+    /// How much it needs agents.
+    pub fn need(&self) -> Need {
+        if !self.supply.has_pooled() {
+            Need::Nothing
+        } else if self.pacing.team.is_exhausted(&self.limits()) {
+            Need::Exhausted
+        } else {
+            Need::Contacts
+        }
     }
 
     /// Its row, in the given state.

@@ -72,6 +72,12 @@ impl Shift {
         }
     }
 
+    /// Agents at work, this one left out.
+    pub fn others(&self, agent: AgentKey) -> u32 {
+        let others = self.working.len().saturating_sub(usize::from(self.working.contains(&agent)));
+        u32::try_from(others).unwrap_or(u32::MAX)
+    }
+
     /// When calling ends today, asked of `find` once a minute.
     pub fn closes(&mut self, now: Utc, find: impl FnOnce() -> Option<Utc>) -> Option<Utc> {
         let minute = now.0.div_euclid(60_000);

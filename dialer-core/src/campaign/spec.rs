@@ -38,12 +38,27 @@ pub struct CampaignSpec {
     /// Whether bridged calls are recorded.
     #[serde(default)]
     pub record: bool,
+    /// How long an agent may look at a contact before it is called, `mode = "preview"` only.
+    #[serde(default = "default_preview_timeout", with = "crate::campaign::duration_text")]
+    pub preview_timeout: Duration,
+    /// What becomes of a contact on which the agent has not decided in that time.
+    #[serde(default)]
+    pub preview_unanswered: Unanswered,
+    /// How long a contact that was skipped is left alone.
+    #[serde(default = "default_preview_again", with = "crate::campaign::duration_text")]
+    pub preview_again: Duration,
     /// Stop placing after this long; absent means no limit.
     #[serde(default, with = "crate::campaign::duration_text::option")]
     pub time_limit: Option<Duration>,
     /// Names of the trunks to use, in order; empty means all.
     #[serde(default)]
     pub trunks: Vec<String>,
+    /// Users of the agents who take its calls; empty means all. An agent may take the calls of several campaigns.
+    #[serde(default)]
+    pub agents: Vec<String>,
+    /// Its share of agents whom it shares with other campaigns, set against theirs; 1..=100.
+    #[serde(default = "default_weight")]
+    pub weight: u32,
     /// What happens after a bridged call.
     #[serde(default)]
     pub wrap_up: WrapUp,
@@ -78,8 +93,13 @@ impl CampaignSpec {
             safe_harbour: None,
             ring_timeout: default_ring_timeout(),
             record: false,
+            preview_timeout: default_preview_timeout(),
+            preview_unanswered: Unanswered::default(),
+            preview_again: default_preview_again(),
             time_limit: None,
             trunks: Vec::new(),
+            agents: Vec::new(),
+            weight: default_weight(),
             wrap_up: WrapUp::default(),
             talk_limit: Duration::ZERO,
             region: None,
@@ -106,6 +126,17 @@ pub enum Mode {
     Adaptive,
     /// Forecast under a budget.
     Predictive,
+}
+
+/// What becomes of a contact that an agent was shown and has not decided on in time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unanswered {
+    /// As if the agent had skipped it.
+    #[default]
+    Skip,
+    /// It is called.
+    Call,
 }
 
 /// Calling-law packs.
@@ -218,6 +249,18 @@ fn default_abandon_after() -> Duration {
     Duration::from_secs(2)
 }
 
+fn default_weight() -> u32 {
+    1
+}
+
+fn default_preview_timeout() -> Duration {
+    Duration::from_secs(60)
+}
+
+fn default_preview_again() -> Duration {
+    Duration::from_secs(600)
+}
+
 fn default_ring_timeout() -> Duration {
     Duration::from_secs(25)
 }
@@ -239,8 +282,13 @@ pub(crate) mod testing {
             safe_harbour: None,
             ring_timeout: Duration::from_secs(25),
             record: false,
+            preview_timeout: default_preview_timeout(),
+            preview_unanswered: Unanswered::default(),
+            preview_again: default_preview_again(),
             time_limit: None,
             trunks: Vec::new(),
+            agents: Vec::new(),
+            weight: default_weight(),
             wrap_up: WrapUp::Script { after: Duration::from_secs(1), disposition: "success".into() },
             talk_limit: Duration::ZERO,
             region: None,

@@ -140,8 +140,9 @@ impl Dialer {
     fn seek_agent(&mut self, id: AttemptId, campaign: CampaignId, now: Now) {
         let Some(attempt) = self.attempts.get(&id) else { return };
         let own = attempt.owner.is_some();
-        match self.floor.longest_idle(campaign, |agent| attempt.wants(agent) && (own || !self.is_held(agent)))
-        {
+        let fits =
+            |agent| attempt.wants(agent) && (own || !self.is_held(agent)) && self.may_take(campaign, agent);
+        match self.floor.longest_idle(campaign, fits) {
             Some(agent) => self.offer(id, agent, now),
             None => self.waiting.insert(id, now.monotonic),
         }

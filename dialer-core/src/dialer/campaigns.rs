@@ -106,6 +106,7 @@ impl Dialer {
         }
         self.record_state(id, now);
         self.timers.set(Timer::TimeLimit(id), None);
+        self.withdraw_all_shown(id, now);
         self.withdraw_unplaced(id, now);
         self.share_agents(now);
         Ok(Reply::Done)
@@ -137,6 +138,7 @@ impl Dialer {
         }
         self.timers.set(Timer::TimeLimit(id), None);
         self.record_state(id, now);
+        self.withdraw_all_shown(id, now);
         self.withdraw_unplaced(id, now);
         self.share_agents(now);
         self.consider_end(id, now);
@@ -198,6 +200,7 @@ impl Dialer {
     /// Whether nothing of a campaign is in motion: no call, no wrap-up, no write that is not durable yet.
     pub(super) fn is_settled(&self, id: CampaignId) -> bool {
         self.outbox.pending(id) == 0
+            && self.offers.agents_of(id).next().is_none()
             && self.campaigns.get(&id).is_some_and(|campaign| {
                 campaign.attempts.is_empty() && campaign.wrap_ups == 0 && campaign.recordings.is_empty()
             })

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use carillon_pacing::floor::AgentActivity;
+use carillon_pacing::share::{self, Claim, Need};
 use carillon_pacing::{AgentKey, EventKind};
 
 use super::{Dialer, Timer};
@@ -64,13 +66,19 @@ impl Floor {
         self.idle.longest(campaign, fits)
     }
 
+    /// The longest idle agent that counts for the campaign.
+    pub fn longest_idle_of(&self, campaign: CampaignId, fits: impl Fn(AgentKey) -> bool) -> Option<AgentKey> {
+        self.idle.longest_of(campaign, fits)
+    }
+
     /// Free agents, their campaign, and since when they wait.
     pub fn idle(&self) -> impl Iterator<Item = (AgentKey, Option<CampaignId>, Duration)> + '_ {
         self.idle.iter()
     }
 
-    pub fn agents(&self) -> impl Iterator<Item = &Agent> {
-        self.keys.values().filter_map(|key| self.agents.get(key))
+    /// Agents by user.
+    pub fn agents_with_keys(&self) -> impl Iterator<Item = (AgentKey, &Agent)> {
+        self.keys.values().filter_map(|key| Some((*key, self.agents.get(key)?)))
     }
 
     pub fn agents_mut(&mut self) -> impl Iterator<Item = &mut Agent> {
@@ -110,11 +118,17 @@ impl Dialer {
     /// Tells queue and pacer of an agent's new standing; an agent who is ready takes the longest waiting call.
     fn stands(&mut self, key: AgentKey, before: Standing, after: Standing, now: Now) {
         self.floor.idle.remove(key);
+        if after.ready_since.is_none() {
+            self.withdraw_shown(key, now);
+        }
         if before.state == AgentState::Offline {
             self.seek_own_tasks(key, now);
         }
         if let Some(since) = after.ready_since {
-            if before.ready_since.is_none() && !self.is_held(key) {
+            // Lines that wait for the next free agent of the campaign keep them there.
+            let present = self.floor.lent_to(key).and_then(|present| self.campaigns.get(&present));
+            let awaited = present.is_some_and(|campaign| campaign.pacing.team.spare() < 0);
+            if before.ready_since.is_none() && !awaited && !self.is_held(key) {
                 self.lend(key, self.neediest(key), now);
             }
             self.floor.idle.insert(key, self.floor.lent.get(&key).copied(), since);
@@ -134,20 +148,18 @@ impl Dialer {
             let was_free = matches!(before.state, AgentState::Ready | AgentState::Reserved);
             let is_lost =
                 matches!(after.state, AgentState::Break | AgentState::Unreachable | AgentState::Offline);
-            if let Some(campaign) = self.campaigns.get_mut(&campaign) {
-                if was_free && is_lost {
-                    campaign.agent_lost(now.monotonic);
-                }
-                if after.state == AgentState::Offline {
-                    campaign.lent = campaign.lent.saturating_sub(1);
-                }
+            if let Some(campaign) = self.campaigns.get_mut(&campaign).filter(|_| was_free && is_lost) {
+                campaign.agent_lost(now.monotonic);
             }
         }
         if after.state == AgentState::Offline {
             self.floor.lent.remove(&key);
         }
         if after.ready_since.is_some() {
-            let wants = |call: &AttemptId| self.attempts.get(call).is_some_and(|call| call.wants(key));
+            let wants = |call: &AttemptId| {
+                let call = self.attempts.get(call);
+                call.is_some_and(|call| call.wants(key) && self.may_take(call.campaign, key))
+            };
             let own = |call: &AttemptId| wants(call) && self.owner_of(*call).is_some();
             let held = self.is_held(key);
             let call = self.waiting.iter().find(own);
@@ -158,16 +170,30 @@ impl Dialer {
         }
     }
 
-    /// The running campaign that a free agent helps most: one with contacts of theirs, then one with calls to make before one
-    /// without, then the one that has the fewest agents.
+    /// Whether the agent takes calls of the campaign.
+    pub(super) fn may_take(&self, campaign: CampaignId, agent: AgentKey) -> bool {
+        let user = self.floor.agents.get(&agent).map(|agent| agent.user.as_str());
+        self.campaigns
+            .get(&campaign)
+            .is_some_and(|campaign| user.is_some_and(|user| campaign.is_taken_by(user)))
+    }
+
+    /// The running campaign for which a free agent had best count; of equals the present one.
     fn neediest(&self, agent: AgentKey) -> Option<CampaignId> {
-        let running = self.campaigns.values().filter(|campaign| campaign.is_running());
-        running
-            .min_by_key(|campaign| {
-                let own = self.has_own_tasks(campaign, agent);
-                (!own, !campaign.supply.has_pooled(), campaign.lent, campaign.id)
-            })
-            .map(|it| it.id)
+        let present = self.floor.lent_to(agent);
+        let mut running: Vec<&Campaign> = self
+            .campaigns
+            .values()
+            .filter(|campaign| campaign.is_running() && self.may_take(campaign.id, agent))
+            .collect();
+        running.sort_by_key(|campaign| (Some(campaign.id) != present, campaign.id));
+        let claims: Vec<Claim> = running.iter().map(|campaign| self.claim(campaign, agent)).collect();
+        share::best(&claims).and_then(|index| running.get(index)).map(|campaign| campaign.id)
+    }
+
+    fn claim(&self, campaign: &Campaign, agent: AgentKey) -> Claim {
+        let need = if self.has_own_tasks(campaign, agent) { Need::Own } else { campaign.need() };
+        Claim { weight: campaign.spec.weight, need, agents: campaign.pacing.shift.others(agent) }
     }
 
     /// Lets an agent count for a campaign; where none runs, for the one they counted for.
@@ -176,44 +202,58 @@ impl Dialer {
         let Some(to) = to.filter(|to| from != Some(*to)) else { return };
         if let Some(from) = from {
             self.pace(from, EventKind::AgentLeft { agent: key }, now);
-            if let Some(from) = self.campaigns.get_mut(&from) {
-                from.lent = from.lent.saturating_sub(1);
-            }
         }
         self.floor.lent.insert(key, to);
-        if let Some(to) = self.campaigns.get_mut(&to) {
-            to.lent = to.lent.saturating_add(1);
+    }
+
+    /// Shares the agents among the running campaigns anew: after one starts or ends, runs dry or has spent its budget. Those
+    /// who wait for a call of their own stay where they are.
+    pub(super) fn share_agents(&mut self, now: Now) {
+        self.unshared = false;
+        let waiting: BTreeMap<AgentKey, Duration> =
+            self.floor.idle().map(|(agent, _, since)| (agent, since)).collect();
+        let agents = self.floor.agents_with_keys();
+        let at_work: Vec<_> = agents.map(|(key, agent)| (key, agent.state())).collect();
+        for (key, state) in at_work {
+            let kind = match state {
+                AgentState::Ready => EventKind::AgentReady { agent: key },
+                AgentState::Reserved | AgentState::Talking => EventKind::AgentTalking { agent: key },
+                AgentState::WrapUp => EventKind::AgentWrapUp { agent: key },
+                AgentState::Offline | AgentState::Unreachable | AgentState::Break => continue,
+            };
+            let from = self.floor.lent_to(key);
+            let Some(to) = self.neediest(key).filter(|to| from != Some(*to)) else { continue };
+            if self.is_held(key) || !self.may_leave(key) {
+                self.unshared = true;
+                continue;
+            }
+            self.lend(key, Some(to), now);
+            if let Some(since) = waiting.get(&key) {
+                self.floor.idle.insert(key, Some(to), *since);
+            }
+            self.pace(to, kind, now);
         }
     }
 
-    /// Shares the free agents among the running campaigns anew: after one starts or ends, or runs dry.
-    pub(super) fn share_agents(&mut self, now: Now) {
-        let free: Vec<_> = self.floor.idle().collect();
-        for (key, from, since) in free {
-            if self.is_held(key) {
-                continue;
-            }
-            let to = self.neediest(key);
-            // A move must help: the other campaign is worse off even after it.
-            let helps = match (
-                from.and_then(|from| self.campaigns.get(&from)),
-                to.and_then(|to| self.campaigns.get(&to)),
-            ) {
-                (_, None) => false,
-                (None, Some(_)) => true,
-                (Some(from), Some(to)) => {
-                    let has = |campaign: &Campaign| {
-                        (self.has_own_tasks(campaign, key), campaign.supply.has_pooled())
-                    };
-                    let more_even = has(from) == has(to) && to.lent.saturating_add(1) < from.lent;
-                    !from.is_running() || has(to) > has(from) || more_even
-                }
-            };
-            if helps && let Some(to) = to {
-                self.lend(key, Some(to), now);
-                self.floor.idle.insert(key, Some(to), since);
-                self.pace(to, EventKind::AgentReady { agent: key }, now);
-            }
+    /// Whether the campaign for which an agent counts has a free agent for each of its lines without them. Whoever is busy may
+    /// always leave: no line went out that counts on them for sure.
+    fn may_leave(&self, agent: AgentKey) -> bool {
+        let Some(present) = self.floor.lent_to(agent).and_then(|present| self.campaigns.get(&present)) else {
+            return true;
+        };
+        let team = &present.pacing.team;
+        match team.activity(agent) {
+            Some(AgentActivity::Ready) => team.spare() > 0,
+            Some(AgentActivity::Talking | AgentActivity::WrapUp | AgentActivity::Away) | None => true,
+        }
+    }
+
+    /// Shares the agents anew where a campaign needs them more or less than before.
+    pub(super) fn share_if_need_changed(&mut self, id: CampaignId, now: Now) {
+        let Some(campaign) = self.campaigns.get_mut(&id) else { return };
+        let need = campaign.need();
+        if std::mem::replace(&mut campaign.needed, need) != need || self.unshared {
+            self.share_agents(now);
         }
     }
 
@@ -265,6 +305,7 @@ impl Dialer {
             AgentCommand::Ready { agent } => self.ready(&agent, now),
             AgentCommand::HangUp { agent } => self.agent_hangs_up(&agent, now),
             AgentCommand::Signal { agent, signal } => self.agent_signals(&agent, signal, now),
+            AgentCommand::Preview { agent, task, choice } => self.decide_preview(&agent, task, choice, now),
             AgentCommand::Dispose { agent, attempt, disposition, note } => {
                 match self.floor.key(&agent) {
                     // Answered once it is durable.

@@ -7,6 +7,7 @@ mod floor;
 mod outbox;
 mod owners;
 mod placing;
+mod preview;
 mod recovery;
 mod timers;
 mod view;
@@ -26,6 +27,7 @@ use crate::id::{AttemptId, CampaignId, ContactId};
 use crate::input::Input;
 use crate::live::{EndingView, LiveView};
 use crate::output::Output;
+use crate::selection::offers::Offers;
 use crate::selection::waiting::Waiting;
 use crate::store::write::Write;
 use crate::time::Now;
@@ -82,6 +84,10 @@ pub struct Dialer {
     floor: Floor,
     waiting: Waiting,
     dispositions: Dispositions,
+    /// Some agents had better count for another campaign once the lines that wait for them have ended.
+    unshared: bool,
+    /// Contacts that agents look at before they are called.
+    offers: Offers,
     compliance: Compliance,
     outbox: Outbox,
     timers: Timers,
@@ -110,6 +116,8 @@ impl Dialer {
             floor: Floor::default(),
             waiting: Waiting::default(),
             dispositions: Dispositions::default(),
+            unshared: false,
+            offers: Offers::default(),
             compliance: Compliance::default(),
             outbox: Outbox::default(),
             timers,
@@ -194,6 +202,7 @@ impl Dialer {
             match timer {
                 Timer::Attempt(attempt) => self.step(attempt, Event::Deadline, now),
                 Timer::Agent(agent) => self.agent_due(agent, now),
+                Timer::Preview(agent) => self.preview_is_over(agent, now),
                 Timer::Decide(campaign) => self.decide(campaign, now),
                 Timer::Fetch(campaign) => self.seek_supply(campaign, now),
                 Timer::TimeLimit(campaign) => self.time_is_up(campaign, now),

@@ -9,6 +9,7 @@ use crate::agent::AgentState;
 use crate::campaign::machine::Campaign;
 use crate::compliance::Verdict;
 use crate::id::{AttemptId, CampaignId};
+use crate::store::read::Due;
 use crate::time::Now;
 
 /// An owner with fewer tasks in hand has more fetched.
@@ -44,8 +45,11 @@ impl Dialer {
         }
     }
 
-    /// Whether a line is out for this agent alone: they wait for it, and no other call is offered.
+    /// Whether a line is out for this agent alone, or the agent is shown a contact: no other call is offered.
     pub(super) fn is_held(&self, agent: AgentKey) -> bool {
+        if self.offers.of(agent).is_some() {
+            return true;
+        }
         let lent = self.floor.lent_to(agent).and_then(|campaign| self.campaigns.get(&campaign));
         lent.is_some_and(|campaign| campaign.pacing.team.holds(agent))
     }
@@ -72,20 +76,36 @@ impl Dialer {
         }
         let mut placed = 0;
         for owner in plan.lines {
-            placed += u32::from(self.call_for(id, owner, now));
+            if self.previews(id) {
+                self.offer_own_contact(id, owner, now);
+            } else {
+                placed += u32::from(self.call_for(id, owner, now));
+            }
         }
         placed
     }
 
     /// Calls the best task of an owner that may be called.
     fn call_for(&mut self, id: CampaignId, owner: AgentKey, now: Now) -> bool {
-        let Some(user) = self.floor.user(owner) else { return false };
+        let user = self.floor.user(owner);
+        let due = user.and_then(|user| self.next_callable(id, Some(&user), now));
+        let placed = due.is_some();
+        due.into_iter().for_each(|due| self.launch(id, due, Some(owner), now));
+        placed
+    }
+
+    /// Takes the best task in hand that may be called now, of an owner or of the pool; those before it that may not are
+    /// written off.
+    pub(super) fn next_callable(&mut self, id: CampaignId, owner: Option<&str>, now: Now) -> Option<Due> {
         let mut refused = Vec::new();
-        let mut placed = false;
+        let mut found = None;
         while let Some(campaign) = self.campaigns.get_mut(&id)
-            && let Some(due) = campaign.supply.take_owned(&user)
+            && let Some(due) = match owner {
+                Some(owner) => campaign.supply.take_owned(owner),
+                None => campaign.supply.take(),
+            }
         {
-            if let Some(known) = campaign.fetching.owned.get_mut(&user) {
+            if let Some(known) = owner.and_then(|owner| campaign.fetching.owned.get_mut(owner)) {
                 *known = known.saturating_sub(1);
             }
             // Another campaign may be calling them; the task stays due and is found again.
@@ -94,15 +114,14 @@ impl Dialer {
             }
             match self.compliance.check(&campaign.rules, &due, now.utc) {
                 Verdict::Allowed(_) => {
-                    self.launch(id, due, Some(owner), now);
-                    placed = true;
+                    found = Some(due);
                     break;
                 }
                 verdict @ (Verdict::NotBefore(_) | Verdict::Never(_)) => refused.push((due, verdict)),
             }
         }
         self.write_off(id, refused, now);
-        placed
+        found
     }
 
     /// Agents with due tasks of their own, and how many of them are in hand. A campaign that places nothing by itself has
@@ -114,7 +133,11 @@ impl Dialer {
         let due = campaign.fetching.owned.iter().filter(|(_, due)| **due > 0).map(|(owner, _)| owner);
         let owners = due.chain(campaign.supply.owners());
         let in_hand = |user: &String| u32::try_from(campaign.supply.owned_len(user)).unwrap_or(u32::MAX);
-        owners.filter_map(|user| Some((self.floor.key(user)?, in_hand(user)))).collect()
+        let mut wishes: BTreeMap<AgentKey, u32> =
+            owners.filter_map(|user| Some((self.floor.key(user)?, in_hand(user)))).collect();
+        // Who looks at a contact is apart until they have decided, and needs no other.
+        wishes.extend(self.offers.agents_of(id).map(|agent| (agent, 0)));
+        wishes
     }
 
     /// The agent for whom alone an attempt is made.

@@ -48,7 +48,9 @@ impl Dialer {
             return;
         }
         // Tasks in hand or on their way to a claim are still due in the store: they come again and are passed over.
-        let known = u32::try_from(in_hand.saturating_add(campaign.attempts.len())).unwrap_or(u32::MAX);
+        let shown = self.offers.agents_of(id).count();
+        let known = in_hand.saturating_add(campaign.attempts.len()).saturating_add(shown);
+        let known = u32::try_from(known).unwrap_or(u32::MAX);
         let limit = if low { most.saturating_add(known) } else { 0 };
         let owners = self.owners_running_low(id);
         let Some(campaign) = self.campaigns.get_mut(&id) else { return };
@@ -76,6 +78,7 @@ impl Dialer {
         }
         let pooled = due.iter().filter(|due| due.owner.is_none()).count();
         let (full, empty) = (asked.limit > 0 && pooled >= asked.limit, due.is_empty());
+        let brought_own = pooled < due.len();
         let accepted = self.take_in(id, due, now);
         let noted = self.campaigns.get(&id).and_then(|campaign| campaign.fetching.noted);
         let next_due = [next_due, noted].into_iter().flatten().min();
@@ -99,7 +102,11 @@ impl Dialer {
         if let Some(campaign) = self.campaigns.get_mut(&id) {
             campaign.fetching.idle_until = now.monotonic.saturating_add(wait);
         }
-        self.share_agents(now);
+        if brought_own {
+            self.share_agents(now);
+        } else {
+            self.share_if_need_changed(id, now);
+        }
         self.seek_supply(id, now);
         self.ask_soon(id, now);
     }
@@ -111,7 +118,10 @@ impl Dialer {
         let (mut accepted, mut refused) = (0, Vec::new());
         for due in due {
             // Attempts know their task by its contact: a contact has at most one.
-            if self.dispositions.holds(due.task) || self.contacts.contains_key(&due.contact) {
+            if self.dispositions.holds(due.task)
+                || self.offers.holds(due.task)
+                || self.contacts.contains_key(&due.contact)
+            {
                 continue;
             }
             match self.compliance.check(&campaign.rules, &due, now.utc) {
@@ -166,6 +176,7 @@ impl Dialer {
 
     /// Asks the pacer and does what it says.
     pub(super) fn decide(&mut self, id: CampaignId, now: Now) {
+        self.share_if_need_changed(id, now);
         let healthy = self.outbox.is_healthy();
         if self.campaigns.get(&id).is_some_and(Campaign::is_running) && healthy {
             let Room { lines_free, calls_per_second_free } = self.room_left;
@@ -200,34 +211,29 @@ impl Dialer {
         {
             campaign.reason = format!("{}; {awaited}", campaign.reason);
         }
-        let (mut placed, mut refused) = (0, Vec::new());
-        while placed < decision.place {
-            let Some(campaign) = self.campaigns.get_mut(&id) else { break };
-            let Some(due) = campaign.supply.take() else { break };
-            // Another campaign may be calling them; the task stays due and is found again.
-            if self.contacts.contains_key(&due.contact) || self.numbers.contains_key(&due.number) {
-                continue;
-            }
-            match self.compliance.check(&campaign.rules, &due, now.utc) {
-                Verdict::Allowed(_) => {
-                    self.launch(id, due, None, now);
-                    placed += 1;
-                }
-                verdict @ (Verdict::NotBefore(_) | Verdict::Never(_)) => refused.push((due, verdict)),
-            }
+        if self.previews(id) {
+            self.offer_contacts(id, decision.place, now);
+            self.tell_who_decides(id);
+            return self.seek_supply(id, now);
+        }
+        let mut placed = 0;
+        while placed < decision.place
+            && let Some(due) = self.next_callable(id, None, now)
+        {
+            self.launch(id, due, None, now);
+            placed += 1;
         }
         self.use_room(placed);
-        self.write_off(id, refused, now);
         self.seek_supply(id, now);
     }
 
     /// Attempts that may still be opened.
-    fn calls_left(&self) -> u32 {
+    pub(super) fn calls_left(&self) -> u32 {
         let left = (self.options.calls_max as usize).saturating_sub(self.attempts.len());
         u32::try_from(left).unwrap_or(u32::MAX)
     }
 
-    fn use_room(&mut self, placed: u32) {
+    pub(super) fn use_room(&mut self, placed: u32) {
         self.room_left.lines_free = self.room_left.lines_free.saturating_sub(placed);
         self.room_left.calls_per_second_free = self.room_left.calls_per_second_free.saturating_sub(placed);
     }

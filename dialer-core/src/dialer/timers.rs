@@ -14,6 +14,8 @@ pub(crate) enum Timer {
     Attempt(AttemptId),
     /// An agent's wrap-up ends, or a doubtful phone is trusted again.
     Agent(AgentKey),
+    /// An agent has not decided on the contact shown.
+    Preview(AgentKey),
     /// The pacer is asked.
     Decide(CampaignId),
     /// Due tasks are looked for.

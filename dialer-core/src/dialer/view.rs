@@ -20,14 +20,15 @@ impl Dialer {
                 .collect(),
             agents: self
                 .floor
-                .agents()
-                .map(|agent| AgentView {
+                .agents_with_keys()
+                .map(|(key, agent)| AgentView {
                     user: agent.user.clone(),
                     state: agent.state(),
                     reason: agent.break_reason().to_owned(),
                     since: agent.since(),
                     calls: agent.calls,
                     attempt: agent.attempt(),
+                    preview: self.shown(key),
                 })
                 .collect(),
             recent: self.recent.iter().cloned().collect(),

@@ -46,6 +46,12 @@ impl Idle {
         own.or_else(|| self.queues.values().filter_map(first).min()).map(|(_, agent)| agent)
     }
 
+    /// The longest idle agent of `campaign` that `fits`.
+    pub fn longest_of(&self, campaign: CampaignId, fits: impl Fn(AgentKey) -> bool) -> Option<AgentKey> {
+        let queue = self.queues.get(&Some(campaign))?;
+        queue.iter().map(|(_, agent)| *agent).find(|agent| fits(*agent))
+    }
+
     /// Free agents with their campaign and since when they wait, by agent.
     pub fn iter(&self) -> impl Iterator<Item = (AgentKey, Option<CampaignId>, Duration)> + '_ {
         self.places.iter().map(|(agent, (campaign, since))| (*agent, *campaign, *since))
@@ -70,6 +76,8 @@ mod tests {
         idle.insert(AgentKey(2), Some(ONE), seconds(5));
         idle.insert(AgentKey(3), Some(ONE), seconds(3));
         assert_eq!(idle.longest(ONE, |_| true), Some(AgentKey(3)));
+        assert_eq!(idle.longest_of(TWO, |_| true), Some(AgentKey(1)));
+        assert_eq!(idle.longest_of(TWO, |agent| agent != AgentKey(1)), None);
         assert_eq!(idle.longest(ONE, |agent| agent != AgentKey(3)), Some(AgentKey(2)));
         idle.remove(AgentKey(2));
         idle.remove(AgentKey(3));

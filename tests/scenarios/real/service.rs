@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::rig::process::{Process, Signal, eventually};
+use super::rig::tone::Law;
 use super::rig::{LONG, PASSWORD, Stage, carillon};
 
 const ADMIN_PASSWORD: &str = "a long enough password";
@@ -57,11 +58,22 @@ impl Service {
         (answer.status().as_u16(), answer.body_mut().read_json().unwrap_or_default())
     }
 
-    fn state(&self, campaign: u64) -> Value {
-        let request = self.client.get(format!("{}/campaigns/{campaign}", self.base));
+    fn put(&self, path: &str, body: &Value) -> u16 {
+        let request =
+            self.client.put(format!("{}{path}", self.base)).header("Content-Type", "application/json");
+        let request = request.header("Authorization", format!("Bearer {}", self.token));
+        request.send(body.to_string()).expect("the service answers").status().as_u16()
+    }
+
+    fn get(&self, path: &str) -> Value {
+        let request = self.client.get(format!("{}{path}", self.base));
         let request = request.header("Authorization", format!("Bearer {}", self.token));
         let mut answer = request.call().expect("the service answers");
-        answer.body_mut().read_json::<Value>().expect("a campaign")["state"].clone()
+        answer.body_mut().read_json::<Value>().unwrap_or_default()
+    }
+
+    fn state(&self, campaign: u64) -> Value {
+        self.get(&format!("/campaigns/{campaign}"))["state"].clone()
     }
 }
 
@@ -87,6 +99,58 @@ fn a_campaign_is_started_once_it_has_contacts() {
     let ended = eventually(Duration::from_secs(2), || (service.state(1) != json!("running")).then_some(()));
     assert_eq!(ended, None, "it ended with a contact to call");
 
+    service.process.signal(Signal::Terminate);
+    assert_eq!(service.process.wait(LONG), 0, "{}", service.process.output());
+}
+
+/// Mode `preview` between SIPp as the carrier and baresip as the agent's phone: nothing leaves before the agent has seen the
+/// contact and said so.
+#[test]
+fn an_agent_sees_a_contact_before_it_is_called() {
+    let stage = Stage::new();
+    let mut carrier = stage.carrier("carrier_answer.xml").pause_ms(1_500).start();
+    let mut service = Service::start(&stage);
+    let phone = stage.phone(0, &[Law::Mu]);
+    let spec = json!({"name": "visits", "mode": "preview", "jurisdiction": "none", "timezone": "UTC"});
+    let (status, made) = service.post("/campaigns", "application/json", &spec.to_string());
+    assert_eq!(status, 201, "{made}");
+    let list = "id,number,plan,owner\nc1,+12025550100,gold,\nc2,+12025550101,silver,agent1\nc3,+12025550102,,nobody\n";
+    let (_, report) = service.post("/campaigns/1/contacts", "text/csv", list);
+    assert_eq!(
+        (&report["imported"], &report["rejected_rows"][0]["line"]),
+        (&json!(2), &json!(4)),
+        "{report}"
+    );
+    service.post("/campaigns/1/start", "application/json", "");
+    assert_eq!(service.put("/agents/agent1/state", &json!({"state": "signed_on"})), 204);
+
+    let shown = |service: &Service, id: &str| {
+        let preview = service.get("/agents/agent1/preview");
+        (preview["id"] == json!(id)).then_some(preview)
+    };
+    let own = eventually(LONG, || shown(&service, "c2")).expect("the contact of their own comes first");
+    assert_eq!((&own["fields"]["plan"], &own["owner"]), (&json!("silver"), &json!("agent1")), "{own}");
+    assert_eq!(service.get("/agents/agent1")["state"], "ready");
+    let choose = |choice: &str, task: &Value| {
+        let body = json!({"task": task, "choice": choice}).to_string();
+        service.post("/agents/agent1/preview", "application/json", &body).0
+    };
+    assert_eq!(choose("skip", &own["task"]), 204);
+    let other = eventually(LONG, || shown(&service, "c1")).expect("the next contact");
+    assert_eq!(choose("call", &own["task"]), 409, "shown no more");
+    assert!(carrier.received("INVITE").is_empty(), "nothing has been called");
+    assert_eq!(choose("call", &other["task"]), 204);
+    carrier.finish(LONG);
+    assert_eq!(carrier.received("INVITE").len(), 1);
+
+    let called = eventually(LONG, || {
+        let attempt = service.get("/attempts")["items"][0].clone();
+        (!attempt["ended_at"].is_null()).then_some(attempt)
+    });
+    let called = called.expect("the call ends");
+    assert_eq!((&called["agent"], &called["outcome"]), (&json!("agent1"), &json!("answered")), "{called}");
+    assert_eq!(called["number"], "+12025550100");
+    phone.stop();
     service.process.signal(Signal::Terminate);
     assert_eq!(service.process.wait(LONG), 0, "{}", service.process.output());
 }

@@ -14,6 +14,11 @@ mod run;
 mod tamper;
 mod wire;
 
+use std::time::Duration;
+
+use carillon_core::attempt::outcome::Outcome;
+use carillon_core::campaign::spec::{Mode, Unanswered};
+
 use checkers::{Checkers, Violation};
 use dice::Dice;
 use junk::KINDS;
@@ -59,6 +64,21 @@ fn a_calm_campaign_runs_to_its_end() {
     assert!(attempts.iter().any(|row| row.bridged_at.is_some()), "somebody was bridged");
     assert!(world.finished.len() == 1, "the campaign finished at {:?}", world.now);
     println!("{:?} {} attempts, {} datagrams", world.now, attempts.len(), world.trace.datagrams);
+}
+
+/// Preview: every call waits for a decision, here for the time to decide to run out.
+#[test]
+fn contacts_that_are_shown_first_are_called_all_the_same() {
+    let mut plan = Plan::calm(5, 4, 40);
+    plan.spec.mode = Mode::Preview;
+    plan.spec.preview_timeout = Duration::from_secs(2);
+    plan.spec.preview_unanswered = Unanswered::Call;
+    plan.contacts.iter_mut().step_by(3).for_each(|contact| contact.owner = Some(cast::user(1)));
+    let world = run(plan);
+    let attempts: Vec<_> = world.disk.durable.attempts().collect();
+    assert!(attempts.len() >= 25, "{} attempts", attempts.len());
+    assert!(attempts.iter().all(|row| row.outcome != Some(Outcome::Abandoned)), "nobody is let down");
+    assert!(attempts.iter().any(|row| row.bridged_at.is_some()));
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod desk;
 mod ending;
 mod outage;
 mod owners;
+mod preview;
 mod random;
 mod restart;
 mod sharing;

@@ -7,7 +7,8 @@ use super::reads::{from_json, from_word};
 use super::{Store, StoreError, from_int, int};
 use crate::campaign::CampaignState;
 use crate::campaign::spec::CampaignSpec;
-use crate::id::{AttemptId, CampaignId};
+use crate::contact::ListedContact;
+use crate::id::{AttemptId, CampaignId, ContactId};
 use crate::store::read::AttemptRow;
 
 /// A campaign as screens see it.
@@ -36,6 +37,33 @@ impl Store {
                 })
             })
             .collect()
+    }
+
+    /// A contact as its list names it, its zone or else the campaign's, and the attempts at it so far. It stands on no line of a
+    /// list any more: `line` is 0.
+    pub async fn contact(&self, contact: ContactId) -> Result<Option<(ListedContact, u32)>, StoreError> {
+        let row = sqlx::query(
+            "SELECT external_id, number, name, coalesce(contacts.timezone, campaigns.timezone), tasks.owner, fields,
+                tasks.attempts
+             FROM contacts JOIN numbers ON numbers.contact = contacts.contact AND position = 0
+             JOIN campaigns ON campaigns.campaign = contacts.campaign
+             JOIN tasks ON tasks.contact = contacts.contact AND tasks.campaign = contacts.campaign
+             WHERE contacts.contact = $1",
+        )
+        .bind(int(contact.0))
+        .fetch_optional(self.readers())
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let listed = ListedContact {
+            line: 0,
+            external_id: row.try_get(0)?,
+            number: row.try_get(1)?,
+            name: row.try_get(2)?,
+            timezone: row.try_get(3)?,
+            owner: row.try_get(4)?,
+            fields: from_json(row.try_get(5)?)?,
+        };
+        Ok(Some((listed, row.try_get(6)?)))
     }
 
     /// Attempts with an id below `before` (or the newest), newest first, at most `limit` (capped at [`PAGE_MAX`]), each

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::attempt::outcome::{Attribution, Outcome};
 use crate::campaign::CampaignState;
-use crate::campaign::spec::{CampaignSpec, ClosureSpec, Jurisdiction, Mode, WrapUp};
+use crate::campaign::spec::{CampaignSpec, ClosureSpec, Jurisdiction, Mode};
 use crate::contact::ListedContact;
 use crate::id::{AttemptId, CampaignId, ContactId, TaskId};
 use crate::store::write::{CallDialog, CallRoute, Ended, Intent, OrphanRow, Write};
@@ -15,24 +15,12 @@ pub const RENEWALS: CampaignId = CampaignId(1);
 
 pub fn spec() -> CampaignSpec {
     CampaignSpec {
-        name: "renewals".into(),
-        mode: Mode::Ratio,
-        ratio: 2.0,
-        jurisdiction: Jurisdiction::None,
-        abandon_limit: 0.03,
         abandon_strict: true,
-        abandon_after: Duration::from_secs(2),
-        safe_harbour: None,
-        ring_timeout: Duration::from_secs(25),
-        record: false,
-        time_limit: None,
         trunks: vec!["carrier".into()],
-        wrap_up: WrapUp::Agent,
-        talk_limit: Duration::ZERO,
         region: Some("US".into()),
         timezone: Some("America/New_York".into()),
-        windows: Vec::new(),
         closure: ClosureSpec { attempts_max: 3, ..ClosureSpec::default() },
+        ..CampaignSpec::new("renewals".into(), Mode::Ratio, Jurisdiction::None)
     }
 }
 
