@@ -23,20 +23,26 @@ const REFUSE_WITHIN: Duration = Duration::from_secs(5);
 /// Invariant 8: whoever picks up hears an agent or the safe-harbour message within two seconds, and never both.
 pub struct TwoSeconds {
     message: bool,
+    ring_timeout: Duration,
     waiting: BTreeMap<String, Duration>,
 }
 
 impl TwoSeconds {
     pub fn new(plan: &Plan) -> Self {
-        Self { message: plan.spec.safe_harbour.is_some(), waiting: BTreeMap::new() }
+        let message = plan.spec.safe_harbour.is_some();
+        Self { message, ring_timeout: plan.spec.ring_timeout, waiting: BTreeMap::new() }
     }
 
     fn served(&self, call: &Call, until: Duration) -> bool {
         let in_time = |at: Option<Duration>| at.is_some_and(|at| at <= until);
         let first = call.answers.first();
         let left = in_time(first.and_then(|answer| answer.bye_came));
+        // RFC 3261 §9.1: nothing can be cancelled that was not responded to; an answer that is the first response and comes after
+        // the ring timeout is unwanted all the same.
+        let late = first.is_some_and(|answer| answer.at >= call.invited_at + self.ring_timeout);
+        let crossed = call.cancelled_at.is_some() || (late && call.ringing_at.is_none());
         // An answer that crossed our CANCEL is ended at once; so is one that has no message to hear.
-        let unwanted = call.cancelled_at.is_some() || !self.message;
+        let unwanted = crossed || !self.message;
         let ended = unwanted && in_time(first.and_then(|answer| answer.bye_sent));
         in_time(call.agent_heard_at) || in_time(call.message_at) || left || ended
     }
