@@ -50,10 +50,10 @@ pub fn check(spec: &CampaignSpec) -> Vec<SpecProblem> {
     }
     problems.entries("trunks", spec.trunks.len());
     if spec.agents.len() > AGENTS_MAX {
-        problems.note("agents", &format!("at most {AGENTS_MAX} entries"));
+        problems.note("agents", format!("at most {AGENTS_MAX} entries"));
     }
     if !(1..=WEIGHT_MAX).contains(&spec.weight) {
-        problems.note("weight", &format!("must be 1 to {WEIGHT_MAX}"));
+        problems.note("weight", format!("must be 1 to {WEIGHT_MAX}"));
     }
     match &spec.wrap_up {
         WrapUp::Script { after, disposition } => {
