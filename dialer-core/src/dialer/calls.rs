@@ -188,6 +188,7 @@ impl Dialer {
             lost |= campaign.charge_loss(launched);
         }
         self.pace(campaign, EventKind::CallAbandoned { call: CallKey(id.0), agent_lost: lost }, now);
+        self.let_go(self.owner_of(id), now);
     }
 
     /// First agent audio reached the callee.
@@ -223,10 +224,11 @@ impl Dialer {
     /// Forgets an attempt of which nothing was recorded.
     fn drop_attempt(&mut self, id: AttemptId, dropped: Dropped, now: Now) {
         let Some(attempt) = self.attempts.get(&id) else { return };
-        let (campaign, due) = (attempt.campaign, attempt.due.clone());
+        let (campaign, due, owner) = (attempt.campaign, attempt.due.clone(), attempt.owner);
         self.forget(id);
         let ended = EventKind::CallEnded { call: CallKey(id.0), ending: Ending::Us };
         self.pace(campaign, ended, now);
+        self.let_go(owner, now);
         match dropped {
             Dropped::NoLine => {
                 if let Some(campaign) =
@@ -293,6 +295,7 @@ impl Dialer {
         };
         self.outbox.record(Purpose::Ending(id), Some(campaign_id), writes);
         self.pace(campaign_id, EventKind::CallEnded { call: CallKey(id.0), ending }, now);
+        self.let_go(self.owner_of(id), now);
         if let Some((disposition, note)) = early
             && let Some((agent, _)) = talk
         {

@@ -155,18 +155,31 @@ impl Dialer {
         if after.state == AgentState::Offline {
             self.floor.lent.remove(&key);
         }
-        if after.ready_since.is_some() {
-            let wants = |call: &AttemptId| {
-                let call = self.attempts.get(call);
-                call.is_some_and(|call| call.wants(key) && self.may_take(call.campaign, key))
-            };
-            let own = |call: &AttemptId| wants(call) && self.owner_of(*call).is_some();
-            let held = self.is_held(key);
-            let call = self.waiting.iter().find(own);
-            let call = call.or_else(|| self.waiting.iter().find(|call| !held && wants(call)));
-            if let Some(call) = call {
-                self.offer(call, key, now);
-            }
+        self.take_waiting(key, now);
+    }
+
+    /// A free agent takes the longest waiting call that may be theirs, one for them alone first.
+    pub(super) fn take_waiting(&mut self, key: AgentKey, now: Now) {
+        let ready = self.floor.agents.get(&key).is_some_and(|agent| agent.state() == AgentState::Ready);
+        if !ready {
+            return;
+        }
+        let wants = |call: &AttemptId| {
+            let call = self.attempts.get(call);
+            call.is_some_and(|call| call.wants(key) && self.may_take(call.campaign, key))
+        };
+        let own = |call: &AttemptId| wants(call) && self.owner_of(*call).is_some();
+        let held = self.is_held(key);
+        let call = self.waiting.iter().find(own);
+        if let Some(call) = call.or_else(|| self.waiting.iter().find(|call| !held && wants(call))) {
+            self.offer(call, key, now);
+        }
+    }
+
+    /// Whoever waited for a call of their own that is no more takes another one.
+    pub(super) fn let_go(&mut self, owner: Option<AgentKey>, now: Now) {
+        if let Some(owner) = owner.filter(|owner| !self.is_held(*owner)) {
+            self.take_waiting(owner, now);
         }
     }
 

@@ -65,13 +65,15 @@ impl Dialer {
         if self.offers.of(key).is_none_or(|offer| offer.due.task != task) {
             return Err(Refused::State("the contact is not shown to the agent, or no longer".into()));
         }
-        match choice {
+        let result = match choice {
             PreviewChoice::Call => self.call_shown(key, now),
             PreviewChoice::Skip => {
                 self.skip_shown(key, now);
                 Ok(Reply::Done)
             }
-        }
+        };
+        self.let_go(Some(key), now);
+        result
     }
 
     /// The agent has not decided in time.
@@ -85,6 +87,7 @@ impl Dialer {
             Some(Unanswered::Skip) => self.skip_shown(key, now),
             None => {}
         }
+        self.let_go(Some(key), now);
     }
 
     /// Calls the contact that the agent is shown, unless something has come between.
@@ -104,7 +107,8 @@ impl Dialer {
         if self.contacts.contains_key(&due.contact) || self.numbers.contains_key(&due.number) {
             return refused("somebody else is calling this contact");
         }
-        if self.room_left.is_none() || self.calls_left() == 0 {
+        // What the pacers have used of the room since is the gateway's to tell: it answers `Busy`, and the contact comes again.
+        if self.room.is_none() || self.calls_left() == 0 {
             self.put_back(id, due);
             return refused("no line is free");
         }
@@ -139,6 +143,7 @@ impl Dialer {
         if let Some(Offer { campaign, due, .. }) = self.take_shown(key) {
             self.put_back(campaign, due);
             self.ask_soon(campaign, now);
+            self.let_go(Some(key), now);
         }
     }
 

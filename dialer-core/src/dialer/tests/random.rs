@@ -6,11 +6,11 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::desk::{Desk, dialog, route, spec};
-use crate::agent::{AgentCommand, AgentSignal, AgentState};
+use crate::agent::{AgentCommand, AgentSignal, AgentState, PreviewChoice};
 use crate::attempt::event::Phase;
 use crate::campaign::CampaignCommand;
-use crate::campaign::spec::{CampaignSpec, Mode, WrapUp};
-use crate::id::{AttemptId, CampaignId, RequestId};
+use crate::campaign::spec::{CampaignSpec, Mode, Unanswered, WrapUp};
+use crate::id::{AttemptId, CampaignId, RequestId, TaskId};
 use crate::input::{EndedBy, Failure, Input};
 
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ fn any_move() -> impl Strategy<Value = Move> {
     prop_oneof![
         6 => (1u64..4_000).prop_map(Move::Pass),
         12 => (0u64..6, 0u8..14).prop_map(|(back, news)| Move::News(back, news)),
-        4 => (0u8..4, 0u8..10).prop_map(|(agent, news)| Move::Agent(agent, news)),
+        4 => (0u8..4, 0u8..12).prop_map(|(agent, news)| Move::Agent(agent, news)),
         1 => (0u8..6).prop_map(Move::Campaign),
         1 => any::<bool>().prop_map(Move::Store),
         1 => any::<bool>().prop_map(Move::Slow),
@@ -54,7 +54,7 @@ fn news(attempt: AttemptId, which: u8) -> Input {
     }
 }
 
-fn agent(user: String, which: u8, attempt: AttemptId) -> Input {
+fn agent(user: String, which: u8, attempt: AttemptId, shown: TaskId) -> Input {
     let request = RequestId(1_000_000);
     let command = match which {
         0 => return Input::AgentUnreachable { agent: user },
@@ -65,6 +65,8 @@ fn agent(user: String, which: u8, attempt: AttemptId) -> Input {
         6 => AgentCommand::HangUp { agent: user },
         7 => AgentCommand::Signal { agent: user, signal: AgentSignal::FormOpened },
         8 => AgentCommand::Signal { agent: user, signal: AgentSignal::Finishing },
+        9 => AgentCommand::Preview { agent: user, task: shown, choice: PreviewChoice::Call },
+        10 => AgentCommand::Preview { agent: user, task: shown, choice: PreviewChoice::Skip },
         _ => {
             AgentCommand::Dispose { agent: user, attempt, disposition: "success".into(), note: String::new() }
         }
@@ -102,7 +104,17 @@ fn check(desk: &Desk, campaign: CampaignId) -> Result<(), TestCaseError> {
     // Nobody waits while somebody who could take the call is free.
     let free = dialer.floor.idle().map(|(agent, ..)| agent);
     for agent in free {
-        prop_assert!(waiting.iter().all(|attempt| !dialer.attempts[attempt].wants(agent)));
+        let own = |attempt: &&AttemptId| dialer.attempts[attempt].owner.is_some();
+        let held = dialer.is_held(agent);
+        let mut takes = waiting.iter().filter(|attempt| !held || own(attempt));
+        prop_assert!(takes.all(|attempt| !dialer.attempts[attempt].wants(agent)));
+    }
+    // An owner has one line, and who looks at a contact none.
+    let mut lines = BTreeSet::new();
+    for attempt in dialer.attempts.values().filter(|attempt| attempt.phase() == Phase::Unanswered) {
+        let Some(owner) = attempt.owner else { continue };
+        prop_assert!(lines.insert(owner), "two lines for one agent");
+        prop_assert!(dialer.offers.of(owner).is_none());
     }
     // An agent has one call, and a call one agent.
     let in_call = |state| matches!(state, AgentState::Reserved | AgentState::Talking);
@@ -121,21 +133,31 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
     #[test]
     fn nothing_is_lost_or_done_twice(
-        moves in proptest::collection::vec(any_move(), 1..150), mode in 0..4_u8, by_hand in any::<bool>()
+        moves in proptest::collection::vec(any_move(), 1..150),
+        mode in 0..5_u8,
+        by_hand in any::<bool>(),
+        owned in any::<bool>(),
     ) {
         let mut spec = CampaignSpec { abandon_limit: 1.0, safe_harbour: Some("sorry.wav".into()), ..spec() };
         spec.mode = match mode {
             0 => Mode::Progressive,
             1 => Mode::Ratio,
             2 => Mode::Adaptive,
-            _ => Mode::Predictive,
+            3 => Mode::Predictive,
+            _ => Mode::Preview,
         };
         spec.ratio = 3.0;
         if by_hand {
             spec.wrap_up = WrapUp::Agent;
         }
         spec.closure.retry.insert(crate::attempt::outcome::Outcome::Busy, Duration::from_secs(5));
+        spec.preview_unanswered = if by_hand { Unanswered::Skip } else { Unanswered::Call };
+        spec.preview_timeout = Duration::from_secs(3);
         let (mut desk, campaign) = Desk::running(spec, 3, 12);
+        if owned {
+            (13..=20).for_each(|task| desk.add_owned(campaign, task, &format!("agent{}", task % 3)));
+            desk.command(CampaignCommand::ListChanged(campaign)).unwrap();
+        }
         for step in moves {
             match step {
                 Move::Pass(milliseconds) => desk.pass(milliseconds),
@@ -150,7 +172,11 @@ proptest! {
                 }
                 Move::Agent(user, which) => {
                     let attempt = AttemptId(desk.dialer.last_attempt);
-                    desk.tell(agent(format!("agent{user}"), which, attempt));
+                    let user = format!("agent{user}");
+                    let views = desk.dialer.live(desk.now()).agents;
+                    let view = views.into_iter().find(|agent| agent.user == user);
+                    let shown = view.and_then(|agent| agent.preview).map_or(TaskId(0), |shown| shown.task);
+                    desk.tell(agent(user, which, attempt, shown));
                 }
                 Move::Campaign(which) => {
                     let command = match which {
