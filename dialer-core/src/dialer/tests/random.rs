@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::desk::{Desk, dialog, route, spec};
+use super::desk::{Desk, Seen, dialog, route, spec};
 use crate::agent::{AgentCommand, AgentSignal, AgentState, PreviewChoice};
 use crate::attempt::event::Phase;
 use crate::campaign::CampaignCommand;
@@ -74,6 +74,70 @@ fn agent(user: String, which: u8, attempt: AttemptId, shown: TaskId) -> Input {
     Input::Agent { request, command }
 }
 
+/// Lets one thing happen; what is asked of a campaign is asked of each in turn.
+fn carry_out(desk: &mut Desk, campaigns: &[CampaignId], step: Move) {
+    match step {
+        Move::Pass(milliseconds) => desk.pass(milliseconds),
+        Move::News(back, which) => {
+            let attempt = AttemptId(desk.dialer.last_attempt.saturating_sub(back));
+            let placed = desk.placed.contains(&attempt);
+            if placed {
+                desk.tell(news(attempt, which));
+            } else if which == 0 {
+                desk.tell(Input::Reserved { attempt, route: route("again") });
+            }
+        }
+        Move::Agent(user, which) => {
+            let attempt = AttemptId(desk.dialer.last_attempt);
+            let user = format!("agent{user}");
+            let views = desk.dialer.live(desk.now()).agents;
+            let view = views.into_iter().find(|agent| agent.user == user);
+            let shown = view.and_then(|agent| agent.preview).map_or(TaskId(0), |shown| shown.task);
+            desk.tell(agent(user, which, attempt, shown));
+        }
+        Move::Campaign(which) => {
+            let at = desk.clock.as_millis() as usize % campaigns.len();
+            let campaign = campaigns[at];
+            let command = match which {
+                0 => CampaignCommand::Pause(campaign),
+                1 => CampaignCommand::Stop(campaign),
+                2 => CampaignCommand::Abort(campaign),
+                _ => CampaignCommand::Start(campaign),
+            };
+            let _ = desk.command(command);
+        }
+        Move::Store(down) => desk.store_down = down,
+        Move::Slow(slow) => {
+            desk.store_slow = slow;
+            desk.store_answers();
+        }
+        Move::Trunk(busy) => desk.busy = busy,
+    }
+}
+
+/// What must hold at every moment of several campaigns that share agents; the second takes the first two agents alone.
+fn check_shared(desk: &Desk, campaigns: &[CampaignId]) -> Result<(), TestCaseError> {
+    let dialer = &desk.dialer;
+    let refused = dialer.campaigns.values().map(|campaign| campaign.pacing.refused_events()).sum::<u64>();
+    prop_assert_eq!(refused, 0, "the pacers hear only what can have happened");
+    for user in (0..4).map(|agent| format!("agent{agent}")) {
+        let Some(key) = dialer.floor.key(&user) else { continue };
+        let counts = dialer.campaigns.values().filter(|it| it.pacing.team.activity(key).is_some()).count();
+        prop_assert!(counts <= 1, "{} counts for {} campaigns", user, counts);
+    }
+    let calls: Vec<_> =
+        dialer.live(desk.now()).agents.into_iter().filter_map(|agent| agent.attempt).collect();
+    prop_assert_eq!(calls.iter().collect::<BTreeSet<_>>().len(), calls.len(), "one call an agent");
+    let connects = desk.seen.iter().filter_map(|seen| match seen {
+        Seen::Connect(attempt, agent) => Some((desk.tasks[&desk.claimed[attempt]].campaign, agent)),
+        _ => None,
+    });
+    for (campaign, agent) in connects {
+        prop_assert!(campaign != campaigns[1] || ["agent1", "agent2"].contains(&agent.as_str()), "{}", agent);
+    }
+    Ok(())
+}
+
 /// What must hold at every moment.
 fn check(desk: &Desk, campaign: CampaignId) -> Result<(), TestCaseError> {
     let dialer = &desk.dialer;
@@ -132,6 +196,33 @@ fn check(desk: &Desk, campaign: CampaignId) -> Result<(), TestCaseError> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
     #[test]
+    fn campaigns_that_share_agents_count_nobody_twice(
+        moves in proptest::collection::vec(any_move(), 1..150), first in 0..3_u8, second in 0..3_u8, weight in 1..5_u32,
+    ) {
+        let mode = |which| match which {
+            0 => Mode::Progressive,
+            1 => Mode::Preview,
+            _ => Mode::Predictive,
+        };
+        let shared = CampaignSpec {
+            safe_harbour: Some("sorry.wav".into()),
+            preview_timeout: Duration::from_secs(2),
+            preview_unanswered: Unanswered::Call,
+            ..spec()
+        };
+        let (mut desk, one) = Desk::running(CampaignSpec { mode: mode(first), ..shared.clone() }, 3, 12);
+        let agents = vec!["agent1".to_owned(), "agent2".to_owned()];
+        let two = desk.create(CampaignSpec { mode: mode(second), agents, weight, ..shared });
+        (13..=20).for_each(|task| desk.add_task(two, task));
+        (21..=24).for_each(|task| desk.add_owned(two, task, "agent2"));
+        desk.command(CampaignCommand::Start(two)).unwrap();
+        for step in moves {
+            carry_out(&mut desk, &[one, two], step);
+            check_shared(&desk, &[one, two])?;
+        }
+    }
+
+    #[test]
     fn nothing_is_lost_or_done_twice(
         moves in proptest::collection::vec(any_move(), 1..150),
         mode in 0..5_u8,
@@ -159,41 +250,7 @@ proptest! {
             desk.command(CampaignCommand::ListChanged(campaign)).unwrap();
         }
         for step in moves {
-            match step {
-                Move::Pass(milliseconds) => desk.pass(milliseconds),
-                Move::News(back, which) => {
-                    let attempt = AttemptId(desk.dialer.last_attempt.saturating_sub(back));
-                    let placed = desk.placed.contains(&attempt);
-                    if placed {
-                        desk.tell(news(attempt, which));
-                    } else if which == 0 {
-                        desk.tell(Input::Reserved { attempt, route: route("again") });
-                    }
-                }
-                Move::Agent(user, which) => {
-                    let attempt = AttemptId(desk.dialer.last_attempt);
-                    let user = format!("agent{user}");
-                    let views = desk.dialer.live(desk.now()).agents;
-                    let view = views.into_iter().find(|agent| agent.user == user);
-                    let shown = view.and_then(|agent| agent.preview).map_or(TaskId(0), |shown| shown.task);
-                    desk.tell(agent(user, which, attempt, shown));
-                }
-                Move::Campaign(which) => {
-                    let command = match which {
-                        0 => CampaignCommand::Pause(campaign),
-                        1 => CampaignCommand::Stop(campaign),
-                        2 => CampaignCommand::Abort(campaign),
-                        _ => CampaignCommand::Start(campaign),
-                    };
-                    let _ = desk.command(command);
-                }
-                Move::Store(down) => desk.store_down = down,
-                Move::Slow(slow) => {
-                    desk.store_slow = slow;
-                    desk.store_answers();
-                }
-                Move::Trunk(busy) => desk.busy = busy,
-            }
+            carry_out(&mut desk, &[campaign], step);
             check(&desk, campaign)?;
         }
         // Everything heals: the campaign is stopped, every call ends, every batch becomes durable.
@@ -214,7 +271,7 @@ proptest! {
         let view = desk.campaign(campaign);
         prop_assert_eq!((view.ringing, view.waiting, view.talking), (0, 0, 0));
         if !by_hand {
-            prop_assert!(desk.saw(&super::desk::Seen::Finished(campaign)));
+            prop_assert!(desk.saw(&Seen::Finished(campaign)));
         }
     }
 }
