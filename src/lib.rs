@@ -2,7 +2,7 @@
 //!
 //! `link` (pure) turns dialer outputs into gateway commands and events back into inputs; `node` (pure) is dialer, link
 //! and gateway in one machine; `clock` relates campaign time to real time; `engine` drives the node with real sockets,
-//! store and clock; `run`, `serve`, `demo`, `simulate` and `rehearse` are the commands.
+//! store and clock; `run`, `serve`, `demo`, `simulate`, `rehearse` and `replay` are the commands.
 
 pub mod clock;
 pub mod demo;
@@ -16,6 +16,7 @@ pub mod node;
 pub mod port;
 pub mod prompts;
 pub mod rehearse;
+pub mod replay;
 pub mod run;
 pub mod serve;
 pub mod signals;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use carillon::demo::{DemoMode, DemoOptions};
 use carillon::exit::Exit;
 use carillon::rehearse::RehearseOptions;
+use carillon::replay::ReplayOptions;
 use carillon::simulate::SimulateOptions;
 use carillon_core::campaign::spec::Mode;
 use clap::{Parser, Subcommand};
@@ -112,6 +113,22 @@ enum Action {
         #[arg(long)]
         page: Option<PathBuf>,
     },
+    /// Make a campaign's pacing decisions again from what was recorded, and compare (docs/REHEARSAL.md). Reads only; exits
+    /// with 1 where one comes out otherwise.
+    Replay {
+        /// The database: carillon.db of a run or of the service.
+        #[arg(long, value_name = "DB")]
+        from: PathBuf,
+        /// The campaign's number or name.
+        #[arg(long)]
+        campaign: String,
+        /// Show the decision of this number, as the API's decisions are numbered.
+        #[arg(long, conflicts_with = "at")]
+        decision: Option<u64>,
+        /// Show the last decision up to this time, e.g. 2026-05-04T09:30:00Z.
+        #[arg(long)]
+        at: Option<String>,
+    },
 }
 
 /// A mode by its word in campaign files.
@@ -123,7 +140,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
         // Its progress and its table are all it says.
-        Action::Simulate { .. } | Action::Rehearse { .. } => {}
+        Action::Simulate { .. } | Action::Rehearse { .. } | Action::Replay { .. } => {}
         Action::Run { .. } => carillon::telemetry::start("info"),
         // Its file says at which level.
         Action::Serve { .. } => {}
@@ -142,6 +159,9 @@ fn main() -> ExitCode {
         Action::Rehearse { from, campaign, agents, limits, modes, seeds, json, page } => {
             let options = RehearseOptions { from, campaign, agents, limits, modes, seeds, json, page };
             runtime.block_on(carillon::rehearse::command(&options))
+        }
+        Action::Replay { from, campaign, decision, at } => {
+            runtime.block_on(carillon::replay::command(&ReplayOptions { from, campaign, decision, at }))
         }
         Action::Run { campaign, report } => runtime.block_on(carillon::run::command(&campaign, report)),
         Action::Serve { config } => runtime.block_on(carillon::serve::command(&config)),

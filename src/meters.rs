@@ -100,6 +100,7 @@ impl Batches {
                 | Write::Task { .. }
                 | Write::AgentTime { .. }
                 | Write::PacerState { .. }
+                | Write::Journal(_)
                 | Write::AgentLeg { .. }
                 | Write::Binding(_)
                 | Write::Unbind { .. } => {}

@@ -122,18 +122,9 @@ pub struct Happened {
 
 /// Rehearses and prints. Errors: the database or the campaign is not there or none of ours, the history is too thin.
 pub async fn command(options: &RehearseOptions) -> Result<(), Exit> {
-    let name = options.from.display();
-    let failed = |error: StoreError| match error {
-        StoreError::Foreign { .. } => Exit::file(error),
-        other => Exit::file(format!("{name}: {other}")),
-    };
-    if !options.from.is_file() {
-        return Err(Exit::file(format!("{name}: no such file")));
-    }
-    let mut archive = Archive::open(&options.from).await.map_err(failed)?;
-    let campaigns = archive.campaigns().await.map_err(failed)?;
-    let campaign = find(&campaigns, &options.campaign).map_err(|why| Exit::file(format!("{name}: {why}")))?;
-    let (cut, attempts) = archive.past(campaign.campaign).await.map_err(failed)?;
+    let (mut archive, campaign) = open(&options.from, &options.campaign).await?;
+    let past = archive.past(campaign.campaign).await;
+    let (cut, attempts) = past.map_err(|error| unreadable(&options.from, error))?;
     drop(archive);
     let thin = |why: String| {
         Exit::other(format!(
@@ -166,12 +157,32 @@ pub async fn command(options: &RehearseOptions) -> Result<(), Exit> {
     Ok(())
 }
 
+/// Opens the database of a past campaign.
+pub(crate) async fn open(from: &Path, wanted: &str) -> Result<(Archive, PastCampaign), Exit> {
+    if !from.is_file() {
+        return Err(Exit::file(format!("{}: no such file", from.display())));
+    }
+    let mut archive = Archive::open(from).await.map_err(|error| unreadable(from, error))?;
+    let campaigns = archive.campaigns().await.map_err(|error| unreadable(from, error))?;
+    let campaign =
+        find(&campaigns, wanted).map_err(|why| Exit::file(format!("{}: {why}", from.display())))?;
+    Ok((archive, campaign.clone()))
+}
+
+/// A database that can't be read is a wrong file.
+pub(crate) fn unreadable(from: &Path, error: StoreError) -> Exit {
+    match error {
+        StoreError::Foreign { .. } => Exit::file(error),
+        other => Exit::file(format!("{}: {other}", from.display())),
+    }
+}
+
 fn write(path: &Path, text: &str) -> Result<(), Exit> {
     std::fs::write(path, text).map_err(|error| Exit::other(format!("{}: {error}", path.display())))
 }
 
 /// The campaign of a number or a name.
-pub(crate) fn find<'a>(campaigns: &'a [PastCampaign], wanted: &str) -> Result<&'a PastCampaign, String> {
+fn find<'a>(campaigns: &'a [PastCampaign], wanted: &str) -> Result<&'a PastCampaign, String> {
     let by_number = campaigns.iter().find(|campaign| campaign.campaign.to_string() == wanted);
     let mut by_name = campaigns.iter().filter(|campaign| campaign.spec.name == wanted);
     match (by_number, by_name.next(), by_name.next()) {

@@ -320,6 +320,8 @@ pub struct DecisionList {
 /// How many calls were placed at a time, and why.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct DecisionBody {
+    /// Its number, for `carillon replay --decision`. Decisions that told nothing new are counted and not listed.
+    pub number: u64,
     /// When, RFC 3339 UTC with milliseconds.
     pub at: String,
     /// Calls to place.
@@ -334,6 +336,7 @@ pub struct DecisionBody {
 impl From<Decided> for DecisionBody {
     fn from(decided: Decided) -> Self {
         Self {
+            number: decided.number,
             at: rfc3339(decided.at),
             place: decided.place,
             why: sentence(&decided.reason),

@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::event::{AgentKey, CallKey, Event, EventKind};
 
 /// Most calls and most agents followed at once; events beyond are refused and counted.
 pub const TRACKED_MAX: usize = 100_000;
 
 /// What an agent does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AgentActivity {
     /// Waits for a call.
     Ready,
@@ -22,7 +24,7 @@ pub enum AgentActivity {
 }
 
 /// One agent.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Seat {
     activity: AgentActivity,
     since: Duration,
@@ -31,7 +33,7 @@ struct Seat {
 }
 
 /// The lines that are out for one agent alone, unanswered or waiting.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct OwnLines {
     lines: u32,
     /// Those that the agent is not free for.
@@ -39,14 +41,14 @@ struct OwnLines {
 }
 
 /// One call, and whose it is where one agent alone may take it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Line {
     activity: CallActivity,
     owner: Option<AgentKey>,
 }
 
 /// What a call does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum CallActivity {
     Placed,
     Ringing,
@@ -61,7 +63,7 @@ enum CallActivity {
 ///
 /// Agents who work off contacts of their own are apart from the pool, and lines for one agent alone are no lines of the
 /// pool: what is said of agents and lines here is said of the pool, unless it says otherwise.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Floor {
     agents: BTreeMap<AgentKey, Seat>,
     calls: BTreeMap<CallKey, Line>,

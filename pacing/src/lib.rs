@@ -5,12 +5,14 @@
 //!
 //! Rooms: `event` (what happened), `decision` (question and answer), `floor` (agents and calls as the events tell
 //! them), `team` (agents with contacts of their own beside the pool), `budget` (abandonment ledger and the hard stop),
-//! `policy` (one file a policy), `share` (agents whom several campaigns share).
+//! `policy` (one file a policy), `share` (agents whom several campaigns share), `journal` (what a pacer was told and asked, so
+//! that its decisions can be made again).
 
 pub mod budget;
 pub mod decision;
 pub mod event;
 pub mod floor;
+pub mod journal;
 mod numeric;
 pub mod policy;
 pub mod share;

@@ -1,5 +1,7 @@
 //! The normal distribution and a correction for skew.
 
+use serde::{Deserialize, Serialize};
+
 /// Probability that a standard normal exceeds `z` (Abramowitz and Stegun 26.2.17, absolute error below 1e-7).
 pub(crate) fn normal_tail(z: f64) -> f64 {
     if z < 0.0 {
@@ -17,7 +19,7 @@ fn density(z: f64) -> f64 {
 }
 
 /// Mean, variance and third central moment of a sum.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Moments {
     pub mean: f64,
     pub variance: f64,

@@ -215,8 +215,10 @@ impl Port for Dialer {
                 lines_wanted: 3,
                 forecast: Some(Forecast::default()),
             };
-            let all =
-                [Decided { at: Utc(1_000), place: 1, reason }, Decided { at: Utc(0), place: 3, reason }];
+            let all = [
+                Decided { number: 7, at: Utc(1_000), place: 1, reason },
+                Decided { number: 4, at: Utc(0), place: 3, reason },
+            ];
             Ok(all.into_iter().take(limit as usize).collect())
         })
     }

@@ -14,6 +14,8 @@ pub const DECISIONS_MAX: usize = 2_000;
 /// A decision that placed something, or that something else bound than the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Decided {
+    /// Its number: decisions of a campaign are counted, also over restarts.
+    pub number: u64,
     /// When.
     pub at: Utc,
     /// Calls to place.
@@ -31,7 +33,7 @@ pub(crate) struct Decisions {
 
 impl Decisions {
     /// Keeps a decision that tells something new.
-    pub fn note(&mut self, decision: &Decision, at: Utc) {
+    pub fn note(&mut self, decision: &Decision, number: u64, at: Utc) {
         if decision.place == 0 && self.bound == Some(decision.reason.bound) {
             return;
         }
@@ -39,7 +41,7 @@ impl Decisions {
         if self.newest_last.len() >= DECISIONS_MAX {
             self.newest_last.pop_front();
         }
-        self.newest_last.push_back(Decided { at, place: decision.place, reason: decision.reason });
+        self.newest_last.push_back(Decided { number, at, place: decision.place, reason: decision.reason });
     }
 
     /// The newest decisions, newest first, at most `limit`.
@@ -87,7 +89,7 @@ mod tests {
         let mut decisions = Decisions::default();
         let said = [(0, Bound::Agents), (0, Bound::Agents), (2, Bound::Agents), (0, Bound::Supply)];
         for (at, (place, bound)) in said.into_iter().enumerate() {
-            decisions.note(&decision(place, bound), Utc(at as i64));
+            decisions.note(&decision(place, bound), at as u64, Utc(at as i64));
         }
         let kept: Vec<_> = decisions.latest(10).iter().map(|kept| kept.at.0).collect();
         assert_eq!(kept, [3, 2, 0]);
@@ -98,7 +100,7 @@ mod tests {
     fn the_oldest_go_first() {
         let mut decisions = Decisions::default();
         for at in 0..=DECISIONS_MAX {
-            decisions.note(&decision(1, Bound::Agents), Utc(at as i64));
+            decisions.note(&decision(1, Bound::Agents), at as u64, Utc(at as i64));
         }
         let kept = decisions.latest(usize::MAX);
         assert_eq!(kept.len(), DECISIONS_MAX);

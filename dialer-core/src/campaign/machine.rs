@@ -300,6 +300,11 @@ impl Campaign {
         Some(Write::PacerState { campaign: self.id, at: now.utc, learnt })
     }
 
+    /// What its pacer's journal has to be written.
+    pub fn journal_row(&mut self) -> Option<Write> {
+        self.pacing.journal.take().map(Write::Journal)
+    }
+
     /// A free agent that counted for it was lost.
     pub fn agent_lost(&mut self, now: Duration) {
         if self.losses.len() >= LOSSES_MAX {

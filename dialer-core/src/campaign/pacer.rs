@@ -22,11 +22,11 @@ impl SpecPacer {
 
 impl Pacer for SpecPacer {
     fn observe(&mut self, event: &Event) {
-        self.0.pacer_mut().observe(event);
+        self.0.policy.pacer_mut().observe(event);
     }
 
     fn decide(&mut self, capacity: &Capacity) -> Decision {
-        self.0.pacer_mut().decide(capacity)
+        self.0.policy.pacer_mut().decide(capacity)
     }
 
     fn refused_events(&self) -> u64 {

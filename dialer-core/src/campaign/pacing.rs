@@ -10,12 +10,15 @@ use carillon_pacing::team::{Stop, Team};
 use carillon_pacing::{Capacity, Decision, Event, Pacer};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 
 use super::decisions::Decisions;
+use super::journal::Journal;
 use super::shift::Shift;
 use super::spec::{CampaignSpec, Mode};
 use super::stopped::Stopped;
 use crate::id::CampaignId;
+use crate::store::write::JournalEnd;
 use crate::time::{Now, Utc};
 
 /// What an earlier process left to a pacer.
@@ -25,10 +28,13 @@ pub(crate) struct Heritage<'a> {
     pub ledger: Ledger,
     /// What it had learnt, as it was written.
     pub learnt: Option<&'a str>,
+    /// Where its journal ends.
+    pub journal: JournalEnd,
 }
 
 /// The policy that a mode names.
-enum Policy {
+#[derive(Serialize, Deserialize)]
+pub(super) enum Policy {
     Manual(Manual),
     Preview(Preview),
     Progressive(Progressive),
@@ -40,17 +46,18 @@ enum Policy {
 
 /// The pacer with all that belongs to it.
 pub(crate) struct Pacing {
-    policy: Policy,
+    pub(super) policy: Policy,
     /// Owners beside the pool, which the policy paces.
     pub team: Team,
     pub shift: Shift,
     pub decisions: Decisions,
+    pub journal: Journal,
 }
 
 impl Pacing {
     /// The pacer of a spec.
     pub fn new(id: CampaignId, spec: &CampaignSpec, heritage: Heritage<'_>, now: Now) -> Self {
-        let Heritage { ledger, learnt } = heritage;
+        let Heritage { ledger, learnt, journal } = heritage;
         let policy = match spec.mode {
             Mode::Manual => Policy::Manual(Manual::default()),
             Mode::Preview => Policy::Preview(Preview::default()),
@@ -68,7 +75,8 @@ impl Pacing {
             Mode::Predictive => Stop::Forecast,
         };
         let team = Team::new(stop, ledger);
-        Self { policy, team, shift: Shift::default(), decisions: Decisions::default() }
+        let journal = Journal::new(id, journal, (now.monotonic, now.utc));
+        Self { policy, team, shift: Shift::default(), decisions: Decisions::default(), journal }
     }
 
     /// Whether it looks at the segments of calls and at the hours ahead.
@@ -93,14 +101,17 @@ impl Pacing {
         self.shift.observe(event);
         // The policy counts what is impossible.
         let _ = self.team.observe(event);
-        self.pacer_mut().observe(event);
+        self.journal.told(event, || self.policy.snapshot());
+        self.policy.pacer_mut().observe(event);
     }
 
     /// How many calls now; the answer is kept in the log.
     pub fn decide(&mut self, capacity: &Capacity, at: Utc) -> Decision {
-        let decision = self.pacer_mut().decide(capacity);
+        let number = self.journal.asking(capacity.now, at, || self.policy.snapshot());
+        let decision = self.policy.pacer_mut().decide(capacity);
+        self.journal.answered(capacity, &decision);
         self.team.decided(&decision);
-        self.decisions.note(&decision, at);
+        self.decisions.note(&decision, number, at);
         decision
     }
 
@@ -134,9 +145,11 @@ impl Pacing {
         };
         pacer.refused_events()
     }
+}
 
+impl Policy {
     pub fn pacer_mut(&mut self) -> &mut dyn Pacer {
-        match &mut self.policy {
+        match self {
             Policy::Manual(pacer) => pacer,
             Policy::Preview(pacer) => pacer,
             Policy::Progressive(pacer) => pacer,
@@ -144,6 +157,16 @@ impl Pacing {
             Policy::Adaptive(pacer) => pacer.as_mut(),
             Policy::Predictive(pacer) => pacer.as_mut(),
         }
+    }
+
+    /// The policy with all that it knows of the moment, so that another one goes on as it does.
+    pub fn snapshot(&self) -> Option<Vec<u8>> {
+        postcard::to_stdvec(self).ok()
+    }
+
+    /// The policy of a snapshot; `None` where another version wrote it.
+    pub fn from_snapshot(bytes: &[u8]) -> Option<Self> {
+        postcard::from_bytes(bytes).ok()
     }
 }
 
@@ -193,7 +216,8 @@ mod tests {
 
     fn pacing(mode: Mode, ledger: Ledger, learnt: Option<&str>) -> Pacing {
         let spec = CampaignSpec { mode, ..spec() };
-        let mut pacing = Pacing::new(CampaignId(1), &spec, Heritage { ledger, learnt }, NOW);
+        let mut pacing =
+            Pacing::new(CampaignId(1), &spec, Heritage { ledger, learnt, ..Heritage::default() }, NOW);
         for agent in (0..10).map(AgentKey) {
             pacing.observe(&Event { at: NOW.monotonic, kind: EventKind::AgentReady { agent } });
         }

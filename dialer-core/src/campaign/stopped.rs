@@ -3,9 +3,11 @@
 use carillon_pacing::budget::Ledger;
 use carillon_pacing::floor::Floor;
 use carillon_pacing::{Bound, Capacity, Decision, Event, Pacer};
+use serde::{Deserialize, Serialize};
 
 /// Whatever the policy wants, each free agent has a line, and no line goes out beyond one per free agent unless the limit
 /// holds even if every such line is answered and finds no agent.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Stopped<P> {
     policy: P,
     floor: Floor,

@@ -244,6 +244,7 @@ impl Dialer {
         campaign.close();
         let mut writes = vec![campaign.row(CampaignState::Ended, now)];
         writes.extend(campaign.learnt_row(now));
+        writes.extend(campaign.journal_row());
         writes.extend(sheets);
         self.timers.set(Timer::Cut(id), None);
         self.timers.set(Timer::Fetch(id), None);
@@ -282,6 +283,7 @@ impl Dialer {
         let mut writes = self.take_sheets(now);
         let running = self.campaigns.values().filter(|campaign| campaign.is_running());
         writes.extend(running.map(|campaign| campaign.row(CampaignState::Running, now)));
+        writes.extend(self.campaigns.values_mut().filter_map(Campaign::journal_row));
         self.note(None, writes);
     }
 

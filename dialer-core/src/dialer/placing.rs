@@ -201,11 +201,14 @@ impl Dialer {
         };
         let decision = campaign.pacing.decide(&capacity, now.utc);
         self.timers.set(Timer::Decide(id), Some(decision.until));
+        let journal = campaign.pacing.journal.is_full() && healthy;
+        let journal = journal.then(|| campaign.journal_row()).flatten();
         if !healthy {
             campaign.reason = "the store is not available".into();
             return;
         }
         campaign.reason = sentence(&decision.reason);
+        self.note(None, journal.into_iter().collect());
         if let Some(awaited) = self.owners_awaited(id)
             && let Some(campaign) = self.campaigns.get_mut(&id)
         {

@@ -84,7 +84,7 @@ impl Dialer {
         } else {
             Ledger::default()
         };
-        let heritage = Heritage { ledger, learnt: row.learnt.as_deref() };
+        let heritage = Heritage { ledger, learnt: row.learnt.as_deref(), journal: row.journal };
         let Some(mut campaign) = Campaign::new(row.campaign, row.spec, heritage, now) else {
             tracing::error!(campaign = %row.campaign, "its spec can't be used by this version: it stays as it is");
             return;

@@ -8,7 +8,7 @@ use crate::campaign::CampaignState;
 use crate::campaign::spec::CampaignSpec;
 use crate::id::{AttemptId, CampaignId, ContactId, TaskId};
 use crate::input::Recording;
-use crate::store::write::{BindingRow, OrphanRow};
+use crate::store::write::{BindingRow, JournalEnd, OrphanRow};
 use crate::task::TaskState;
 use crate::time::Utc;
 
@@ -106,6 +106,8 @@ pub struct RecoveredCampaign {
     pub period: PeriodCounts,
     /// What its pacer had learnt, as it was written.
     pub learnt: Option<String>,
+    /// Where the journal of its pacer ends.
+    pub journal: JournalEnd,
 }
 
 /// Counts over the attempts of one period, by launch: those whose intent was formed in it.

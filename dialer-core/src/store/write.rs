@@ -152,6 +152,9 @@ pub enum Write {
         /// As the pacer reads it back; the store does not look inside.
         learnt: String,
     },
+    /// A part of the journal of a campaign's pacer; of segments more than `campaign::journal::SEGMENTS_MAX` back nothing is
+    /// kept.
+    Journal(JournalPart),
     /// A phone registered.
     Binding(BindingRow),
     /// A binding ended.
@@ -183,7 +186,8 @@ impl Write {
             | Self::Disposition { .. }
             | Self::Task { .. }
             | Self::AgentTime { .. }
-            | Self::PacerState { .. } => NOTE_PATIENCE,
+            | Self::PacerState { .. }
+            | Self::Journal(_) => NOTE_PATIENCE,
         }
     }
 
@@ -203,10 +207,37 @@ impl Write {
             | Self::AgentTime { .. }
             | Self::AgentLeg { .. }
             | Self::PacerState { .. }
+            | Self::Journal(_)
             | Self::Binding(_)
             | Self::Unbind { .. } => false,
         }
     }
+}
+
+/// A part of the journal of a campaign's pacer: what it was told and asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalPart {
+    /// The campaign.
+    pub campaign: CampaignId,
+    /// Its segment, one after another.
+    pub segment: u64,
+    /// Where in the segment; the first one is 0 and holds the pacer as it was.
+    pub part: u32,
+    /// When its last entry was made.
+    pub at: Utc,
+    /// The number of the last decision up to its end.
+    pub decisions_to: u64,
+    /// As `campaign::replay` reads it back; the store does not look inside.
+    pub body: Vec<u8>,
+}
+
+/// Where the journal of a campaign ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JournalEnd {
+    /// Its last segment.
+    pub segment: u64,
+    /// The number of its last decision.
+    pub decision: u64,
 }
 
 /// The intent to call, durable before the INVITE leaves.

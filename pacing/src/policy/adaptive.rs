@@ -68,7 +68,7 @@ impl Default for AdaptiveOptions {
 }
 
 /// The classic controller.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Adaptive {
     options: AdaptiveOptions,
     floor: Floor,
@@ -77,7 +77,7 @@ pub struct Adaptive {
     samples: [(f64, f64, f64); SAMPLES],
     taken: usize,
     /// Attempts and drops by second of the last minute, and which second is current.
-    seconds: [(u64, u64); MINUTE],
+    seconds: Vec<(u64, u64)>,
     second: usize,
     attempts: u64,
     live: u64,
@@ -98,7 +98,7 @@ impl Adaptive {
             level: 1.0,
             samples: [(0.0, 0.0, 0.0); SAMPLES],
             taken: 0,
-            seconds: [(0, 0); MINUTE],
+            seconds: vec![(0, 0); MINUTE],
             second: 0,
             attempts: 0,
             live: 0,

@@ -1,12 +1,14 @@
 //! Manual: nothing is placed unless somebody asks.
 
+use serde::{Deserialize, Serialize};
+
 use crate::Pacer;
 use crate::decision::{Bound, Capacity, Decision};
 use crate::event::Event;
 use crate::floor::Floor;
 
 /// Places nothing by itself.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Manual {
     floor: Floor,
 }

@@ -1,5 +1,7 @@
 //! Preview: a contact is shown to every free agent, who decides when it is called.
 
+use serde::{Deserialize, Serialize};
+
 use crate::Pacer;
 use crate::decision::{Bound, Capacity, Decision};
 use crate::event::Event;
@@ -7,7 +9,7 @@ use crate::floor::Floor;
 
 /// One contact offered per free agent. What it places is offers; a line goes out once the agent has said so, so no
 /// answer is without an agent.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Preview {
     floor: Floor,
 }

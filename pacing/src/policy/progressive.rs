@@ -1,12 +1,14 @@
 //! Progressive: one line per free agent, so that every answer finds one.
 
+use serde::{Deserialize, Serialize};
+
 use crate::Pacer;
 use crate::decision::{Bound, Capacity, Decision};
 use crate::event::Event;
 use crate::floor::Floor;
 
 /// One line per free agent.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Progressive {
     floor: Floor,
 }

@@ -1,5 +1,7 @@
 //! Ratio: a fixed number of lines per free agent, under the hard stop with worst-case exposure.
 
+use serde::{Deserialize, Serialize};
+
 use crate::Pacer;
 use crate::budget::Ledger;
 use crate::decision::{Bound, Capacity, Decision};
@@ -7,7 +9,7 @@ use crate::event::Event;
 use crate::floor::Floor;
 
 /// `ratio` lines per free agent, as far as the abandonment budget allows.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Ratio {
     ratio: f64,
     floor: Floor,

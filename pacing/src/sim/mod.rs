@@ -16,6 +16,8 @@ pub mod plan;
 pub mod policies;
 pub mod random;
 pub mod report;
+#[cfg(test)]
+mod snapshot_tests;
 pub mod study;
 pub mod world;
 

@@ -30,6 +30,7 @@ fn campaign(spec: CampaignSpec, state: CampaignState) -> RecoveredCampaign {
         bridged: 100,
         period: PeriodCounts { since: Utc(i64::MIN), answered: 100, abandoned: 0, machines: 0 },
         learnt: None,
+        journal: Default::default(),
     }
 }
 

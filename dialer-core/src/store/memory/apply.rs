@@ -1,6 +1,7 @@
 //! What each write does.
 
 use super::{Attempt, Campaign, DispositionRow, Memory, milliseconds};
+use crate::campaign::journal::SEGMENTS_MAX;
 use crate::id::{AttemptId, TaskId};
 use crate::input::Recording;
 use crate::store::read::AttemptRow;
@@ -68,6 +69,18 @@ impl Memory {
             Write::PacerState { campaign, at: _, learnt } => {
                 if self.campaigns.contains_key(campaign) {
                     self.learnt.insert(*campaign, learnt.clone());
+                }
+            }
+            Write::Journal(part) => {
+                if self.campaigns.contains_key(&part.campaign) {
+                    let key = (part.campaign, part.segment, part.part);
+                    self.journal.insert(key, part.clone());
+                }
+                if part.part == 0 {
+                    let dropped = part.segment.checked_sub(SEGMENTS_MAX);
+                    self.journal.retain(|(of, segment, _), _| {
+                        *of != part.campaign || dropped.is_none_or(|dropped| *segment > dropped)
+                    });
                 }
             }
             Write::Binding(row) => {

@@ -17,7 +17,9 @@ use crate::store::read::{
     OWNED_COUNT_MAX, OWNED_MAX, OpenAttempt, PeriodCounts, Recovered, RecoveredCampaign, TaskRow, Undisposed,
 };
 use crate::store::tally::{Shape, Tally};
-use crate::store::write::{BindingRow, CallDialog, CallRoute, OrphanRow, Refusal, Write};
+use crate::store::write::{
+    BindingRow, CallDialog, CallRoute, JournalEnd, JournalPart, OrphanRow, Refusal, Write,
+};
 use crate::task::TaskState;
 use crate::time::Utc;
 
@@ -41,6 +43,7 @@ pub struct Memory {
     agent_legs: BTreeMap<String, OrphanRow>,
     bindings: BTreeMap<(String, String), BindingRow>,
     learnt: BTreeMap<CampaignId, String>,
+    journal: BTreeMap<(CampaignId, u64, u32), JournalPart>,
 }
 
 /// A recorded disposition.
@@ -112,6 +115,17 @@ impl Memory {
             }
         }
         Ok(())
+    }
+
+    /// The journal of a campaign's pacer, by segment and part.
+    pub fn journal(&self, campaign: CampaignId) -> impl Iterator<Item = &JournalPart> {
+        self.journal.range((campaign, 0, 0)..=(campaign, u64::MAX, u32::MAX)).map(|(_, part)| part)
+    }
+
+    fn journal_end(&self, campaign: CampaignId) -> JournalEnd {
+        let segment = self.journal(campaign).map(|part| part.segment).max().unwrap_or(0);
+        let decision = self.journal(campaign).map(|part| part.decisions_to).max().unwrap_or(0);
+        JournalEnd { segment, decision }
     }
 
     /// Tasks of a campaign that are due at `now`: at most `limit` without an owner, and of each of `owners`
@@ -236,6 +250,7 @@ impl Memory {
                         bridged: tally.bridged,
                         period: self.count_since(*id, period.since),
                         learnt: self.learnt.get(id).cloned(),
+                        journal: self.journal_end(*id),
                     }
                 })
                 .collect(),

@@ -14,6 +14,7 @@ use super::{StoreError, from_int, int};
 use crate::attempt::outcome::{Attribution, Outcome};
 use crate::campaign::spec::CampaignSpec;
 use crate::id::{CampaignId, TaskId};
+use crate::store::write::JournalPart;
 use crate::time::Utc;
 
 /// Most attempts that are looked at: the newest.
@@ -134,6 +135,33 @@ impl Archive {
         reader.commit().await?;
         let attempts = rows.iter().map(attempt).collect::<Result<_, _>>()?;
         Ok((oldest.is_some(), attempts))
+    }
+
+    /// The journal of a campaign's pacer, by segment and part; empty in a database of a version that kept none.
+    pub async fn journal(&mut self, campaign: CampaignId) -> Result<Vec<JournalPart>, StoreError> {
+        let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_master WHERE name = 'pacer_journal'")
+            .fetch_one(&mut self.connection)
+            .await?;
+        if kept == 0 {
+            return Ok(Vec::new());
+        }
+        let rows = sqlx::query(
+            "SELECT segment, part, at, decisions_to, body FROM pacer_journal WHERE campaign = $1 ORDER BY segment, part",
+        )
+        .bind(int(campaign.0))
+        .fetch_all(&mut self.connection)
+        .await?;
+        let part = |row: &SqliteRow| {
+            Ok(JournalPart {
+                campaign,
+                segment: from_int(row.try_get(0)?)?,
+                part: row.try_get(1)?,
+                at: Utc(row.try_get(2)?),
+                decisions_to: from_int(row.try_get(3)?)?,
+                body: row.try_get(4)?,
+            })
+        };
+        rows.iter().map(part).collect()
     }
 }
 

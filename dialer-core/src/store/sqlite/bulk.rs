@@ -141,6 +141,7 @@ impl<'w> Bulk<'w> {
             Write::Campaign { .. }
             | Write::AgentTime { .. }
             | Write::PacerState { .. }
+            | Write::Journal(_)
             | Write::Binding(_)
             | Write::Unbind { .. } => {
                 return Place::Alone;

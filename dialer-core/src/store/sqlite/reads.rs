@@ -17,7 +17,7 @@ use crate::store::read::{
 };
 use crate::store::tally::{Shape, Tally};
 use crate::store::words::Word;
-use crate::store::write::{BindingRow, CallDialog, CallRoute, OrphanRow};
+use crate::store::write::{BindingRow, CallDialog, CallRoute, JournalEnd, OrphanRow};
 use crate::time::Utc;
 
 impl Store {
@@ -184,7 +184,9 @@ fn due(row: &SqliteRow) -> Result<Due, StoreError> {
 async fn campaigns(reader: &mut SqliteConnection, now: Utc) -> Result<Vec<RecoveredCampaign>, StoreError> {
     let mut tallies = tallies(reader).await?;
     let rows = sqlx::query(
-        "SELECT campaign, spec, state, started_at, elapsed_ms, learnt
+        "SELECT campaign, spec, state, started_at, elapsed_ms, learnt,
+             (SELECT max(segment) FROM pacer_journal WHERE pacer_journal.campaign = campaigns.campaign),
+             (SELECT max(decisions_to) FROM pacer_journal WHERE pacer_journal.campaign = campaigns.campaign)
          FROM campaigns LEFT JOIN pacer_state USING (campaign) ORDER BY campaign",
     )
     .fetch_all(&mut *reader)
@@ -208,6 +210,10 @@ async fn campaigns(reader: &mut SqliteConnection, now: Utc) -> Result<Vec<Recove
             bridged: tally.bridged,
             period: PeriodCounts { since, answered: 0, abandoned: 0, machines: 0 },
             learnt: row.try_get(5)?,
+            journal: JournalEnd {
+                segment: from_int(row.try_get::<Option<i64>, _>(6)?.unwrap_or(0))?,
+                decision: from_int(row.try_get::<Option<i64>, _>(7)?.unwrap_or(0))?,
+            },
         });
     }
     let periods = campaigns.iter().map(|campaign| (campaign.campaign, campaign.period.since)).collect();

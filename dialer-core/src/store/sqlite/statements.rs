@@ -124,6 +124,17 @@ impl Script {
                 .bind(at.0)
                 .bind(learnt.as_str())
                 .bind(int(campaign.0)),
+            Write::Journal(part) => self
+                .statement(
+                    "INSERT OR REPLACE INTO pacer_journal (campaign, segment, part, at, decisions_to, body)
+                     SELECT campaign, ?, ?, ?, ?, ? FROM campaigns WHERE campaign = ?",
+                )
+                .bind(int(part.segment))
+                .bind(i64::from(part.part))
+                .bind(part.at.0)
+                .bind(int(part.decisions_to))
+                .bind(part.body.as_slice())
+                .bind(int(part.campaign.0)),
             Write::Intent(_)
             | Write::Placed { .. }
             | Write::Ringing { .. }

@@ -7,7 +7,7 @@ use crate::contact::ListedContact;
 use crate::id::CampaignId;
 use crate::store::memory::Memory;
 use crate::store::read::{AgentTimeRow, AttemptRow, Fetched, Imported, Recovered, TaskRow};
-use crate::store::write::{Refusal, Write};
+use crate::store::write::{JournalPart, Refusal, Write};
 use crate::time::Utc;
 
 /// Both stores, told and asked in the same words.
@@ -20,6 +20,7 @@ pub trait Disk {
     fn attempts(&self) -> Vec<AttemptRow>;
     fn tasks(&self) -> Vec<TaskRow>;
     fn agent_time(&self) -> BTreeMap<String, AgentTimeRow>;
+    fn journal(&self, campaign: CampaignId) -> Vec<JournalPart>;
     /// The process ends and another one opens the same disk.
     fn reopen(&mut self);
 
@@ -80,6 +81,10 @@ impl Disk for Memory {
         Memory::tasks(self).cloned().collect()
     }
 
+    fn journal(&self, campaign: CampaignId) -> Vec<JournalPart> {
+        Memory::journal(self, campaign).cloned().collect()
+    }
+
     fn agent_time(&self) -> BTreeMap<String, AgentTimeRow> {
         Memory::agent_time(self).clone()
     }
@@ -103,7 +108,7 @@ mod on_disk {
 
     use super::*;
     use crate::id::{AttemptId, TaskId, Ticket};
-    use crate::store::sqlite::Store;
+    use crate::store::sqlite::{Archive, Store};
 
     /// SQLite in a directory of its own.
     pub struct OnDisk {
@@ -194,6 +199,13 @@ mod on_disk {
 
         fn tasks(&self) -> Vec<TaskRow> {
             self.runtime.block_on(self.store().tasks(None, TaskId(0), 1_000)).unwrap()
+        }
+
+        fn journal(&self, campaign: CampaignId) -> Vec<JournalPart> {
+            self.runtime.block_on(async {
+                let mut archive = Archive::open(&self.path()).await.unwrap();
+                archive.journal(campaign).await.unwrap()
+            })
         }
 
         fn agent_time(&self) -> BTreeMap<String, AgentTimeRow> {

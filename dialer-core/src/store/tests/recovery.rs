@@ -7,10 +7,11 @@ use super::on_both;
 use super::writes::*;
 use crate::attempt::outcome::Outcome;
 use crate::campaign::CampaignState;
+use crate::campaign::journal::SEGMENTS_MAX;
 use crate::campaign::spec::{CampaignSpec, Jurisdiction};
 use crate::id::{AttemptId, CampaignId, ContactId, TaskId};
 use crate::store::read::{Interrupted, OpenAttempt, PeriodCounts, Recovered, Undisposed};
-use crate::store::write::{BindingRow, Intent, Write};
+use crate::store::write::{BindingRow, Intent, JournalEnd, JournalPart, Write};
 use crate::task::{ClosedReason, TaskState};
 use crate::time::Utc;
 
@@ -19,6 +20,7 @@ on_both!(
     campaigns_come_back_with_their_ledger,
     a_period_counts_what_was_launched_in_it,
     what_a_pacer_learnt_comes_back,
+    a_journal_goes_on_where_it_ended_and_is_bounded,
     open_attempts_come_back_with_their_calls,
     interrupted_attempts_come_back_newest_first,
     calls_that_wait_for_a_disposition_come_back,
@@ -126,6 +128,29 @@ fn what_a_pacer_learnt_comes_back(disk: &mut impl Disk) {
     disk.reopen();
     let found: Vec<_> = disk.recover().campaigns.into_iter().map(|campaign| campaign.learnt).collect();
     assert_eq!(found, [Some("{\"a\": 'b'}".to_owned()), None]);
+}
+
+fn a_journal_goes_on_where_it_ended_and_is_bounded(disk: &mut impl Disk) {
+    disk.prepare(1);
+    disk.apply(vec![campaign(CampaignId(4))]).unwrap();
+    let part = |campaign: CampaignId, segment: u64, part: u32| {
+        let (at, decisions_to, body) = (Utc(5_000), segment * 10 + u64::from(part), vec![0, segment as u8]);
+        Write::Journal(JournalPart { campaign, segment, part, at, decisions_to, body })
+    };
+    disk.apply(vec![part(CampaignId(4), 1, 0), part(CampaignId(9), 1, 0)]).unwrap();
+    let segments = SEGMENTS_MAX + 3;
+    for segment in 1..=segments {
+        disk.apply(vec![part(RENEWALS, segment, 0), part(RENEWALS, segment, 1)]).unwrap();
+    }
+    disk.reopen();
+    let ends: Vec<_> = disk.recover().campaigns.into_iter().map(|campaign| campaign.journal).collect();
+    let last = JournalEnd { segment: segments, decision: segments * 10 + 1 };
+    assert_eq!(ends, [last, JournalEnd { segment: 1, decision: 10 }]);
+    let kept = disk.journal(RENEWALS);
+    let numbers: Vec<_> = kept.iter().map(|part| (part.segment, part.part)).collect();
+    assert_eq!((numbers.len() as u64, numbers[0], numbers[1]), (2 * SEGMENTS_MAX, (4, 0), (4, 1)));
+    assert_eq!(kept[0].body, [0, 4]);
+    assert_eq!((disk.journal(CampaignId(4)).len(), disk.journal(CampaignId(9)).len()), (1, 0));
 }
 
 fn interrupted_attempts_come_back_newest_first(disk: &mut impl Disk) {

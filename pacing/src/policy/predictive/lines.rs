@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::learnt::{Frame, Learnt, PLACED, RINGING, SEGMENTS_MAX, SegmentCounts, line};
 use super::tables::{ByPoint, POINTS, Tables, scaled};
 use crate::event::{CallKey, Ending, Segment};
@@ -15,7 +17,7 @@ const SEGMENT_WEIGHT: f64 = 12.0;
 const FAST_ANSWERS: f64 = 80.0;
 
 /// One line.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Line {
     key: CallKey,
     segment: usize,
@@ -31,7 +33,7 @@ pub(super) struct Line {
 }
 
 /// All lines that have not been answered.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Lines {
     lines: Vec<Line>,
     places: BTreeMap<CallKey, usize>,

@@ -26,6 +26,8 @@ use std::time::Duration;
 pub use options::PredictiveOptions;
 pub use state::{PredictiveState, StateProblem};
 
+use serde::{Deserialize, Serialize};
+
 use self::forecast::Exact;
 use self::learnt::{FINISHING, FORM_OPEN, Frame, Learnt, TALKING, WRAPPING};
 use self::lines::Lines;
@@ -55,9 +57,10 @@ const REFRESH_SHARE_MANY: usize = 32;
 const SILENCE_MAX: Duration = Duration::from_secs(90);
 
 /// The predictive policy.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Predictive {
     options: PredictiveOptions,
+    #[serde(skip, default = "Frame::new")]
     frame: Frame,
     learnt: Learnt,
     tables: Tables,
@@ -73,6 +76,8 @@ pub struct Predictive {
     waiting: BTreeMap<CallKey, u32>,
     /// Unanswered calls for one agent alone, with their period of launch: no lines of the pool.
     owned: BTreeMap<CallKey, u32>,
+    /// Begun anew by every decision.
+    #[serde(skip, default = "Exact::new")]
     exact: Exact,
     /// When the first line was placed, in seconds.
     launched_s: Option<f64>,

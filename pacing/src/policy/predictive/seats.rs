@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::learnt::{FINISHING, FORM_OPEN, Frame, Learnt, SEAT_STAGES, TALKING, WRAPPING, seat};
 use super::tables::{ByPoint, POINTS, Tables, scaled};
 use crate::event::AgentKey;
@@ -11,7 +13,7 @@ use crate::numeric::Moments;
 const SPEED_WEIGHT: f64 = 20.0;
 
 /// What an agent does, as the forecast sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Activity {
     /// Waits for a call.
     Free,
@@ -22,7 +24,7 @@ pub(super) enum Activity {
 }
 
 /// One agent.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Seat {
     key: AgentKey,
     activity: Activity,
@@ -36,7 +38,7 @@ struct Seat {
 }
 
 /// All agents.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Seats {
     seats: Vec<Seat>,
     places: BTreeMap<AgentKey, usize>,

@@ -1,6 +1,8 @@
 //! What the hazards mean: probabilities by stage, age and horizon, rebuilt every few seconds so that a decision only
 //! looks them up.
 
+use serde::{Deserialize, Serialize};
+
 use super::learnt::{
     FINISHING, FORM_OPEN, Frame, LINE_BELIEF, Learnt, PLACED, RINGING, SEAT_BELIEF, SEAT_STAGES, TALKING,
     WRAPPING, line, seat,
@@ -26,7 +28,7 @@ const SEAT_STEP_S: f64 = 1.0;
 const SEAT_STEPS: usize = 48;
 
 /// Probabilities by stage, age and horizon.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Tables {
     /// The points in seconds from now.
     pub points_s: ByPoint,

@@ -360,6 +360,7 @@ impl Calls {
             | Write::Task { .. }
             | Write::AgentTime { .. }
             | Write::PacerState { .. }
+            | Write::Journal(_)
             | Write::AgentLeg { .. }
             | Write::Binding(_)
             | Write::Unbind { .. } => {}
