@@ -256,6 +256,14 @@ fn settings(options: &RehearseOptions, spec: &CampaignSpec, fit: &Fit) -> Result
     Ok(different)
 }
 
+/// Whether the pacer alone decides when calls leave.
+fn places_alone(mode: Mode) -> bool {
+    match mode {
+        Mode::Manual | Mode::Preview => false,
+        Mode::Progressive | Mode::Ratio | Mode::Adaptive | Mode::Predictive => true,
+    }
+}
+
 fn over_dials(mode: Mode) -> bool {
     match mode {
         Mode::Manual | Mode::Preview | Mode::Progressive => false,
@@ -319,7 +327,7 @@ fn rehearse(spec: &CampaignSpec, fit: &Fit, settings: Vec<Setting>, seeds: u64, 
             }
         })
         .collect();
-    let explained = outcomes.first().filter(|_| spec.mode != Mode::Manual).map(|was| {
+    let explained = outcomes.first().filter(|_| places_alone(spec.mode)).map(|was| {
         let within = |figure: f64, range: Estimate| (figure - range.mean).abs() <= range.margin + TOLERANCE;
         within(happened.utilisation, was.utilisation) && within(happened.abandoned, was.abandoned)
     });
@@ -433,7 +441,10 @@ fn notes(spec: &CampaignSpec, fit: &Fit, cut: bool, elsewhere: usize, happened: 
         spec.safe_harbour.is_none(),
         "the campaign has no safe-harbour message; settings that dial ahead are shown as if it had one",
     );
-    add(spec.mode == Mode::Manual, "mode manual places nothing by itself: its own row can't be compared");
+    add(
+        !places_alone(spec.mode),
+        "in this mode people decide when calls leave: its own row is not comparable with what happened",
+    );
     notes
 }
 

@@ -93,6 +93,7 @@ async fn decisions_say_why() {
     assert_eq!(all["items"].as_array().map(Vec::len), Some(2));
     let newest = &all["items"][0];
     assert_eq!((&newest["at"], &newest["place"]), (&json!("1970-01-01T00:00:01.000Z"), &json!(1)));
+    assert_eq!(newest["number"], json!(7));
     assert_eq!((&newest["reason"]["bound"], &newest["reason"]["lines_wanted"]), (&json!("risk"), &json!(3)));
     assert!(newest["why"].as_str().unwrap().contains("too likely"), "{newest}");
     let one = api.ask(get("/api/v1/campaigns/1/decisions?limit=1", &token)).await.json();

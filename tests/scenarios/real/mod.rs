@@ -12,6 +12,7 @@ mod legs;
 mod outcomes;
 mod races;
 mod register;
+mod replay;
 mod resume;
 pub mod rig;
 mod service;
