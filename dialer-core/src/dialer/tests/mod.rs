@@ -6,6 +6,7 @@ mod closing;
 mod deaths;
 mod desk;
 mod ending;
+mod learning;
 mod outage;
 mod owners;
 mod preview;
