@@ -91,6 +91,7 @@ fn the_next_process_goes_on_with_it() {
             bridged: 5,
             period: PeriodCounts { since: Utc(i64::MIN), answered: 5, abandoned: 0, machines: 0 },
             learnt: Some(known.to_string()),
+            journal: Default::default(),
         }],
         ..Recovered::default()
     };
