@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use carillon_core::attempt::outcome::{Attribution, Outcome};
 use carillon_core::campaign::CampaignState;
-use carillon_core::campaign::spec::{CampaignSpec, ClosureSpec, Jurisdiction, Mode, WrapUp};
+use carillon_core::campaign::spec::{CampaignSpec, Jurisdiction, Mode, WrapUp};
 use carillon_core::contact::ListedContact;
 use carillon_core::id::{AttemptId, CampaignId, ContactId, TaskId, Ticket};
 use carillon_core::store::sqlite::Store;
