@@ -22,3 +22,4 @@ pub mod serve;
 pub mod signals;
 pub mod simulate;
 pub mod telemetry;
+pub mod workers;

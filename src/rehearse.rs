@@ -3,10 +3,7 @@
 mod past;
 mod table;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use carillon_core::campaign::pacer::SpecPacer;
 use carillon_core::campaign::spec::{CampaignSpec, Mode};
@@ -19,6 +16,7 @@ use carillon_pacing::sim::{Row, Scenario, Shift, Study, report};
 use serde::{Deserialize, Serialize};
 
 use crate::exit::Exit;
+use crate::workers::run_all;
 
 /// Most seeds.
 const SEEDS_MAX: u64 = 1_000;
@@ -372,26 +370,11 @@ fn spread(
     run_one: impl Fn(&Setting, u64) -> Days + Sync,
 ) -> Vec<Vec<Days>> {
     let per = usize::try_from(seeds).unwrap_or(1).max(1);
-    let tasks = settings.len() * per;
-    let next = AtomicUsize::new(0);
-    let done: Mutex<BTreeMap<usize, Days>> = Mutex::new(BTreeMap::new());
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                loop {
-                    let task = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(setting) = settings.get(task / per).filter(|_| task < tasks) else { break };
-                    let days = run_one(setting, (task % per) as u64);
-                    let mut done = done.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-                    done.insert(task, days);
-                    eprint!("\r{} of {tasks} runs", done.len());
-                }
-            });
-        }
-    });
-    eprintln!();
-    let mut done = done.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()).into_values();
+    let run_one = |task: usize| {
+        let setting = settings.get(task / per);
+        setting.map(|setting| run_one(setting, (task % per) as u64)).unwrap_or_default()
+    };
+    let mut done = run_all(settings.len() * per, run_one).into_iter();
     settings.iter().map(|_| done.by_ref().take(per).collect()).collect()
 }
 

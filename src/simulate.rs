@@ -1,13 +1,12 @@
 //! `carillon simulate`: runs a plan of the call-centre simulator, prints its table and writes its page.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::OnceLock;
 
 use carillon_pacing::sim::{Plan, Scenario, Shift, Study, policies, report, study};
 
 use crate::exit::Exit;
+use crate::workers::run_all;
 
 /// Most seeds of one run.
 const SEEDS_MAX: u64 = 10_000;
@@ -78,34 +77,16 @@ fn run(plan: &Plan, policies: &[String], options: &SimulateOptions) -> Study {
         .flat_map(|scenario| policies.iter().map(move |it| (scenario, it.as_str())))
         .collect();
     let seeds = usize::try_from(options.seeds).unwrap_or(1);
-    let tasks = rows.len() * seeds;
-    let next = AtomicUsize::new(0);
     let resolved: Vec<OnceLock<String>> = rows.iter().map(|_| OnceLock::new()).collect();
-    let done: Mutex<BTreeMap<usize, Vec<Shift>>> = Mutex::new(BTreeMap::new());
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                loop {
-                    let task = next.fetch_add(1, Ordering::Relaxed);
-                    let (Some((scenario, policy)), Some(found)) =
-                        (rows.get(task / seeds), resolved.get(task / seeds))
-                    else {
-                        break;
-                    };
-                    let policy = found.get_or_init(|| policies::resolve(policy, scenario));
-                    let seed = options.first_seed.saturating_add((task % seeds) as u64);
-                    let days = study::run_seed(scenario, policy, seed).unwrap_or_default();
-                    let mut done = done.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-                    done.insert(task, days);
-                    eprint!("\r{} of {tasks} runs", done.len());
-                }
-            });
-        }
-    });
-    eprintln!();
-    let done = done.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let mut days = done.into_values();
+    let run_one = |task: usize| {
+        let Some(((scenario, policy), found)) = rows.get(task / seeds).zip(resolved.get(task / seeds)) else {
+            return Vec::new();
+        };
+        let policy = found.get_or_init(|| policies::resolve(policy, scenario));
+        let seed = options.first_seed.saturating_add((task % seeds) as u64);
+        study::run_seed(scenario, policy, seed).unwrap_or_default()
+    };
+    let mut days = run_all(rows.len() * seeds, run_one).into_iter();
     let sum_up = |(scenario, policy): &(&Scenario, &str)| {
         let seeds: Vec<Vec<Shift>> = days.by_ref().take(seeds).collect();
         study::sum_up(scenario, policy, &seeds)
