@@ -18,6 +18,7 @@ pub mod prompts;
 pub mod rehearse;
 pub mod replay;
 pub mod run;
+pub mod say;
 pub mod serve;
 pub mod signals;
 pub mod simulate;

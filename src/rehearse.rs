@@ -16,6 +16,7 @@ use carillon_pacing::sim::{Row, Scenario, Shift, Study, report};
 use serde::{Deserialize, Serialize};
 
 use crate::exit::Exit;
+use crate::say::say;
 use crate::workers::run_all;
 
 /// Most seeds.
@@ -138,7 +139,7 @@ pub async fn command(options: &RehearseOptions) -> Result<(), Exit> {
     let mut rehearsal = rehearse(&campaign.spec, &fit, settings, options.seeds, origin);
     rehearsal.calls = calls;
     rehearsal.notes.extend(notes(&campaign.spec, &fit, cut, elsewhere, &rehearsal.happened));
-    print!("{}", table::text(&rehearsal));
+    say(table::text(&rehearsal).trim_end());
     if let Some(path) = &options.json {
         write(path, &serde_json::to_string_pretty(&rehearsal).map_err(Exit::other)?)?;
     }
@@ -150,7 +151,7 @@ pub async fn command(options: &RehearseOptions) -> Result<(), Exit> {
             rows: rehearsal.outcomes.iter().map(|outcome| outcome.row.clone()).collect(),
         };
         write(path, &report::page(&study))?;
-        println!("page: {}", path.display());
+        say(format_args!("page: {}", path.display()));
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use crate::exit::Exit;
 use crate::rehearse::{open, unreadable};
+use crate::say::say;
 
 /// What to replay.
 #[derive(Clone, Debug)]
@@ -53,24 +54,25 @@ pub async fn command(options: &ReplayOptions) -> Result<(), Exit> {
             wanted = Some(*remade);
         }
     });
-    println!("campaign {name}: {}", summary(&found));
+    say(format_args!("campaign {name}: {}", summary(&found)));
     if let Some((first, last)) = span {
-        println!("decisions {} ({}) to {} ({})", first.number, time(first.at), last.number, time(last.at));
+        let (from, to) = (time(first.at), time(last.at));
+        say(format_args!("decisions {} ({from}) to {} ({to})", first.number, last.number));
     }
     for gap in &found.gaps {
-        println!("gap: {gap}");
+        say(format_args!("gap: {gap}"));
     }
     for version in &found.versions {
-        println!("written in part by version {version}; this is {}", env!("CARGO_PKG_VERSION"));
+        say(format_args!("written in part by version {version}; this is {}", env!("CARGO_PKG_VERSION")));
     }
     match (wanted, options.decision, at) {
-        (Some(remade), _, _) => print!("{}", shown(&remade)),
+        (Some(remade), _, _) => say(shown(&remade).trim_end()),
         (None, None, None) => {}
         (None, _, _) => return Err(Exit::other("the decision that was asked for is not in the record")),
     }
     if let Some(remade) = first_other {
         if wanted.is_none_or(|wanted| wanted.number != remade.number) {
-            print!("{}", shown(&remade));
+            say(shown(&remade).trim_end());
         }
         return Err(Exit::other(format!(
             "{other} of {} decisions come out otherwise; the first is {} at {}",
@@ -82,7 +84,7 @@ pub async fn command(options: &ReplayOptions) -> Result<(), Exit> {
     if let Some(segment) = found.strayed.first() {
         return Err(Exit::other(format!("segment {segment}: the pacer is not the one that was recorded")));
     }
-    println!("every decision comes out as it was made");
+    say("every decision comes out as it was made");
     Ok(())
 }
 

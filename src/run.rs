@@ -17,6 +17,7 @@ use carillon_sip::event::TrunkState;
 use crate::clock::wall;
 use crate::engine::{self, EngineHandle, EngineOptions, Mailbox};
 use crate::exit::Exit;
+use crate::say::say;
 use crate::signals::Signals;
 use crate::{node, prompts};
 
@@ -304,7 +305,7 @@ pub async fn command(campaign: &Path, report: PathBuf) -> Result<(), Exit> {
     let file = CampaignFile::load(campaign).map_err(Exit::file)?;
     let seed = file.seed.unwrap_or_else(|| u64::from(std::process::id()));
     let summary = run(file, RunOptions { directory: report, speed: 1, seed, on_start: None }).await?;
-    println!("{}", headline(&summary));
+    say(headline(&summary));
     Ok(())
 }
 

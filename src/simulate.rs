@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use carillon_pacing::sim::{Plan, Scenario, Shift, Study, policies, report, study};
 
 use crate::exit::Exit;
+use crate::say::say;
 use crate::workers::run_all;
 
 /// Most seeds of one run.
@@ -43,7 +44,7 @@ pub fn command(options: &SimulateOptions) -> Result<(), Exit> {
         return Err(Exit::file(format!("--seeds: must be 1 to {SEEDS_MAX}")));
     }
     let study = run(&plan, &policies, options);
-    print!("{}", report::table(&study));
+    say(report::table(&study).trim_end());
     if let Some(path) = &options.json {
         let text = serde_json::to_string_pretty(&study).map_err(Exit::other)?;
         write(path, &text)?;
@@ -51,7 +52,7 @@ pub fn command(options: &SimulateOptions) -> Result<(), Exit> {
     let default = || PathBuf::from(format!("pacing-{}.html", plan.name.replace(['/', '\\', ' '], "-")));
     let page = options.page.clone().unwrap_or_else(default);
     write(&page, &report::page(&study))?;
-    println!("page: {}", page.display());
+    say(format_args!("page: {}", page.display()));
     Ok(())
 }
 

@@ -28,6 +28,7 @@ use tokio::sync::{oneshot, watch};
 use crate::engine::EngineHandle;
 use crate::exit::Exit;
 use crate::run::{self, RunOptions};
+use crate::say::say;
 use io::Shell;
 use progress::Progress;
 use proof::Proof;
@@ -92,7 +93,7 @@ pub struct Played {
 /// Runs the demo to its end, or until SIGINT or SIGTERM, and prints its report.
 pub async fn run(options: DemoOptions) -> Result<(), Exit> {
     let Played { summary, heard, took } = play(&options).await?;
-    println!("{}", report::text(&summary, &heard, took, options.keep.as_deref()));
+    say(report::text(&summary, &heard, took, options.keep.as_deref()));
     Ok(())
 }
 

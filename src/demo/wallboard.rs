@@ -16,6 +16,7 @@ use crate::engine::EngineHandle;
 use crate::exit::Exit;
 use crate::meters;
 use crate::port::EnginePort;
+use crate::say::say;
 
 /// A bound listener that serves once the engine runs.
 pub struct Wallboard {
@@ -33,7 +34,7 @@ impl Wallboard {
                 .map_err(|_| Exit::other(format!("wallboard on {address}: {error}")))?,
         };
         let bound = listener.local_addr().map_err(Exit::other)?;
-        println!("Watch it at http://{bound}");
+        say(format_args!("Watch it at http://{bound}"));
         Ok(Self { listener, exporter: Exporter::install().map_err(Exit::other)? })
     }
 
