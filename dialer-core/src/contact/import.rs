@@ -42,7 +42,10 @@ pub enum ListError {
     },
     /// A column is missing.
     #[error("line 1: no column `{0}`; the columns `id` and `number` are needed")]
-    Missing(String),
+    Missing(&'static str),
+    /// The column of owners is missing.
+    #[error("line 1: no column `{0}`, where the owners of contacts are to be found ([list] owner)")]
+    NoOwners(String),
     /// Two columns have one name.
     #[error("line 1, column {at}: there are two columns `{name}`")]
     Twice {
@@ -195,7 +198,7 @@ impl Columns {
             }
         }
         let find = |wanted: &str| position(&names, wanted);
-        let required = |wanted: &str| find(wanted).ok_or_else(|| ListError::Missing(wanted.to_owned()));
+        let required = |wanted| find(wanted).ok_or(ListError::Missing(wanted));
         let (id, number) = (required("id")?, required("number")?);
         Ok(Self { id, number, name: find("name"), timezone: find("timezone"), owner: None, names })
     }
@@ -261,7 +264,7 @@ impl<R: Read> ListReader<R> {
     /// The header has no such column.
     pub fn with_owners(mut self, column: &str, owners: BTreeSet<String>) -> Result<Self, ListError> {
         let found =
-            position(&self.columns.names, column).ok_or_else(|| ListError::Missing(column.to_owned()))?;
+            position(&self.columns.names, column).ok_or_else(|| ListError::NoOwners(column.to_owned()))?;
         self.columns.owner = Some(found);
         self.owners = owners;
         Ok(self)

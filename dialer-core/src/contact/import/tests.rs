@@ -54,6 +54,8 @@ fn an_owner_must_be_an_agent_where_agents_are_known() {
         (None, "nobody"),
         "a field"
     );
+    let elsewhere = ListReader::new(list.as_bytes(), None).unwrap().with_owners("seller", [].into());
+    assert!(matches!(elsewhere.err(), Some(ListError::NoOwners(column)) if column == "seller"));
     let known = ["agent1".to_owned()].into();
     let reader = ListReader::new(list.as_bytes(), None).unwrap().with_owners("owner", known).unwrap();
     let rows: Vec<_> = reader.map(Result::unwrap).collect();
