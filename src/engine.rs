@@ -407,10 +407,8 @@ impl Engine {
             match output {
                 NodeOutput::Transmit { to, local, bytes } => self.transmit(to, local, &bytes),
                 NodeOutput::Media(command) => {
-                    let patience = match &command {
-                        MediaCommand::Close { .. } => CLOSE_PATIENCE,
-                        _ => Duration::ZERO,
-                    };
+                    let closes = matches!(command, MediaCommand::Close { .. });
+                    let patience = if closes { CLOSE_PATIENCE } else { Duration::ZERO };
                     let due = self.now().monotonic + patience;
                     self.media_due = Some(self.media_due.map_or(due, |known| known.min(due)));
                     if let Err(error) = self.media.send(command) {

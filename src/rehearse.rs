@@ -16,7 +16,7 @@ use carillon_pacing::sim::{Row, Scenario, Shift, Study, report};
 use serde::{Deserialize, Serialize};
 
 use crate::exit::Exit;
-use crate::say::say;
+use crate::say::{say, write};
 use crate::workers::run_all;
 
 /// Most seeds.
@@ -174,10 +174,6 @@ pub(crate) fn unreadable(from: &Path, error: StoreError) -> Exit {
         StoreError::Foreign { .. } => Exit::file(error),
         other => Exit::file(format!("{}: {other}", from.display())),
     }
-}
-
-fn write(path: &Path, text: &str) -> Result<(), Exit> {
-    std::fs::write(path, text).map_err(|error| Exit::other(format!("{}: {error}", path.display())))
 }
 
 /// The campaign of a number or a name.

@@ -1,11 +1,19 @@
-//! What a command has to say: lines on standard output.
+//! What a command has to say: lines on standard output, and files it was asked for.
 
 use std::fmt::Display;
 use std::io::{ErrorKind, Write};
+use std::path::Path;
+
+use crate::exit::Exit;
 
 /// Writes a line. A reader that has seen enough and closed its end (`| head`) ends nothing, and nothing is said about it.
 pub fn say(line: impl Display) {
     say_to(&mut std::io::stdout().lock(), line);
+}
+
+/// Writes a file whole; the error names it.
+pub fn write(path: &Path, text: &str) -> Result<(), Exit> {
+    std::fs::write(path, text).map_err(|error| Exit::other(format!("{}: {error}", path.display())))
 }
 
 fn say_to(output: &mut impl Write, line: impl Display) {

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use carillon_pacing::sim::{Plan, Scenario, Shift, Study, policies, report, study};
 
 use crate::exit::Exit;
-use crate::say::say;
+use crate::say::{say, write};
 use crate::workers::run_all;
 
 /// Most seeds of one run.
@@ -64,10 +64,6 @@ fn read(path: &Path) -> Result<Plan, Exit> {
         Some(problem) => Err(Exit::file(format!("{name}: {problem}"))),
         None => Ok(plan),
     }
-}
-
-fn write(path: &Path, text: &str) -> Result<(), Exit> {
-    std::fs::write(path, text).map_err(|error| Exit::other(format!("{}: {error}", path.display())))
 }
 
 /// Runs scenarios, policies and seeds on all processors; the results don't depend on how many there are.

@@ -5,3 +5,6 @@ mod pairs;
 pub mod recorder;
 pub mod udp;
 pub mod wav;
+
+#[cfg(test)]
+mod testing;

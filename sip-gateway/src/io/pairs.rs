@@ -179,18 +179,7 @@ mod tests {
     use mio::Poll;
 
     use super::*;
-
-    /// A pair of neighbouring ports that were free a moment ago.
-    fn free() -> SocketAddr {
-        loop {
-            let rtp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-            let above = SocketAddr::new(rtp.ip(), rtp.port().wrapping_add(1));
-            let both = std::net::UdpSocket::bind(rtp).is_ok() && std::net::UdpSocket::bind(above).is_ok();
-            if rtp.port().is_multiple_of(2) && both {
-                return rtp;
-            }
-        }
-    }
+    use crate::io::testing::free_ports;
 
     fn received(pairs: &Pairs, slot: Slot) -> Option<Vec<u8>> {
         let mut buffer = [0; 64];
@@ -201,7 +190,7 @@ mod tests {
     #[test]
     fn a_pair_is_kept_for_the_next_stream_on_its_ports_without_the_packets_in_between() {
         let poll = Poll::new().unwrap();
-        let (local, mut pairs) = (free(), Pairs::default());
+        let (local, mut pairs) = (free_ports(), Pairs::default());
         pairs.bind(Slot(3), local, poll.registry()).unwrap();
         let token = token(0, Port::Rtp);
         assert_eq!(pairs.owner(token), Some((Slot(3), Port::Rtp)));
@@ -223,7 +212,7 @@ mod tests {
     #[test]
     fn a_stream_that_reads_wakes_for_packets_on_a_kept_pair() {
         let mut poll = Poll::new().unwrap();
-        let (local, mut pairs) = (free(), Pairs::default());
+        let (local, mut pairs) = (free_ports(), Pairs::default());
         pairs.bind(Slot(0), local, poll.registry()).unwrap();
         pairs.unbind(Slot(0), poll.registry());
         let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -243,14 +232,14 @@ mod tests {
     #[test]
     fn beyond_the_most_kept_a_pair_is_closed_and_its_place_used_again() {
         let poll = Poll::new().unwrap();
-        let (first, mut pairs) = (free(), Pairs::default());
+        let (first, mut pairs) = (free_ports(), Pairs::default());
         pairs.bind(Slot(0), first, poll.registry()).unwrap();
         // As if so many others were kept.
         let other = |port| (SocketAddr::new(first.ip(), port), usize::MAX);
         pairs.kept.extend((1..).map(other).take(KEPT_MAX));
         pairs.unbind(Slot(0), poll.registry());
         assert!(std::net::UdpSocket::bind(first).is_ok(), "closed");
-        let second = free();
+        let second = free_ports();
         pairs.bind(Slot(0), second, poll.registry()).unwrap();
         assert_eq!(pairs.pairs.len(), 1);
         assert_eq!(pairs.owner(token(0, Port::Rtcp)), Some((Slot(0), Port::Rtcp)));
@@ -259,7 +248,7 @@ mod tests {
     #[test]
     fn ports_of_somebody_else_are_refused_and_nothing_is_left_behind() {
         let poll = Poll::new().unwrap();
-        let (local, mut pairs) = (free(), Pairs::default());
+        let (local, mut pairs) = (free_ports(), Pairs::default());
         let taken = std::net::UdpSocket::bind(SocketAddr::new(local.ip(), local.port() + 1)).unwrap();
         assert!(pairs.bind(Slot(0), local, poll.registry()).is_err());
         assert!(pairs.socket(Slot(0), Port::Rtp).is_none());

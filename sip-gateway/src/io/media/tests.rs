@@ -8,6 +8,7 @@ use rand_chacha::rand_core::SeedableRng;
 
 use super::*;
 use crate::id::{CallId, StreamId};
+use crate::io::testing::free_ports;
 use crate::media::rtp::{self, Header};
 use crate::media::{Codec, Origin, Remote, g711, tone};
 
@@ -60,17 +61,6 @@ impl Phone {
                 return heard;
             }
             assert!(heard.len() < 1_000, "never heard");
-        }
-    }
-}
-
-/// A pair of neighbouring ports that were free a moment ago, the lower one even.
-fn free_ports() -> SocketAddr {
-    loop {
-        let rtp = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let rtcp = SocketAddr::new(rtp.ip(), rtp.port().wrapping_add(1));
-        if rtp.port().is_multiple_of(2) && UdpSocket::bind(rtp).is_ok() && UdpSocket::bind(rtcp).is_ok() {
-            return rtp;
         }
     }
 }
