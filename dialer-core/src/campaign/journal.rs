@@ -71,8 +71,6 @@ pub(crate) struct Journal {
     continues: bool,
     recorder: Recorder,
     body: Vec<u8>,
-    /// Decisions when the part began, and whether it holds one.
-    decisions_before: u64,
     latest: Duration,
     /// A moment on both clocks.
     clock: (Duration, Utc),
@@ -89,7 +87,6 @@ impl Journal {
             continues: false,
             recorder: Recorder::default(),
             body: Vec::new(),
-            decisions_before: end.decision,
             latest: clock.0,
             clock,
         }
@@ -160,14 +157,13 @@ impl Journal {
             self.segment = self.segment.saturating_add(1);
             self.open = Some(Open { since: at, part: 0, bytes: 0 });
         }
-        self.decisions_before = self.decisions;
         self.latest = at;
         self.recorder = Recorder::new(at);
         let head = Head {
             format: FORMAT,
             from_ns: u64::try_from(at.as_nanos()).unwrap_or(u64::MAX),
             from_utc: self.utc(at).0,
-            decisions_before: self.decisions_before,
+            decisions_before: self.decisions,
             opening,
         };
         self.write(&head);
