@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::spell::{Belief, Bins, Prior, Spells};
 use crate::numeric::normal_tail;
 
-/// Most segments told apart; others count as the whole campaign.
+/// Most segments told apart at once; the least known makes room for a new one, and where all have lines out it counts as the
+/// whole campaign.
 pub(super) const SEGMENTS_MAX: usize = 64;
 
 /// Exits of a line.
@@ -138,6 +139,11 @@ impl Learnt {
         self.lines.iter().all(|it| it.fits(&frame.line_bins, line::KINDS))
             && self.seats.iter().all(|it| it.fits(&frame.seat_bins, seat::KINDS))
             && self.segments.len() <= SEGMENTS_MAX
+            && self
+                .segments
+                .iter()
+                .flat_map(|it| [it.placed, it.answered])
+                .all(|it| it.is_finite() && it >= 0.0)
             && [self.answers, self.agent_hours].iter().all(|it| it.is_finite() && *it >= 0.0)
     }
 

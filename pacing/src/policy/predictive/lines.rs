@@ -147,15 +147,16 @@ impl Lines {
             None => line::ANSWERED,
             Some(Ending::Network) => line::NETWORK,
             Some(Ending::Callee | Ending::Answered) => line::FAILED,
-            // Nothing is learnt from a line that was taken back.
-            Some(Ending::Us) => return Some(line.period),
+            // Nothing is learnt from a line that was taken back, not even that there was one.
+            Some(Ending::Us) => {
+                take_back(line.segment, learnt);
+                return Some(line.period);
+            }
         };
         let failed = f64::from(u8::from(kind == line::NETWORK));
         self.network_share += (failed - self.network_share) / 25.0;
         if kind == line::NETWORK && self.network_share > OUTAGE_SHARE {
-            if let Some(counts) = learnt.segments.get_mut(line.segment) {
-                counts.placed = (counts.placed - 1.0).max(0.0);
-            }
+            take_back(line.segment, learnt);
             return Some(line.period);
         }
         expose(&mut line, now_s, frame, learnt);
@@ -241,15 +242,62 @@ impl Lines {
         if let Some(index) = self.segments.get(&segment) {
             return *index;
         }
-        let index = self.segments.len();
-        if index >= SEGMENTS_MAX {
-            return SEGMENTS_MAX;
-        }
-        if learnt.segments.len() <= index {
-            learnt.segments.push(SegmentCounts::default());
-        }
+        let Some(index) = self.room_for_segment(segment, learnt) else { return SEGMENTS_MAX };
         self.segments.insert(segment, index);
         index
+    }
+
+    /// A place for the counts of one more segment: a new one, or that of the segment least is known of. Those with a line
+    /// out are kept, and those of an hour that is being called as long as there are others: the hours of a day pass, and
+    /// what was learnt of the first must not keep out the last.
+    fn room_for_segment(&mut self, new: Segment, learnt: &mut Learnt) -> Option<usize> {
+        if learnt.segments.len() < SEGMENTS_MAX {
+            learnt.segments.push(SegmentCounts::default());
+            return Some(learnt.segments.len() - 1);
+        }
+        let mut out = [false; SEGMENTS_MAX + 1];
+        self.lines.iter().for_each(|line| out[line.segment.min(SEGMENTS_MAX)] = true);
+        let mut called = [false; 256];
+        called[usize::from(new.hour)] = true;
+        for (segment, index) in &self.segments {
+            called[usize::from(segment.hour)] |= out[*index];
+        }
+        let without_line = self.segments.iter().filter(|(_, index)| !out[**index]);
+        let least = without_line.min_by(|(one, at), (other, beside)| {
+            let placed = learnt.segments[**at].placed.total_cmp(&learnt.segments[**beside].placed);
+            called[usize::from(one.hour)].cmp(&called[usize::from(other.hour)]).then(placed)
+        });
+        let (gone, index) = least.map(|(segment, index)| (*segment, *index))?;
+        self.segments.remove(&gone);
+        learnt.segments[index] = SegmentCounts::default();
+        self.odds[index] = 1.0;
+        Some(index)
+    }
+
+    /// What the counts of segments are of, in their order.
+    pub fn segment_names(&self) -> Vec<Segment> {
+        let mut named: Vec<(usize, Segment)> =
+            self.segments.iter().map(|(segment, index)| (*index, *segment)).collect();
+        named.sort_unstable();
+        named.into_iter().map(|(_, segment)| segment).collect()
+    }
+
+    /// Takes up the segments that counts are of, in their order; counts that nobody can tell the segment of are
+    /// forgotten.
+    pub fn name_segments(&mut self, names: &[Segment], learnt: &mut Learnt) {
+        self.segments = names.iter().enumerate().map(|(index, segment)| (*segment, index)).collect();
+        let told_apart = self.segments.len() == learnt.segments.len() && names.len() == learnt.segments.len();
+        if !told_apart || self.segments.contains_key(&Segment::default()) {
+            self.segments.clear();
+            learnt.segments.clear();
+        }
+    }
+}
+
+/// A line that nothing is learnt from was not placed either.
+fn take_back(segment: usize, learnt: &mut Learnt) {
+    if let Some(counts) = learnt.segments.get_mut(segment) {
+        counts.placed = (counts.placed - 1.0).max(0.0);
     }
 }
 

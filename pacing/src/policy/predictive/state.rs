@@ -6,6 +6,7 @@ use super::learnt::{Frame, Learnt};
 use super::price::Price;
 use super::{Predictive, PredictiveOptions};
 use crate::budget::Ledger;
+use crate::event::Segment;
 
 /// Version of the state; another one is refused.
 const VERSION: u32 = 1;
@@ -15,6 +16,9 @@ const VERSION: u32 = 1;
 pub struct PredictiveState {
     version: u32,
     learnt: Learnt,
+    /// What the counts of segments in `learnt` are of, in their order. Earlier states have none: their counts are forgotten.
+    #[serde(default)]
+    segments: Vec<Segment>,
     price: Price,
     ledger: Ledger,
 }
@@ -57,6 +61,7 @@ impl Predictive {
         PredictiveState {
             version: VERSION,
             learnt: self.learnt.clone(),
+            segments: self.lines.segment_names(),
             price: self.price,
             ledger: self.ledger,
         }
@@ -64,7 +69,7 @@ impl Predictive {
 
     /// A pacer that goes on from a stored state. The launch is taken as done where anything was learnt.
     pub fn restore(options: PredictiveOptions, state: PredictiveState) -> Result<Self, StateProblem> {
-        let PredictiveState { version, learnt, price, ledger } = state;
+        let PredictiveState { version, learnt, segments, price, ledger } = state;
         if version != VERSION {
             return Err(StateProblem::Version(version));
         }
@@ -73,6 +78,8 @@ impl Predictive {
             return Err(StateProblem::Figures);
         }
         let launched = (learnt.answers > 20.0).then_some(f64::NEG_INFINITY);
-        Ok(Self::with(options, frame, learnt, price, ledger, launched))
+        let mut pacer = Self::with(options, frame, learnt, price, ledger, launched);
+        pacer.lines.name_segments(&segments, &mut pacer.learnt);
+        Ok(pacer)
     }
 }

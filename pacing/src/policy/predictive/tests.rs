@@ -148,3 +148,95 @@ fn the_same_events_give_the_same_decisions() {
         assert_eq!(one.decide(&capacity), two.decide(&capacity));
     }
 }
+
+/// Lines of these segments in turn, so many of each; `answered` says of which every second one is answered.
+fn segments_in_turn(
+    pacer: &mut Predictive,
+    from_s: u64,
+    segments: &[Segment],
+    each: u64,
+    answered: impl Fn(Segment) -> bool,
+) {
+    let mut number = from_s * 1_000;
+    for round in 0..each {
+        for segment in segments {
+            number += 1;
+            let (at, call) = (from_s * 1_000 + (number - from_s * 1_000) * 10_000, CallKey(number));
+            tell(pacer, at, EventKind::CallPlaced { call, segment: *segment });
+            if answered(*segment) && round % 2 == 0 {
+                tell(pacer, at + 8_000, EventKind::CallAnswered { call });
+                tell(pacer, at + 8_000, EventKind::CallAbandoned { call, agent_lost: true });
+                tell(pacer, at + 9_000, EventKind::CallEnded { call, ending: Ending::Answered });
+            } else {
+                tell(pacer, at + 9_000, EventKind::CallEnded { call, ending: Ending::Callee });
+            }
+            let mut capacity = room(0.03, true);
+            capacity.now = Duration::from_millis(at + 9_500);
+            pacer.decide(&capacity);
+        }
+    }
+}
+
+fn trunk(trunk: u16) -> Segment {
+    Segment { trunk, hour: 9, attempt: 1 }
+}
+
+#[test]
+fn segments_keep_their_meaning_over_a_restart() {
+    let mut pacer = Predictive::new(PredictiveOptions::default(), earned());
+    segments_in_turn(&mut pacer, 0, &[trunk(1), trunk(2)], 60, |segment| segment == trunk(2));
+    let stored = serde_json::to_value(pacer.state()).unwrap();
+    let restored = |value: &serde_json::Value| {
+        let state = serde_json::from_value(value.clone()).unwrap();
+        let mut again = Predictive::restore(PredictiveOptions::default(), state).unwrap();
+        // The first call of the new process is of the segment that was second.
+        tell(&mut again, 0, EventKind::CallPlaced { call: CallKey(1), segment: trunk(2) });
+        again.decide(&room(0.03, true));
+        [1, 2].map(|number| again.lines.odds_of(trunk(number)))
+    };
+    let [bad, good] = restored(&stored);
+    assert!(bad < 0.5 && good > 1.5, "{bad} and {good}");
+    // One that was written before segments had their names is read, and what can't be told apart is forgotten.
+    let mut earlier = stored.clone();
+    earlier.as_object_mut().unwrap().remove("segments");
+    let [bad, good] = restored(&earlier);
+    assert!(bad == 1.0 && (0.5..1.5).contains(&good), "{bad} and {good}");
+    let mut twice = stored.clone();
+    twice["segments"][0] = twice["segments"][1].clone();
+    let [bad, good] = restored(&twice);
+    assert!(bad == 1.0 && (0.5..1.5).contains(&good), "{bad} and {good}");
+    let mut negative = stored;
+    negative["learnt"]["segments"][0]["placed"] = (-1.0).into();
+    let state = serde_json::from_value(negative).unwrap();
+    let refused = Predictive::restore(PredictiveOptions::default(), state).map(|_| ());
+    assert_eq!(refused, Err(StateProblem::Figures));
+}
+
+#[test]
+fn the_last_hours_of_a_day_are_told_apart_like_the_first() {
+    let mut pacer = Predictive::new(PredictiveOptions::default(), earned());
+    let early = (0..learnt::SEGMENTS_MAX as u16).map(|index| Segment {
+        trunk: 1 + index % 2,
+        hour: (index / 8) as u8,
+        attempt: 1 + (index / 2 % 4) as u8,
+    });
+    let early: Vec<_> = early.collect();
+    segments_in_turn(&mut pacer, 0, &early, 2, |segment| segment.trunk == 2);
+    let late = [1, 2].map(|trunk| Segment { trunk, hour: 20, attempt: 1 });
+    segments_in_turn(&mut pacer, 10_000, &late, 60, |segment| segment.trunk == 2);
+    let [bad, good] = late.map(|segment| pacer.lines.odds_of(segment));
+    assert!(good > 5.0 * bad, "{bad} and {good}");
+    assert!(pacer.learnt.segments.len() <= learnt::SEGMENTS_MAX);
+}
+
+#[test]
+fn nothing_is_learnt_of_a_segment_from_lines_that_were_taken_back() {
+    let mut pacer = Predictive::new(PredictiveOptions::default(), earned());
+    for number in 0..50 {
+        let call = CallKey(number);
+        tell(&mut pacer, number, EventKind::CallPlaced { call, segment: trunk(1) });
+        tell(&mut pacer, number, EventKind::CallEnded { call, ending: Ending::Us });
+    }
+    pacer.decide(&room(0.03, true));
+    assert_eq!((pacer.learnt.segments[0].placed, pacer.learnt.segments[0].answered), (0.0, 0.0));
+}
