@@ -1,16 +1,24 @@
-//! `carillon replay`: makes a campaign's recorded pacing decisions again and tells whether they come out the same.
+//! `carillon replay`: makes a campaign's recorded pacing decisions again, the plans for owners and the choices for shared
+//! agents beside them, and tells whether they come out the same.
 
 use std::path::PathBuf;
 
 use carillon_core::campaign::decisions::sentence;
-use carillon_core::campaign::replay::{Remade, Replayed, replay};
+use carillon_core::campaign::replay::{Remade, RemadeDecision, RemadePlan, RemadeShare, Replayed, replay};
 use carillon_core::time::Utc;
+use carillon_pacing::AgentKey;
 use carillon_pacing::journal::Said;
+use carillon_pacing::share::{Claim, Need};
 use jiff::Timestamp;
 
 use crate::exit::Exit;
 use crate::rehearse::{open, unreadable};
 use crate::say::say;
+
+/// Most that is named of what comes out otherwise.
+const NAMED_MAX: usize = 10;
+/// Most plans and shares shown with a decision.
+const BESIDE_MAX: usize = 20;
 
 /// What to replay.
 #[derive(Clone, Debug)]
@@ -37,21 +45,33 @@ pub async fn command(options: &ReplayOptions) -> Result<(), Exit> {
     if parts.is_empty() {
         return Err(Exit::other(format!("campaign `{name}`: no decision is recorded")));
     }
-    let (mut span, mut first_other, mut other, mut wanted) = (None, None, 0_u64, None);
+    let (mut span, mut wanted, mut beside, mut others) = (None, None, Vec::new(), Others::default());
+    let mut latest = None;
     let found = replay(parts, &mut |remade: &Remade| {
-        let (first, _) = span.unwrap_or((*remade, *remade));
-        span = Some((first, *remade));
         if !remade.is_same() {
-            other += 1;
-            first_other.get_or_insert(*remade);
+            others.note(remade);
         }
-        let is_wanted = match (options.decision, at) {
-            (Some(number), _) => remade.number == number,
-            (None, Some(at)) => remade.at.0 <= at.as_millisecond(),
-            (None, None) => false,
-        };
-        if is_wanted {
-            wanted = Some(*remade);
+        match remade {
+            Remade::Decision(decision) => {
+                let (first, _) = span.unwrap_or((*decision, *decision));
+                span = Some((first, *decision));
+                let is_wanted = match (options.decision, at) {
+                    (Some(number), _) => decision.number == number,
+                    (None, Some(at)) => decision.at.0 <= at.as_millisecond(),
+                    (None, None) => false,
+                };
+                // What was planned and shared since the decision before belongs to this one.
+                let before = latest.replace(Vec::new()).unwrap_or_default();
+                if is_wanted {
+                    (wanted, beside) = (Some(*decision), before);
+                }
+            }
+            Remade::Plan(_) | Remade::Share(_) => {
+                let before = latest.get_or_insert_with(Vec::new);
+                if before.len() < BESIDE_MAX {
+                    before.push(remade.clone());
+                }
+            }
         }
     });
     say(format_args!("campaign {name}: {}", summary(&found)));
@@ -62,44 +82,178 @@ pub async fn command(options: &ReplayOptions) -> Result<(), Exit> {
     for gap in &found.gaps {
         say(format_args!("gap: {gap}"));
     }
+    if found.decisions_alone > 0 {
+        say(format_args!(
+            "{} segments of a version that recorded neither plans for owners nor shares of agents",
+            found.decisions_alone
+        ));
+    }
     for version in &found.versions {
         say(format_args!("written in part by version {version}; this is {}", env!("CARGO_PKG_VERSION")));
     }
     match (wanted, options.decision, at) {
-        (Some(remade), _, _) => say(shown(&remade).trim_end()),
+        (Some(decision), _, _) => {
+            beside.iter().for_each(|remade| say(shown(remade).trim_end()));
+            say(shown(&Remade::Decision(decision)).trim_end());
+        }
         (None, None, None) => {}
         (None, _, _) => return Err(Exit::other("the decision that was asked for is not in the record")),
     }
-    if let Some(remade) = first_other {
-        if wanted.is_none_or(|wanted| wanted.number != remade.number) {
-            say(shown(&remade).trim_end());
+    if let Some(first) = &others.first {
+        let is_shown = |wanted: RemadeDecision| *first == Remade::Decision(wanted) || beside.contains(first);
+        if !wanted.is_some_and(is_shown) {
+            say(shown(first).trim_end());
         }
-        return Err(Exit::other(format!(
-            "{other} of {} decisions come out otherwise; the first is {} at {}",
-            found.decisions,
-            remade.number,
-            time(remade.at)
-        )));
+        return Err(Exit::other(others.told(&found)));
     }
     if let Some(segment) = found.strayed.first() {
-        return Err(Exit::other(format!("segment {segment}: the pacer is not the one that was recorded")));
+        return Err(Exit::other(format!(
+            "segment {segment}: the pacer, or the team beside it, is not the one that was recorded"
+        )));
     }
-    say("every decision comes out as it was made");
+    let beside = if found.plans + found.shares > 0 { ", and so does every plan and share" } else { "" };
+    say(format_args!("every decision comes out as it was made{beside}"));
     Ok(())
 }
 
+/// What came out otherwise.
+#[derive(Default)]
+struct Others {
+    first: Option<Remade>,
+    decisions: u64,
+    plans: u64,
+    shares: u64,
+    /// The first ones by name.
+    names: Vec<String>,
+}
+
+impl Others {
+    fn note(&mut self, remade: &Remade) {
+        let name = match remade {
+            Remade::Decision(it) => {
+                self.decisions += 1;
+                format!("decision {} at {}", it.number, time(it.at))
+            }
+            Remade::Plan(it) => {
+                self.plans += 1;
+                format!("the plan before decision {} at {}", it.after + 1, time(it.at))
+            }
+            Remade::Share(it) => {
+                self.shares += 1;
+                format!(
+                    "the share of agent {} before decision {} at {}",
+                    it.agent.0,
+                    it.after + 1,
+                    time(it.at)
+                )
+            }
+        };
+        self.first.get_or_insert_with(|| remade.clone());
+        if self.names.len() < NAMED_MAX {
+            self.names.push(name);
+        }
+    }
+
+    fn told(&self, found: &Replayed) -> String {
+        let Self { first: _, decisions, plans, shares, names } = self;
+        let parts = [
+            (*decisions, found.decisions, "decisions"),
+            (*plans, found.plans, "plans"),
+            (*shares, found.shares, "shares"),
+        ];
+        let counts = parts.iter().filter(|(others, _, _)| *others > 0);
+        let counts: Vec<_> = counts.map(|(others, all, what)| format!("{others} of {all} {what}")).collect();
+        let more = (decisions + plans + shares).saturating_sub(names.len() as u64);
+        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+        format!("{} come out otherwise: {}{more}", counts.join(", "), names.join("; "))
+    }
+}
+
 fn summary(found: &Replayed) -> String {
-    let Replayed { segments, decisions, events, .. } = found;
-    format!("{segments} segments, {decisions} decisions, {events} events replayed")
+    let Replayed { segments, decisions, plans, shares, events, .. } = found;
+    let mut text = format!("{segments} segments, {decisions} decisions, ");
+    if plans + shares > 0 {
+        text.push_str(&format!("{plans} plans for owners, {shares} shares of agents, "));
+    }
+    text + &format!("{events} events replayed")
 }
 
 fn time(at: Utc) -> String {
     Timestamp::from_millisecond(at.0).map_or_else(|_| at.0.to_string(), |at| format!("{at:.3}"))
 }
 
-/// A decision with all that it rests on.
+/// Something with all that it rests on.
 fn shown(remade: &Remade) -> String {
-    let Remade { number, at, capacity, decision, recorded } = remade;
+    match remade {
+        Remade::Decision(decision) => shown_decision(decision),
+        Remade::Plan(plan) => shown_plan(plan),
+        Remade::Share(share) => shown_share(share),
+    }
+}
+
+fn shown_plan(remade: &RemadePlan) -> String {
+    let RemadePlan { after, at, wishes, limits: _, room, plan, recorded } = remade;
+    let agents = |agents: &[AgentKey]| match agents {
+        [] => "nobody".to_owned(),
+        agents => agents.iter().map(|AgentKey(agent)| agent.to_string()).collect::<Vec<_>>().join(", "),
+    };
+    let wishes = wishes.iter().map(|(AgentKey(agent), in_hand)| format!("{agent} ({in_hand})"));
+    let wishes = wishes.collect::<Vec<_>>().join(", ");
+    let mut text = format!(
+        "plan before decision {} at {}: lines for {}\n  apart from the pool from now on: {}; back in it: {}\n  \
+         asked with: agents with contacts of their own (in hand): {}; room for {room} lines\n",
+        after + 1,
+        time(*at),
+        agents(&plan.lines),
+        agents(&plan.apart),
+        agents(&plan.pooled),
+        if wishes.is_empty() { "none" } else { &wishes },
+    );
+    let now = Said::of_plan(plan);
+    text.push_str(&if remade.is_same() {
+        "  as it was made\n".to_owned()
+    } else {
+        format!(
+            "  OTHERWISE THAN IT WAS MADE: then {} lines (check {:08x}), now {} (check {:08x})\n",
+            recorded.place, recorded.check, now.place, now.check
+        )
+    });
+    text
+}
+
+fn shown_share(remade: &RemadeShare) -> String {
+    let RemadeShare { after, at, agent: AgentKey(agent), claims, own, chosen, recorded } = remade;
+    let told = |claim: &Claim| {
+        let need = match claim.need {
+            Need::Own => "contacts of the agent's own wait",
+            Need::Contacts => "contacts wait",
+            Need::Exhausted => "contacts wait, the abandonment budget is spent",
+            Need::Nothing => "nobody to call",
+        };
+        format!("weight {}, {} other agents, {need}", claim.weight, claim.agents)
+    };
+    let chosen = chosen.map_or_else(|| "none".to_owned(), |chosen| chosen.to_string());
+    let mut text = format!(
+        "share before decision {} at {}: agent {agent} counts for campaign {chosen}\n",
+        after + 1,
+        time(*at)
+    );
+    for (campaign, claim) in claims {
+        text.push_str(&format!("  campaign {campaign}: {}\n", told(claim)));
+    }
+    if remade.is_same() {
+        text.push_str("  as it was made\n");
+    } else {
+        text.push_str(&format!("  OTHERWISE THAN IT WAS MADE: then campaign {recorded}\n"));
+        if let Some((campaign, claim)) = own.as_ref().filter(|own| !claims.contains(own)) {
+            text.push_str(&format!("  by the events, campaign {campaign}: {}\n", told(claim)));
+        }
+    }
+    text
+}
+
+fn shown_decision(remade: &RemadeDecision) -> String {
+    let RemadeDecision { number, at, capacity, decision, recorded } = remade;
     let now = Said::of(decision);
     let mut text = format!(
         "decision {number} at {}: place {}\n  {}\n  asked with: {} lines free, {} calls per second free, {} tasks in hand, \
@@ -141,4 +295,80 @@ fn shown(remade: &Remade) -> String {
         ));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use carillon_core::id::CampaignId;
+    use carillon_pacing::Limits;
+    use carillon_pacing::team::Plan;
+
+    use super::*;
+
+    fn plan(recorded_lines: u32) -> RemadePlan {
+        let plan =
+            Plan { lines: vec![AgentKey(3)], apart: vec![AgentKey(3), AgentKey(5)], ..Plan::default() };
+        let said = Said::of_plan(&plan);
+        RemadePlan {
+            after: 41,
+            at: Utc(0),
+            wishes: BTreeMap::from([(AgentKey(3), 2), (AgentKey(5), 0)]),
+            limits: Limits::new(0.03, true),
+            room: 7,
+            plan,
+            recorded: Said { place: recorded_lines, ..said },
+        }
+    }
+
+    fn share(recorded: u64) -> RemadeShare {
+        let claim = |agents| Claim { weight: 2, need: Need::Contacts, agents };
+        RemadeShare {
+            after: 41,
+            at: Utc(0),
+            agent: AgentKey(3),
+            claims: vec![(CampaignId(1), claim(4)), (CampaignId(2), claim(3))],
+            own: Some((CampaignId(1), claim(4))),
+            chosen: Some(CampaignId(2)),
+            recorded: CampaignId(recorded),
+        }
+    }
+
+    #[test]
+    fn a_plan_and_a_share_are_shown_with_what_they_rest_on() {
+        let text = shown(&Remade::Plan(plan(1)));
+        assert_eq!(
+            text,
+            "plan before decision 42 at 1970-01-01T00:00:00.000Z: lines for 3\n  apart from the pool from now on: 3, 5; \
+             back in it: nobody\n  asked with: agents with contacts of their own (in hand): 3 (2), 5 (0); room for 7 lines\n  \
+             as it was made\n"
+        );
+        let text = shown(&Remade::Share(share(2)));
+        assert!(text.contains(
+            "agent 3 counts for campaign 2\n  campaign 1: weight 2, 4 other agents, contacts wait"
+        ));
+        let mut foreign = share(2);
+        foreign.own = foreign.own.map(|(campaign, claim)| (campaign, Claim { agents: 9, ..claim }));
+        let text = shown(&Remade::Share(foreign));
+        assert!(
+            text.contains("OTHERWISE")
+                && text.contains("by the events, campaign 1: weight 2, 9 other agents")
+        );
+    }
+
+    #[test]
+    fn what_comes_out_otherwise_is_counted_and_named() {
+        let mut others = Others::default();
+        (0..NAMED_MAX).for_each(|_| others.note(&Remade::Share(share(1))));
+        others.note(&Remade::Plan(plan(2)));
+        let found = Replayed { plans: 30, shares: 12, decisions: 99, ..Replayed::default() };
+        let told = others.told(&found);
+        assert!(
+            told.starts_with("1 of 30 plans, 10 of 12 shares come out otherwise: the share of agent 3"),
+            "{told}"
+        );
+        assert!(told.ends_with("; and 1 more"), "{told}");
+        assert!(!plan(2).is_same() && !share(1).is_same() && plan(1).is_same() && share(2).is_same());
+    }
 }

@@ -1,16 +1,23 @@
-//! What a pacer was told and asked, entry by entry, so that each of its decisions can be made again.
+//! What a pacer was told and asked, entry by entry, so that each of its decisions can be made again; and beside it what the
+//! plans for owners and the choices for shared agents rested on.
 //!
 //! Entries tell only what has changed since the one before. [`Recorder`] makes them of events and questions, [`Player`]
 //! makes events and questions of them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::decision::{Capacity, Decision, Limits, Outlook, Upcoming};
-use crate::event::{Event, EventKind};
+use crate::event::{AgentKey, Event, EventKind};
+use crate::share::Claim;
+use crate::team::Plan;
 
-/// One entry.
+/// Most claims of one choice that are written; a choice among more is left out.
+pub const CLAIMS_MAX: usize = 64;
+
+/// One entry. New kinds go behind the others: earlier journals name the present ones by their place.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Entry {
     /// The pacer was told of an event.
@@ -39,14 +46,40 @@ pub enum Entry {
         /// What it answered.
         said: Said,
     },
+    /// The plan for owners was made ([`crate::team::Team::plan`]).
+    Planned {
+        /// Nanoseconds since the entry before.
+        after_ns: i64,
+        /// Owners whose contacts in hand changed; `None` for those who have no contacts to be called any more.
+        wishes: Vec<(AgentKey, Option<u32>)>,
+        /// The limits where they changed.
+        limits: Option<Limits>,
+        /// Most lines.
+        room: u32,
+        /// What the plan was.
+        said: Said,
+    },
+    /// The campaign was chosen for which an agent counts whom several share ([`crate::share::best`]).
+    Shared {
+        /// Nanoseconds since the entry before.
+        after_ns: i64,
+        /// The agent.
+        agent: AgentKey,
+        /// The campaigns and their claims, in the order in which equals go, where they changed.
+        claims: Option<Vec<(u64, Claim)>>,
+        /// The limits of the journal's own campaign where they changed.
+        limits: Option<Limits>,
+        /// The campaign chosen.
+        chosen: u64,
+    },
 }
 
-/// What tells whether a decision was made again.
+/// What tells whether a decision or a plan was made again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Said {
-    /// Calls to place.
+    /// Calls to place; lines of a plan.
     pub place: u32,
-    /// A sum over every bit of the decision, its whole reason included.
+    /// A sum over every bit of the decision, its whole reason included; over every agent that a plan names.
     pub check: u32,
 }
 
@@ -77,23 +110,46 @@ impl Said {
             reason.lines_wanted.into(),
             forecast.is_some().into(),
         ];
-        // FNV-1a over words instead of bytes.
         let words = figures.into_iter().chain(forecast.into_iter().flatten().map(f64::to_bits));
-        let sum = words.fold(0xcbf2_9ce4_8422_2325_u64, |sum, word| {
-            let mixed = (sum ^ word).wrapping_mul(0x0000_0100_0000_01b3);
-            mixed ^ (mixed >> 29)
+        Self { place: *place, check: check(words) }
+    }
+
+    /// Of a plan.
+    pub fn of_plan(plan: &Plan) -> Self {
+        let Plan { pooled, apart, lines } = plan;
+        // Each list behind its length, so that no agent can be in another one unseen.
+        let lists = [pooled, apart, lines].into_iter();
+        let words = lists.flat_map(|list| {
+            std::iter::once(list.len() as u64).chain(list.iter().map(|AgentKey(agent)| *agent))
         });
-        Self { place: *place, check: (sum ^ (sum >> 32)) as u32 }
+        Self { place: u32::try_from(lines.len()).unwrap_or(u32::MAX), check: check(words) }
     }
 }
 
+/// Whether a choice among so many claims is written.
+pub fn is_choice(claims: usize) -> bool {
+    (2..=CLAIMS_MAX).contains(&claims)
+}
+
+/// FNV-1a over words instead of bytes.
+fn check(words: impl Iterator<Item = u64>) -> u32 {
+    let sum = words.fold(0xcbf2_9ce4_8422_2325_u64, |sum, word| {
+        let mixed = (sum ^ word).wrapping_mul(0x0000_0100_0000_01b3);
+        mixed ^ (mixed >> 29)
+    });
+    (sum ^ (sum >> 32)) as u32
+}
+
 /// What entries leave out because it has not changed.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Known {
     latest: Duration,
     limits: Option<Limits>,
     upcoming: Option<Upcoming>,
     outlook: Option<Option<Outlook>>,
+    wishes: BTreeMap<AgentKey, u32>,
+    /// The last claims, and what was chosen of them.
+    shared: Option<(Vec<(u64, Claim)>, u64)>,
 }
 
 /// Makes entries. Those after [`Recorder::new`] need none before it.
@@ -130,6 +186,62 @@ impl Recorder {
         }
     }
 
+    /// The entry of a plan for owners and what it was made of.
+    pub fn planned(
+        &mut self,
+        at: Duration,
+        wishes: &BTreeMap<AgentKey, u32>,
+        limits: Limits,
+        room: u32,
+        plan: &Plan,
+    ) -> Entry {
+        let known = &mut self.known;
+        let gone =
+            known.wishes.keys().filter(|agent| !wishes.contains_key(agent)).map(|agent| (*agent, None));
+        let other = wishes.iter().filter(|(agent, in_hand)| known.wishes.get(agent) != Some(in_hand));
+        let changes = gone.chain(other.map(|(agent, in_hand)| (*agent, Some(*in_hand)))).collect();
+        if known.wishes != *wishes {
+            known.wishes.clone_from(wishes);
+        }
+        let limits = changed(&mut known.limits, limits);
+        Entry::Planned {
+            after_ns: self.after_ns(at),
+            wishes: changes,
+            limits,
+            room,
+            said: Said::of_plan(plan),
+        }
+    }
+
+    /// The entry of a choice among claims, each with its campaign. `None` where there is nothing to write: no choice
+    /// between campaigns, more than [`CLAIMS_MAX`], or one more agent who stays where they are (`stays`) by the very claims
+    /// by which the one before was chosen for.
+    pub fn shared(
+        &mut self,
+        at: Duration,
+        agent: AgentKey,
+        claims: &[(u64, Claim)],
+        limits: Limits,
+        chosen: u64,
+        stays: bool,
+    ) -> Option<Entry> {
+        if !is_choice(claims.len()) {
+            return None;
+        }
+        let same = self.known.shared.as_ref().filter(|(known, _)| known == claims);
+        if stays && same.is_some_and(|(_, before)| *before == chosen) {
+            return None;
+        }
+        let told = same.is_none().then(|| claims.to_vec());
+        match (&told, &mut self.known.shared) {
+            (None, Some((_, known))) => *known = chosen,
+            (Some(claims), known) => *known = Some((claims.clone(), chosen)),
+            (None, None) => {}
+        }
+        let limits = changed(&mut self.known.limits, limits);
+        Some(Entry::Shared { after_ns: self.after_ns(at), agent, claims: told, limits, chosen })
+    }
+
     fn after_ns(&mut self, at: Duration) -> i64 {
         let latest = std::mem::replace(&mut self.known.latest, at);
         let nanoseconds = |span: Duration| i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
@@ -143,12 +255,46 @@ fn changed<T: Copy + PartialEq>(known: &mut Option<T>, value: T) -> Option<T> {
 }
 
 /// What an entry was made of.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Played {
     /// An event.
     Told(Event),
     /// A question, and what was answered.
     Asked(Capacity, Said),
+    /// A plan for owners.
+    Planned(PlayedPlan),
+    /// A choice for a shared agent.
+    Shared(PlayedShare),
+}
+
+/// What a plan for owners was made of, and what tells of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlayedPlan {
+    /// When.
+    pub at: Duration,
+    /// Contacts in hand of each owner who has contacts to be called.
+    pub wishes: BTreeMap<AgentKey, u32>,
+    /// The limits.
+    pub limits: Limits,
+    /// Most lines.
+    pub room: u32,
+    /// What tells of the plan.
+    pub said: Said,
+}
+
+/// What a choice for a shared agent was made of, and what was chosen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlayedShare {
+    /// When.
+    pub at: Duration,
+    /// The agent.
+    pub agent: AgentKey,
+    /// The campaigns and their claims, in the order in which equals go.
+    pub claims: Vec<(u64, Claim)>,
+    /// The limits of the journal's own campaign.
+    pub limits: Limits,
+    /// The campaign chosen.
+    pub chosen: u64,
 }
 
 /// Makes events and questions of entries.
@@ -195,6 +341,39 @@ impl Player {
                     outlook: known.outlook?,
                 };
                 Some(Played::Asked(capacity, *said))
+            }
+            Entry::Planned { after_ns, wishes, limits, room, said } => {
+                self.pass(*after_ns);
+                let known = &mut self.known;
+                known.limits = limits.or(known.limits);
+                for (agent, in_hand) in wishes {
+                    match in_hand {
+                        Some(in_hand) => known.wishes.insert(*agent, *in_hand),
+                        None => known.wishes.remove(agent),
+                    };
+                }
+                Some(Played::Planned(PlayedPlan {
+                    at: known.latest,
+                    wishes: known.wishes.clone(),
+                    limits: known.limits?,
+                    room: *room,
+                    said: *said,
+                }))
+            }
+            Entry::Shared { after_ns, agent, claims, limits, chosen } => {
+                self.pass(*after_ns);
+                let known = &mut self.known;
+                known.limits = limits.or(known.limits);
+                if let Some(claims) = claims {
+                    known.shared = Some((claims.clone(), *chosen));
+                }
+                Some(Played::Shared(PlayedShare {
+                    at: known.latest,
+                    agent: *agent,
+                    claims: known.shared.as_ref().map(|(claims, _)| claims.clone())?,
+                    limits: known.limits?,
+                    chosen: *chosen,
+                }))
             }
         }
     }
@@ -257,6 +436,65 @@ mod tests {
             Entry::Asked { after_ns: 0, limits: None, upcoming: None, outlook: None, .. }
         ));
         assert_eq!(Player::new(from).play(&same), None, "needs those before it");
+    }
+
+    #[test]
+    fn plans_and_shares_are_played_as_they_were_recorded() {
+        use crate::share::Need;
+        let from = Duration::from_secs(5);
+        let (mut recorder, mut player) = (Recorder::new(from), Player::new(from));
+        let limits = Limits::new(0.03, true);
+        let lines = |agents: &[u64]| Plan {
+            lines: agents.iter().copied().map(AgentKey).collect(),
+            ..Plan::default()
+        };
+        let rounds: [&[(u64, u32)]; 4] = [&[(1, 3), (2, 0)], &[(1, 2), (2, 0)], &[(2, 0), (7, 9)], &[]];
+        for (after, wishes) in rounds.into_iter().enumerate() {
+            let at = from + Duration::from_millis(after as u64);
+            let wishes: BTreeMap<_, _> = wishes.iter().map(|(agent, own)| (AgentKey(*agent), *own)).collect();
+            let plan = lines(&[after as u64]);
+            let entry = recorder.planned(at, &wishes, limits, 9, &plan);
+            let said = Said::of_plan(&plan);
+            let expected = PlayedPlan { at, wishes, limits, room: 9, said };
+            assert_eq!(player.play(&entry), Some(Played::Planned(expected)));
+        }
+        let claim = |agents| Claim { weight: 2, need: Need::Contacts, agents };
+        let mut share = |agent, claims: &[(u64, Claim)], chosen, stays| {
+            recorder.shared(from, AgentKey(agent), claims, limits, chosen, stays)
+        };
+        let claims = [(1, claim(4)), (2, claim(3))];
+        assert_eq!(share(1, &claims[..1], 1, false), None, "nothing to choose");
+        assert_eq!(share(1, &vec![(1, claim(4)); CLAIMS_MAX + 1], 1, false), None, "too many");
+        let first = share(1, &claims, 1, true).unwrap();
+        assert_eq!(share(2, &claims, 1, true), None, "as the one before");
+        let second = share(3, &claims, 2, false).unwrap();
+        assert!(matches!(second, Entry::Shared { claims: None, .. }));
+        for (entry, agent, chosen) in [(first, 1, 1), (second.clone(), 3, 2)] {
+            let agent = AgentKey(agent);
+            let expected = PlayedShare { at: from, agent, claims: claims.to_vec(), limits, chosen };
+            assert_eq!(player.play(&entry), Some(Played::Shared(expected)));
+        }
+        assert_eq!(Player::new(from).play(&second), None, "needs those before it");
+    }
+
+    #[test]
+    fn every_agent_of_a_plan_is_in_the_check() {
+        let agents = |agents: &[u64]| agents.iter().copied().map(AgentKey).collect::<Vec<_>>();
+        let plan = |pooled: &[u64], apart: &[u64], lines: &[u64]| {
+            Said::of_plan(&Plan { pooled: agents(pooled), apart: agents(apart), lines: agents(lines) })
+        };
+        let all = [
+            plan(&[], &[], &[]),
+            plan(&[1], &[], &[]),
+            plan(&[], &[1], &[]),
+            plan(&[], &[], &[1]),
+            plan(&[], &[], &[2]),
+            plan(&[], &[], &[1, 2]),
+            plan(&[], &[], &[2, 1]),
+            plan(&[1], &[2], &[]),
+        ];
+        let distinct: std::collections::BTreeSet<_> = all.iter().map(|said| said.check).collect();
+        assert_eq!((distinct.len(), all[5].place), (all.len(), 2));
     }
 
     #[test]

@@ -7,6 +7,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::budget::Ledger;
 use crate::decision::{Decision, Limits};
 use crate::event::{AgentKey, Event};
@@ -25,7 +27,7 @@ pub struct Plan {
 }
 
 /// How a policy keeps more lines from going out than there are free agents.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stop {
     /// It never lets more out.
     PerAgent,
@@ -36,7 +38,7 @@ pub enum Stop {
 }
 
 /// The team as the events tell it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Team {
     floor: Floor,
     ledger: Ledger,

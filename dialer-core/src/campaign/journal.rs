@@ -1,18 +1,22 @@
-//! The journal of a campaign's pacer: all that it was told and asked, so that every decision can be made again.
+//! The journal of a campaign's pacer: all that it was told and asked, so that every decision can be made again; and the plans
+//! for owners and the choices for shared agents, which are made beside the pacer.
 //!
-//! It is kept in segments, each of which begins with the pacer as it was, and is written part by part, a few seconds at a
+//! It is kept in segments, each of which begins with the pacer and the team as they were, and is written part by part, a few seconds at a
 //! time. A process that is killed loses what it had not handed to the store yet, and nothing that was written is touched
 //! again.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use carillon_pacing::journal::{Entry, Recorder};
-use carillon_pacing::{Capacity, Decision, Event};
+use carillon_pacing::journal::{Entry, Recorder, is_choice};
+use carillon_pacing::share::Claim;
+use carillon_pacing::team::Plan;
+use carillon_pacing::{AgentKey, Capacity, Decision, Event, Limits};
 use serde::{Deserialize, Serialize};
 
 use crate::id::CampaignId;
 use crate::store::write::{JournalEnd, JournalPart};
-use crate::time::Utc;
+use crate::time::{Now, Utc};
 
 /// A segment that has lasted so long is followed by another one.
 pub const SEGMENT_LENGTH_MAX: Duration = Duration::from_secs(600);
@@ -25,8 +29,10 @@ pub const UNWRITTEN_BYTES_MAX: usize = 1024 * 1024;
 /// Segments that are kept of each campaign: a day at the least. `schema_5.sql` drops older ones.
 pub const SEGMENTS_MAX: u64 = 144;
 
-/// What another layout of parts would change.
-const FORMAT: u32 = 1;
+/// What another layout of parts changes. The first one knew of decisions alone.
+const FORMAT: u32 = 2;
+/// The layout without what stands beside the pacer.
+const FORMAT_DECISIONS: u32 = 1;
 
 /// How a part begins.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,6 +56,44 @@ pub(super) struct Opening {
     pub continues: bool,
     /// The pacer.
     pub pacer: Vec<u8>,
+    /// What stands beside it; empty where the part was written by a version that did not write it.
+    pub beside: Vec<u8>,
+}
+
+/// The pacer, and what stands beside it, as they are written.
+pub(crate) struct Snapshot {
+    pub pacer: Vec<u8>,
+    pub beside: Vec<u8>,
+}
+
+/// [`Head`] in [`FORMAT_DECISIONS`].
+#[derive(Serialize, Deserialize)]
+pub(super) struct DecisionsHead {
+    pub format: u32,
+    pub from_ns: u64,
+    pub from_utc: i64,
+    pub decisions_before: u64,
+    pub opening: Option<DecisionsOpening>,
+}
+
+/// [`Opening`] in [`FORMAT_DECISIONS`].
+#[derive(Serialize, Deserialize)]
+pub(super) struct DecisionsOpening {
+    pub version: String,
+    pub continues: bool,
+    pub pacer: Vec<u8>,
+}
+
+/// A choice for an agent whom several campaigns share.
+pub(crate) struct Share<'a> {
+    pub agent: AgentKey,
+    /// The campaigns with their claims, in the order in which equals go.
+    pub claims: &'a [(u64, Claim)],
+    /// Of the campaign in whose journal it is.
+    pub limits: Limits,
+    pub chosen: u64,
+    /// The agent counts for it already.
+    pub stays: bool,
 }
 
 /// The segment that is being written.
@@ -93,17 +137,17 @@ impl Journal {
     }
 
     /// The pacer is about to be told.
-    pub fn told(&mut self, event: &Event, pacer: impl FnOnce() -> Option<Vec<u8>>) {
-        if self.begin(event.at, pacer) {
+    pub fn told(&mut self, event: &Event, snapshot: impl FnOnce() -> Option<Snapshot>) {
+        if self.begin(event.at, snapshot) {
             let entry = self.recorder.told(event);
             self.add(&entry, event.at);
         }
     }
 
     /// The pacer is about to be asked: whatever it answers is the decision of the number that is given.
-    pub fn asking(&mut self, now: Duration, at: Utc, pacer: impl FnOnce() -> Option<Vec<u8>>) -> u64 {
+    pub fn asking(&mut self, now: Duration, at: Utc, snapshot: impl FnOnce() -> Option<Snapshot>) -> u64 {
         self.clock = (now, at);
-        self.begin(now, pacer);
+        self.begin(now, snapshot);
         self.decisions = self.decisions.saturating_add(1);
         self.decisions
     }
@@ -113,6 +157,33 @@ impl Journal {
         if self.open.is_some() {
             let entry = self.recorder.asked(capacity, decision);
             self.add(&entry, capacity.now);
+        }
+    }
+
+    /// A plan for owners was made; it changed nothing yet.
+    pub fn planned(
+        &mut self,
+        now: Now,
+        (wishes, limits, room): (&BTreeMap<AgentKey, u32>, Limits, u32),
+        plan: &Plan,
+        snapshot: impl FnOnce() -> Option<Snapshot>,
+    ) {
+        self.clock = (now.monotonic, now.utc);
+        if self.begin(now.monotonic, snapshot) {
+            let entry = self.recorder.planned(now.monotonic, wishes, limits, room, plan);
+            self.add(&entry, now.monotonic);
+        }
+    }
+
+    /// The campaign was chosen for which an agent counts; nothing changed yet.
+    pub fn shared(&mut self, now: Now, share: &Share<'_>, snapshot: impl FnOnce() -> Option<Snapshot>) {
+        let Share { agent, claims, limits, chosen, stays } = *share;
+        self.clock = (now.monotonic, now.utc);
+        if is_choice(claims.len())
+            && self.begin(now.monotonic, snapshot)
+            && let Some(entry) = self.recorder.shared(now.monotonic, agent, claims, limits, chosen, stays)
+        {
+            self.add(&entry, now.monotonic);
         }
     }
 
@@ -138,7 +209,7 @@ impl Journal {
     }
 
     /// Makes sure that there is a part that an entry can be added to; false where the pacer can't be written.
-    fn begin(&mut self, at: Duration, pacer: impl FnOnce() -> Option<Vec<u8>>) -> bool {
+    fn begin(&mut self, at: Duration, snapshot: impl FnOnce() -> Option<Snapshot>) -> bool {
         if self.body.len() >= UNWRITTEN_BYTES_MAX {
             tracing::warn!(campaign = %self.campaign, "the pacer's journal has a gap: it could not be written");
             self.body.clear();
@@ -150,9 +221,9 @@ impl Journal {
         }
         let mut opening = None;
         if self.open.is_none() {
-            let Some(pacer) = pacer() else { return false };
+            let Some(Snapshot { pacer, beside }) = snapshot() else { return false };
             let version = env!("CARGO_PKG_VERSION").to_owned();
-            opening = Some(Opening { version, continues: self.continues, pacer });
+            opening = Some(Opening { version, continues: self.continues, pacer, beside });
             self.continues = false;
             self.segment = self.segment.saturating_add(1);
             self.open = Some(Open { since: at, part: 0, bytes: 0 });
@@ -204,8 +275,21 @@ pub(super) fn read(body: &[u8]) -> Option<(Head, &[u8])> {
     if check(content) != u64::from_le_bytes(*sum) {
         return None;
     }
-    let (head, entries) = postcard::take_from_bytes::<Head>(content).ok()?;
-    (head.format == FORMAT).then_some((head, entries))
+    match postcard::take_from_bytes::<u32>(content).ok()?.0 {
+        FORMAT => postcard::take_from_bytes::<Head>(content).ok(),
+        FORMAT_DECISIONS => {
+            let (head, entries) = postcard::take_from_bytes::<DecisionsHead>(content).ok()?;
+            let DecisionsHead { format, from_ns, from_utc, decisions_before, opening } = head;
+            let opening = opening.map(|DecisionsOpening { version, continues, pacer }| Opening {
+                version,
+                continues,
+                pacer,
+                beside: Vec::new(),
+            });
+            Some((Head { format, from_ns, from_utc, decisions_before, opening }, entries))
+        }
+        _ => None,
+    }
 }
 
 /// FNV-1a.
@@ -213,4 +297,44 @@ fn check(bytes: &[u8]) -> u64 {
     bytes
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+
+    /// A part whose entries somebody has changed, and its check with them.
+    pub fn edited(part: &JournalPart, mut edit: impl FnMut(&mut Entry)) -> JournalPart {
+        let (_, mut entries) = read(&part.body).expect("whole");
+        let head = part.body.len() - entries.len() - 8;
+        let mut body = part.body[..head].to_vec();
+        while !entries.is_empty() {
+            let (mut entry, rest) = postcard::take_from_bytes::<Entry>(entries).expect("an entry");
+            edit(&mut entry);
+            body = postcard::to_extend(&entry, body).expect("can be written");
+            entries = rest;
+        }
+        checked(part, body)
+    }
+
+    /// A part as a version wrote it that knew of decisions alone.
+    pub fn as_decisions_alone(part: &JournalPart) -> JournalPart {
+        let (head, entries) = read(&part.body).expect("whole");
+        let Head { format: _, from_ns, from_utc, decisions_before, opening } = head;
+        let opening = opening.map(|Opening { version, continues, pacer, beside: _ }| DecisionsOpening {
+            version,
+            continues,
+            pacer,
+        });
+        let format = FORMAT_DECISIONS;
+        let head = DecisionsHead { format, from_ns, from_utc, decisions_before, opening };
+        let mut body = postcard::to_stdvec(&head).expect("can be written");
+        body.extend_from_slice(entries);
+        checked(part, body)
+    }
+
+    fn checked(part: &JournalPart, mut body: Vec<u8>) -> JournalPart {
+        body.extend_from_slice(&check(&body).to_le_bytes());
+        JournalPart { body, ..part.clone() }
+    }
 }

@@ -1,19 +1,20 @@
 //! A campaign's pacer: which policy its mode names, what it remembers over a restart, and the log of its decisions.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use carillon_pacing::budget::Ledger;
 use carillon_pacing::policy::adaptive::{Adaptive, AdaptiveOptions};
 use carillon_pacing::policy::predictive::{Predictive, PredictiveOptions, PredictiveState};
 use carillon_pacing::policy::{manual::Manual, preview::Preview, progressive::Progressive, ratio::Ratio};
-use carillon_pacing::team::{Stop, Team};
-use carillon_pacing::{Capacity, Decision, Event, Pacer};
+use carillon_pacing::team::{Plan, Stop, Team};
+use carillon_pacing::{AgentKey, Capacity, Decision, Event, Limits, Pacer};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::decisions::Decisions;
-use super::journal::Journal;
+use super::journal::{Journal, Share, Snapshot};
 use super::shift::Shift;
 use super::spec::{CampaignSpec, Mode};
 use super::stopped::Stopped;
@@ -98,21 +99,35 @@ impl Pacing {
 
     /// Takes in one event.
     pub fn observe(&mut self, event: &Event) {
+        self.journal.told(event, || snapshot(&self.policy, &self.team, &self.shift));
         self.shift.observe(event);
         // The policy counts what is impossible.
         let _ = self.team.observe(event);
-        self.journal.told(event, || self.policy.snapshot());
         self.policy.pacer_mut().observe(event);
     }
 
     /// How many calls now; the answer is kept in the log.
     pub fn decide(&mut self, capacity: &Capacity, at: Utc) -> Decision {
-        let number = self.journal.asking(capacity.now, at, || self.policy.snapshot());
+        let number =
+            self.journal.asking(capacity.now, at, || snapshot(&self.policy, &self.team, &self.shift));
         let decision = self.policy.pacer_mut().decide(capacity);
         self.journal.answered(capacity, &decision);
         self.team.decided(&decision);
         self.decisions.note(&decision, number, at);
         decision
+    }
+
+    /// The plan for owners: [`Team::plan`], written in the journal.
+    pub fn plan(&mut self, wishes: &BTreeMap<AgentKey, u32>, limits: Limits, room: u32, now: Now) -> Plan {
+        let plan = self.team.plan(wishes, &limits, room);
+        let asked = (wishes, limits, room);
+        self.journal.planned(now, asked, &plan, || snapshot(&self.policy, &self.team, &self.shift));
+        plan
+    }
+
+    /// Writes a choice for a shared agent in the journal.
+    pub fn note_share(&mut self, share: &Share<'_>, now: Now) {
+        self.journal.shared(now, share, || snapshot(&self.policy, &self.team, &self.shift));
     }
 
     /// What is to outlive the process, as it is written; `None` where nothing was learnt.
@@ -168,6 +183,29 @@ impl Policy {
     pub fn from_snapshot(bytes: &[u8]) -> Option<Self> {
         postcard::from_bytes(bytes).ok()
     }
+}
+
+/// What stands beside the policy: on it plans for owners and shares of agents rest.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Beside {
+    pub team: Team,
+    pub working: BTreeSet<AgentKey>,
+}
+
+impl Beside {
+    /// As it is written; `None` where it can't be.
+    pub fn snapshot(team: &Team, shift: &Shift) -> Option<Vec<u8>> {
+        postcard::to_stdvec(&(team, shift.working())).ok()
+    }
+
+    /// Of a snapshot; `None` where another version wrote it.
+    pub fn from_snapshot(bytes: &[u8]) -> Option<Self> {
+        postcard::from_bytes(bytes).ok()
+    }
+}
+
+fn snapshot(policy: &Policy, team: &Team, shift: &Shift) -> Option<Snapshot> {
+    Some(Snapshot { pacer: policy.snapshot()?, beside: Beside::snapshot(team, shift)? })
 }
 
 /// A predictive pacer that goes on from what was learnt; from nothing where that can't be read.

@@ -1,18 +1,35 @@
-//! Makes the decisions of a journal again, and tells whether they come out the same.
+//! Makes the decisions of a journal again, the plans for owners and the choices for shared agents beside them, and tells
+//! whether they come out the same.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use carillon_pacing::journal::{Entry, Played, Player, Said};
-use carillon_pacing::{Capacity, Decision};
+use carillon_pacing::journal::{Entry, Played, PlayedPlan, PlayedShare, Player, Said};
+use carillon_pacing::share::{self, Claim, Need};
+use carillon_pacing::team::{Plan, Team};
+use carillon_pacing::{AgentKey, Capacity, Decision, Limits};
 
 use super::journal::{Opening, read};
-use super::pacing::Policy;
+use super::pacing::{Beside, Policy};
+use super::shift::Shift;
+use crate::id::CampaignId;
 use crate::store::write::JournalPart;
 use crate::time::Utc;
 
+/// Something that was made again.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Remade {
+    /// How many calls to place.
+    Decision(RemadeDecision),
+    /// Whose lines go out, and who counts for the pool.
+    Plan(RemadePlan),
+    /// For which campaign a shared agent counts.
+    Share(RemadeShare),
+}
+
 /// A decision that was made again.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Remade {
+pub struct RemadeDecision {
     /// Its number; numbers of a campaign go on over restarts.
     pub number: u64,
     /// When it was made.
@@ -25,10 +42,74 @@ pub struct Remade {
     pub recorded: Said,
 }
 
-impl Remade {
+/// A plan for owners that was made again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RemadePlan {
+    /// The number of the last decision before it.
+    pub after: u64,
+    /// When it was made.
+    pub at: Utc,
+    /// Contacts in hand of each owner who had contacts to be called.
+    pub wishes: BTreeMap<AgentKey, u32>,
+    /// The limits.
+    pub limits: Limits,
+    /// Most lines.
+    pub room: u32,
+    /// What came out now.
+    pub plan: Plan,
+    /// What tells of the one that was made then.
+    pub recorded: Said,
+}
+
+/// A choice for a shared agent that was made again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RemadeShare {
+    /// The number of the last decision before it.
+    pub after: u64,
+    /// When it was made.
+    pub at: Utc,
+    /// The agent: agents are numbered as they sign on for the first time in a process.
+    pub agent: AgentKey,
+    /// The campaigns and their claims as they were recorded, in the order in which equals go.
+    pub claims: Vec<(CampaignId, Claim)>,
+    /// The journal's own campaign and its claim as the events tell it; `None` where it laid no claim.
+    pub own: Option<(CampaignId, Claim)>,
+    /// The campaign chosen now.
+    pub chosen: Option<CampaignId>,
+    /// The campaign chosen then.
+    pub recorded: CampaignId,
+}
+
+impl RemadeDecision {
     /// Whether it came out as it was made then, to the last bit of its reason.
     pub fn is_same(&self) -> bool {
         Said::of(&self.decision) == self.recorded
+    }
+}
+
+impl RemadePlan {
+    /// Whether it came out as it was made then, to the last agent.
+    pub fn is_same(&self) -> bool {
+        Said::of_plan(&self.plan) == self.recorded
+    }
+}
+
+impl RemadeShare {
+    /// Whether the same campaign was chosen, and the own claim was what the events tell.
+    pub fn is_same(&self) -> bool {
+        let own_is_same = self.own.as_ref().is_none_or(|own| self.claims.contains(own));
+        self.chosen == Some(self.recorded) && own_is_same
+    }
+}
+
+impl Remade {
+    /// Whether it came out as it was made then.
+    pub fn is_same(&self) -> bool {
+        match self {
+            Self::Decision(decision) => decision.is_same(),
+            Self::Plan(plan) => plan.is_same(),
+            Self::Share(share) => share.is_same(),
+        }
     }
 }
 
@@ -39,11 +120,18 @@ pub struct Replayed {
     pub segments: u64,
     /// Decisions.
     pub decisions: u64,
+    /// Plans for owners.
+    pub plans: u64,
+    /// Choices for shared agents.
+    pub shares: u64,
     /// Events.
     pub events: u64,
+    /// Segments of a version that wrote decisions alone.
+    pub decisions_alone: u64,
     /// Where the record has gaps or can't be read; what lies behind in the same segment was left out.
     pub gaps: Vec<String>,
-    /// Segments at whose start the pacer that was replayed was not, to the last bit, the one that was written.
+    /// Segments at whose start the pacer, or the team, that was replayed was not, to the last bit, the one that was
+    /// written.
     pub strayed: Vec<u64>,
     /// Other versions of the program that wrote it.
     pub versions: Vec<String>,
@@ -54,9 +142,11 @@ struct Segment {
     number: u64,
     next_part: u32,
     policy: Policy,
+    /// `None` where the version that wrote it wrote decisions alone.
+    beside: Option<(Team, Shift)>,
 }
 
-/// Makes all decisions again, in the order of parts by segment and number; each is shown to `visit`.
+/// Makes all decisions, plans and choices again, in the order of parts by segment and number; each is shown to `visit`.
 pub fn replay(parts: impl IntoIterator<Item = JournalPart>, visit: &mut dyn FnMut(&Remade)) -> Replayed {
     let mut found = Replayed::default();
     let mut current: Option<Segment> = None;
@@ -84,13 +174,20 @@ fn replay_part(
     let from = Duration::from_nanos(head.from_ns);
     match head.opening {
         Some(opening) => {
-            let policy = Policy::from_snapshot(&opening.pacer).ok_or("its pacer is of another version")?;
+            let other = "its pacer is of another version";
+            let policy = Policy::from_snapshot(&opening.pacer).ok_or(other)?;
+            let beside = match opening.beside.is_empty() {
+                true => None,
+                false => Some(Beside::from_snapshot(&opening.beside).ok_or(other)?),
+            };
             compare(part.segment, &opening, current.as_ref(), found);
             if opening.version != env!("CARGO_PKG_VERSION") && !found.versions.contains(&opening.version) {
                 found.versions.push(opening.version);
             }
-            *current = Some(Segment { number: part.segment, next_part: 0, policy });
             found.segments += 1;
+            found.decisions_alone += u64::from(beside.is_none());
+            let beside = beside.map(|it| (it.team, Shift::with(it.working)));
+            *current = Some(Segment { number: part.segment, next_part: 0, policy, beside });
         }
         None if current.is_none() => return Err("the segment's beginning is missing"),
         None => {}
@@ -100,6 +197,7 @@ fn replay_part(
     segment.next_part = segment.next_part.saturating_add(1);
     let mut player = Player::new(from);
     let mut number = head.decisions_before;
+    let utc = |at: Duration| Utc(head.from_utc).after(at.saturating_sub(from));
     while !entries.is_empty() {
         let (entry, rest) =
             postcard::take_from_bytes::<Entry>(entries).map_err(|_| "an entry can't be read")?;
@@ -107,27 +205,80 @@ fn replay_part(
         match player.play(&entry).ok_or("an entry refers to one that is missing")? {
             Played::Told(event) => {
                 found.events += 1;
+                if let Some((team, shift)) = &mut segment.beside {
+                    shift.observe(&event);
+                    // The policy counts what is impossible.
+                    let _ = team.observe(&event);
+                }
                 segment.policy.pacer_mut().observe(&event);
             }
             Played::Asked(capacity, recorded) => {
                 found.decisions += 1;
                 number = number.saturating_add(1);
                 let decision = segment.policy.pacer_mut().decide(&capacity);
-                let at = Utc(head.from_utc).after(capacity.now.saturating_sub(from));
-                visit(&Remade { number, at, capacity, decision, recorded });
+                segment.beside.iter_mut().for_each(|(team, _)| team.decided(&decision));
+                let at = utc(capacity.now);
+                visit(&Remade::Decision(RemadeDecision { number, at, capacity, decision, recorded }));
+            }
+            Played::Planned(PlayedPlan { at, wishes, limits, room, said: recorded }) => {
+                let (team, _) = segment.beside.as_ref().ok_or("a plan without its team")?;
+                found.plans += 1;
+                let plan = team.plan(&wishes, &limits, room);
+                let (after, at) = (number, utc(at));
+                visit(&Remade::Plan(RemadePlan { after, at, wishes, limits, room, plan, recorded }));
+            }
+            Played::Shared(share) => {
+                let (team, shift) = segment.beside.as_ref().ok_or("a share without its team")?;
+                found.shares += 1;
+                let at = utc(share.at);
+                visit(&Remade::Share(choose(share, part.campaign, (team, shift), number, at)));
             }
         }
     }
     Ok(())
 }
 
-/// Whether the pacer that was replayed to here is the one that the next segment begins with.
+/// Makes a choice for a shared agent again, and the claim of the journal's own campaign as far as events tell of it.
+fn choose(
+    share: PlayedShare,
+    of: CampaignId,
+    (team, shift): (&Team, &Shift),
+    after: u64,
+    at: Utc,
+) -> RemadeShare {
+    let PlayedShare { at: _, agent, claims, limits, chosen } = share;
+    let bare: Vec<Claim> = claims.iter().map(|(_, claim)| *claim).collect();
+    let best = share::best(&bare).and_then(|index| claims.get(index));
+    let own = claims.iter().find(|(campaign, _)| *campaign == of.0).map(|(_, recorded)| {
+        // Who waits to be called, no event tells.
+        let need = match recorded.need {
+            Need::Own | Need::Nothing => recorded.need,
+            Need::Contacts | Need::Exhausted if team.is_exhausted(&limits) => Need::Exhausted,
+            Need::Contacts | Need::Exhausted => Need::Contacts,
+        };
+        (of, Claim { need, agents: shift.others(agent), weight: recorded.weight })
+    });
+    RemadeShare {
+        after,
+        at,
+        agent,
+        own,
+        chosen: best.map(|(campaign, _)| CampaignId(*campaign)),
+        recorded: CampaignId(chosen),
+        claims: claims.into_iter().map(|(campaign, claim)| (CampaignId(campaign), claim)).collect(),
+    }
+}
+
+/// Whether the pacer and the team that were replayed to here are those that the next segment begins with.
 fn compare(segment: u64, opening: &Opening, before: Option<&Segment>, found: &mut Replayed) {
     let Some(before) = before.filter(|it| opening.continues && it.number.checked_add(1) == Some(segment))
     else {
         return;
     };
-    if before.policy.snapshot().as_ref() != Some(&opening.pacer) {
+    let beside = before.beside.as_ref().filter(|_| !opening.beside.is_empty());
+    let other_team =
+        beside.is_some_and(|(team, shift)| Beside::snapshot(team, shift).as_ref() != Some(&opening.beside));
+    if other_team || before.policy.snapshot().as_ref() != Some(&opening.pacer) {
         found.strayed.push(segment);
     }
 }
@@ -137,6 +288,7 @@ mod tests {
     use carillon_pacing::event::Ending;
     use carillon_pacing::{AgentKey, CallKey, Event, EventKind, Limits, Outlook, Segment, Upcoming};
 
+    use super::super::journal::testing::as_decisions_alone;
     use super::super::journal::{PART_BYTES_MAX, UNWRITTEN_BYTES_MAX};
     use super::super::pacing::{Heritage, Pacing};
     use super::super::spec::testing::spec;
@@ -264,6 +416,13 @@ mod tests {
         }
     }
 
+    fn decision_of(remade: &Remade) -> RemadeDecision {
+        match remade {
+            Remade::Decision(decision) => *decision,
+            Remade::Plan(_) | Remade::Share(_) => panic!("decisions alone"),
+        }
+    }
+
     fn end(parts: &[JournalPart]) -> JournalEnd {
         parts.last().map_or(JournalEnd::default(), |last| JournalEnd {
             segment: last.segment,
@@ -279,10 +438,10 @@ mod tests {
             parts.extend(desk.pacing.journal.take());
             assert!(parts.iter().all(|part| part.body.len() < 2 * PART_BYTES_MAX));
             let mut remade = Vec::new();
-            let found = replay(parts.clone(), &mut |it| remade.push(*it));
+            let found = replay(parts.clone(), &mut |it| remade.push(decision_of(it)));
             assert_eq!((found.decisions, found.segments > 2), (4_000, true), "{mode:?}: {found:?}");
             assert_eq!((found.gaps.len(), found.strayed.len(), found.versions.len()), (0, 0, 0), "{found:?}");
-            assert!(remade.iter().all(Remade::is_same));
+            assert!(remade.iter().all(RemadeDecision::is_same));
             let again: Vec<_> = remade.iter().map(|it| it.decision).collect();
             assert_eq!(again, desk.decisions, "{mode:?}");
             assert_eq!(
@@ -306,7 +465,7 @@ mod tests {
         let mut numbers = Vec::new();
         let found = replay(parts.clone(), &mut |it| {
             assert!(it.is_same());
-            numbers.push(it.number);
+            numbers.push(decision_of(it).number);
         });
         assert_eq!((found.gaps.len(), found.strayed.len()), (0, 0));
         assert_eq!(numbers, (1..=end(&parts).decision).collect::<Vec<_>>(), "numbers go on");
@@ -336,6 +495,16 @@ mod tests {
             short[0].body.truncate(cut);
             assert_eq!(replay(short, &mut |_| {}).gaps.len(), 1);
         }
+    }
+
+    /// Journals of versions that wrote decisions alone are still read.
+    #[test]
+    fn what_an_earlier_version_wrote_is_read() {
+        let mut desk = Desk::new(Mode::Predictive, 12, JournalEnd::default());
+        let parts: Vec<_> = desk.work(300).iter().map(as_decisions_alone).collect();
+        let found = replay(parts, &mut |it| assert!(it.is_same()));
+        assert_eq!((found.gaps.len(), found.decisions_alone, found.segments), (0, 1, 1), "{found:?}");
+        assert!(found.decisions > 100);
     }
 
     #[test]

@@ -41,6 +41,16 @@ pub(crate) struct Shift {
 }
 
 impl Shift {
+    /// With these agents at work.
+    pub fn with(working: BTreeSet<AgentKey>) -> Self {
+        Self { working, ..Self::default() }
+    }
+
+    /// The agents at work.
+    pub fn working(&self) -> &BTreeSet<AgentKey> {
+        &self.working
+    }
+
     /// Follows who works.
     pub fn observe(&mut self, event: &Event) {
         match event.kind {

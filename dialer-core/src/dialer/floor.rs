@@ -11,6 +11,7 @@ use super::{Dialer, Timer};
 use crate::agent::machine::{Agent, Standing};
 use crate::agent::{AgentCommand, AgentSignal, AgentState};
 use crate::attempt::event::Event;
+use crate::campaign::journal::Share;
 use crate::campaign::machine::Campaign;
 use crate::campaign::spec::WrapUp;
 use crate::id::{AttemptId, CampaignId, RequestId};
@@ -129,7 +130,8 @@ impl Dialer {
             let present = self.floor.lent_to(key).and_then(|present| self.campaigns.get(&present));
             let awaited = present.is_some_and(|campaign| campaign.pacing.team.spare() < 0);
             if before.ready_since.is_none() && !awaited && !self.is_held(key) {
-                self.lend(key, self.neediest(key), now);
+                let to = self.choose_campaign(key, now);
+                self.lend(key, to, now);
             }
             self.floor.idle.insert(key, self.floor.lent.get(&key).copied(), since);
         }
@@ -191,8 +193,9 @@ impl Dialer {
             .is_some_and(|campaign| user.is_some_and(|user| campaign.is_taken_by(user)))
     }
 
-    /// The running campaign for which a free agent had best count; of equals the present one.
-    fn neediest(&self, agent: AgentKey) -> Option<CampaignId> {
+    /// The running campaign for which a free agent had best count; of equals the present one. The choice is written in the
+    /// journal of the present one, or where there is none of the one that was chosen.
+    fn choose_campaign(&mut self, agent: AgentKey, now: Now) -> Option<CampaignId> {
         let present = self.floor.lent_to(agent);
         let mut running: Vec<&Campaign> = self
             .campaigns
@@ -201,7 +204,14 @@ impl Dialer {
             .collect();
         running.sort_by_key(|campaign| (Some(campaign.id) != present, campaign.id));
         let claims: Vec<Claim> = running.iter().map(|campaign| self.claim(campaign, agent)).collect();
-        share::best(&claims).and_then(|index| running.get(index)).map(|campaign| campaign.id)
+        let chosen = share::best(&claims).and_then(|index| running.get(index)).map(|campaign| campaign.id)?;
+        let claims: Vec<(u64, Claim)> = running.iter().map(|campaign| campaign.id.0).zip(claims).collect();
+        if let Some(campaign) = self.campaigns.get_mut(&present.unwrap_or(chosen)) {
+            let (limits, stays) = (campaign.limits(), present == Some(chosen));
+            let share = Share { agent, claims: &claims, limits, chosen: chosen.0, stays };
+            campaign.pacing.note_share(&share, now);
+        }
+        Some(chosen)
     }
 
     fn claim(&self, campaign: &Campaign, agent: AgentKey) -> Claim {
@@ -235,7 +245,7 @@ impl Dialer {
                 AgentState::Offline | AgentState::Unreachable | AgentState::Break => continue,
             };
             let from = self.floor.lent_to(key);
-            let Some(to) = self.neediest(key).filter(|to| from != Some(*to)) else { continue };
+            let Some(to) = self.choose_campaign(key, now).filter(|to| from != Some(*to)) else { continue };
             if self.is_held(key) || !self.may_leave(key) {
                 self.unshared = true;
                 continue;

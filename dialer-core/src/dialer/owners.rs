@@ -68,7 +68,8 @@ impl Dialer {
         if wishes.is_empty() && !campaign.pacing.team.has_apart() {
             return 0;
         }
-        let plan = campaign.pacing.team.plan(&wishes, &campaign.limits(), room);
+        let limits = campaign.limits();
+        let plan = campaign.pacing.plan(&wishes, limits, room, now);
         let pooled = plan.pooled.into_iter().map(|agent| EventKind::AgentPooled { agent });
         let apart = plan.apart.into_iter().map(|agent| EventKind::AgentApart { agent });
         for kind in pooled.chain(apart) {

@@ -11,6 +11,7 @@ mod outage;
 mod owners;
 mod preview;
 mod random;
+mod replay;
 mod restart;
 mod sharing;
 mod walk;
