@@ -20,6 +20,8 @@ pub mod share;
 pub mod sim;
 pub mod team;
 
+use std::collections::BTreeMap;
+
 pub use decision::{Bound, Capacity, Decision, Forecast, Limits, Outlook, Reason, Upcoming};
 pub use event::{AgentKey, CallKey, Event, EventKind, Segment};
 
@@ -32,6 +34,14 @@ pub trait Pacer: Send {
 
     /// Says how many calls to place now. Allocates nothing.
     fn decide(&mut self, capacity: &Capacity) -> Decision;
+
+    /// For whom lines leave beyond one per free agent, of those who have contacts of their own in hand (`wishes`): at most
+    /// `room`, asked right after a decision and on its terms. A policy that can't foresee when an agent comes free calls nobody
+    /// ahead.
+    fn ahead(&self, wishes: &BTreeMap<AgentKey, u32>, room: u32) -> team::Ahead {
+        let _ = (wishes, room);
+        team::Ahead::default()
+    }
 
     /// Impossible events refused so far.
     fn refused_events(&self) -> u64;

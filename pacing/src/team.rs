@@ -2,15 +2,15 @@
 //!
 //! A contact with an owner is called for that agent alone. Such an agent is a team of one inside the team: while contacts of
 //! their own wait they are apart from the pool, so that no pooled call counts on them, and they get one line whenever they
-//! are free. Everybody else is paced by the policy. Both sides share the ledger, for the policy hears of every answer and
-//! every abandoned call.
+//! are free; further ones leave as far as the policy can answer for them ([`crate::Pacer::ahead`]). Everybody else is paced by
+//! the policy. Both sides share the ledger, for the policy hears of every answer and every abandoned call.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::budget::Ledger;
-use crate::decision::{Decision, Limits};
+use crate::decision::{Decision, Limits, Reason};
 use crate::event::{AgentKey, Event};
 use crate::floor::{AgentActivity, Floor, Impossible};
 
@@ -24,6 +24,16 @@ pub struct Plan {
     pub apart: Vec<AgentKey>,
     /// Owners for each of whom one line goes out, longest idle first.
     pub lines: Vec<AgentKey>,
+}
+
+/// Lines that leave for owners beyond the one that each free owner has: for owners who will be free in time for the answer, or
+/// whose first line will hardly be answered.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ahead {
+    /// The owner of each line.
+    pub lines: Vec<AgentKey>,
+    /// Why no more: agents and lines are those of owners alone. `None` where the policy calls nobody ahead.
+    pub reason: Option<Reason>,
 }
 
 /// How a policy keeps more lines from going out than there are free agents.

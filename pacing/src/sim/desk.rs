@@ -169,15 +169,26 @@ impl Desk {
         }
     }
 
-    /// The agent who waits longest.
-    pub fn longest_idle(&mut self) -> Option<u32> {
-        while let Some((index, turn)) = self.queue.pop_front() {
+    /// The agent who waits longest of those who fit.
+    pub fn longest_idle(&mut self, fits: impl Fn(u32) -> bool) -> Option<u32> {
+        let mut at = 0;
+        while let Some((index, turn)) = self.queue.get(at).copied() {
             let agent = &self.agents[index as usize];
-            if agent.turn == turn && agent.state == State::Idle {
+            let idle = agent.turn == turn && agent.state == State::Idle;
+            if idle && !fits(index) {
+                at += 1;
+                continue;
+            }
+            self.queue.remove(at);
+            if idle {
                 return Some(index);
             }
         }
         None
+    }
+
+    pub fn is_idle(&self, index: u32) -> bool {
+        self.agents.get(index as usize).is_some_and(|agent| agent.state == State::Idle)
     }
 
     /// Length of the agent's next wrap-up.

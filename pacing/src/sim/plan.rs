@@ -93,6 +93,9 @@ pub struct Scenario {
     pub segments: Vec<SegmentShare>,
     /// What agents tell of their progress.
     pub signals: Option<Signals>,
+    /// Share of the calls that are made to contacts with an owner, each agent owning as many: 0 to 1. Below 1 they fall due
+    /// one by one as contacts without an owner are called; at 1 everybody has some all day.
+    pub owned_share: f64,
 }
 
 /// How calls fare that no person answers, as weights.
@@ -254,6 +257,7 @@ impl Default for Scenario {
             detection: None,
             segments: Vec::new(),
             signals: None,
+            owned_share: 0.0,
         }
     }
 }
@@ -356,6 +360,7 @@ impl Scenario {
                 }),
                 "detection: people_lost, machines_passed and charged must be 0 to 1",
             ),
+            ((0.0..=1.0).contains(&self.owned_share), "owned_share: must be 0 to 1"),
             ((0.0..=1.0).contains(&self.roster.early_share), "roster.early_share: must be 0 to 1"),
             (self.stays.iter().all(stay_is_sound), "stays: of known agents, and to_h after from_h"),
             (self.stays.len() <= STAYS_MAX, "stays: at most 100000"),

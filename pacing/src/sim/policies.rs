@@ -3,15 +3,15 @@
 use super::plan::Scenario;
 use super::study::{Row, run};
 use super::world::{self, Terms};
-use crate::Pacer;
 use crate::budget::Ledger;
 use crate::policy::adaptive::{Adaptive, AdaptiveOptions, Method};
 use crate::policy::predictive::{Predictive, PredictiveOptions};
 use crate::policy::progressive::Progressive;
 use crate::policy::ratio::Ratio;
+use crate::{Capacity, Decision, Event, Pacer};
 
 /// Names of the policies that can be run.
-pub const NAMES: [&str; 11] = [
+pub const NAMES: [&str; 12] = [
     "progressive",
     "ratio:LINES",
     "ratio-tuned",
@@ -21,6 +21,7 @@ pub const NAMES: [&str; 11] = [
     "predictive",
     "predictive-strict",
     "predictive-soft",
+    "predictive-owners-free",
     "known-tuned",
     "clairvoyant",
 ];
@@ -79,6 +80,7 @@ pub fn build(name: &str, scenario: &Scenario) -> Option<(Box<dyn Pacer>, Terms)>
         "adaptive-tapered" => Box::new(adaptive(Method::Tapered)),
         "predictive" => Box::new(predictive(options)),
         "predictive-strict" => Box::new(predictive(PredictiveOptions { strict: true, ..options })),
+        "predictive-owners-free" => Box::new(OwnersFree(predictive(options))),
         "predictive-soft" => Box::new(predictive(PredictiveOptions { hard_stop: false, ..options })),
         _ => {
             if let Some(lines) = risk("ratio:") {
@@ -92,6 +94,23 @@ pub fn build(name: &str, scenario: &Scenario) -> Option<(Box<dyn Pacer>, Terms)>
         }
     };
     Some((pacer, told))
+}
+
+/// Calls for owners only when they are free, one line at a time.
+struct OwnersFree(Predictive);
+
+impl Pacer for OwnersFree {
+    fn observe(&mut self, event: &Event) {
+        self.0.observe(event);
+    }
+
+    fn decide(&mut self, capacity: &Capacity) -> Decision {
+        self.0.decide(capacity)
+    }
+
+    fn refused_events(&self) -> u64 {
+        self.0.refused_events()
+    }
 }
 
 /// A pacer that has seen many shifts of the scenario and learns no more.

@@ -19,6 +19,8 @@ pub enum Kind {
     Signal = 4,
     /// A resampled history.
     History = 5,
+    /// Whose contacts fall due.
+    Owner = 6,
 }
 
 fn mix(mut z: u64) -> u64 {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::desk::{Desk, Leave, State};
 use super::fate::{End, Fate, segment_of};
 use super::measure::Shift;
+use super::owned::Owned;
 use super::plan::Scenario;
 use crate::decision::{Capacity, Limits, Outlook, Upcoming};
 use crate::event::{AgentKey, CallKey, Ending, Event, EventKind};
@@ -41,6 +42,7 @@ struct Call {
     fate: Fate,
     answered_s: f64,
     stage: Stage,
+    owner: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +78,7 @@ struct World<'a> {
     out: u32,
     talks: u32,
     waiting: VecDeque<u64>,
+    owned: Option<Owned>,
     tokens: f64,
     tokens_at_s: f64,
     day: u32,
@@ -101,6 +104,7 @@ pub fn run(scenario: &Scenario, seed: u64, pacer: &mut dyn Pacer, terms: Terms) 
         out: 0,
         talks: 0,
         waiting: VecDeque::new(),
+        owned: Owned::new(scenario.owned_share, scenario.agents, seed, terms.limit_told < 1.0),
         tokens: 0.0,
         tokens_at_s: 0.0,
         day: 0,
@@ -131,7 +135,7 @@ impl World<'_> {
                 continue;
             }
             // After closing only what is still on the lines is waited for.
-            if next_us >= end_us && self.out == 0 && self.waiting.is_empty() {
+            if next_us >= end_us && self.out == 0 && !self.anybody_waits() {
                 break;
             }
             let Some(Reverse((at_us, _, due))) = self.due.pop() else { break };
@@ -225,27 +229,31 @@ impl World<'_> {
     fn settles(&mut self, index: u64) {
         let now_s = self.now_s();
         let Some(call) = self.call(index) else { return };
-        let end = call.fate.end;
+        let (end, owner) = (call.fate.end, call.owner);
         call.answered_s = now_s;
         let key = CallKey(index);
         self.out -= 1;
         match end {
-            End::Failed(ending) => self.end_call(index, ending),
+            End::Failed(ending) => {
+                self.end_call(index, ending);
+                owner.into_iter().for_each(|owner| self.let_go(owner));
+            }
             End::Machine { person } => {
                 self.shift.people_lost += u64::from(person);
                 self.shift.machines += 1;
                 self.tell(EventKind::CallMachine { call: key });
                 self.end_call(index, Ending::Answered);
+                owner.into_iter().for_each(|owner| self.let_go(owner));
             }
             End::Live { patience_s, person, .. } => {
                 self.shift.machines_passed += u64::from(!person);
                 self.shift.answered(now_s);
                 self.tell(EventKind::CallAnswered { call: key });
-                match self.desk.longest_idle() {
+                match self.agent_for(owner) {
                     Some(agent) => self.bridge(index, agent),
                     None => {
                         self.set_stage(index, Stage::Waiting);
-                        self.waiting.push_back(index);
+                        self.queue_up(index, owner);
                         let wait_s = patience_s.min(self.scenario.abandon_after_s);
                         self.plan(now_s + wait_s, Due::GivesUp(index));
                     }
@@ -253,6 +261,28 @@ impl World<'_> {
             }
         }
         self.soon();
+    }
+
+    /// The agent who takes an answer now.
+    fn agent_for(&mut self, owner: Option<u32>) -> Option<u32> {
+        match owner {
+            Some(owner) => self.desk.is_idle(owner).then_some(owner),
+            None => {
+                let owned = self.owned.as_ref();
+                self.desk.longest_idle(|agent| !owned.is_some_and(|owned| owned.holds(agent)))
+            }
+        }
+    }
+
+    fn queue_up(&mut self, index: u64, owner: Option<u32>) {
+        match (owner, &mut self.owned) {
+            (Some(owner), Some(owned)) => owned.waits(index, owner),
+            (_, _) => self.waiting.push_back(index),
+        }
+    }
+
+    fn anybody_waits(&self) -> bool {
+        !self.waiting.is_empty() || self.owned.as_ref().is_some_and(Owned::any_waits)
     }
 
     fn bridge(&mut self, index: u64, agent: u32) {
@@ -286,6 +316,7 @@ impl World<'_> {
         let Some(call) = self.call(index).filter(|call| call.stage == Stage::Waiting) else { return };
         let answered_s = call.answered_s;
         self.waiting.retain(|waiting| *waiting != index);
+        self.owned.iter_mut().for_each(|owned| owned.gave_up(index));
         self.shift.lost(answered_s);
         self.tell(EventKind::CallAbandoned { call: CallKey(index), agent_lost: false });
         self.end_call(index, Ending::Answered);
@@ -335,8 +366,27 @@ impl World<'_> {
         let now_s = self.now_s();
         self.desk.change(agent, State::Idle, now_s, &mut self.shift);
         self.tell(EventKind::AgentReady { agent: AgentKey(agent.into()) });
-        if let Some(call) = self.waiting.pop_front()
-            && let Some(agent) = self.desk.longest_idle()
+        self.take_waiting(agent);
+    }
+
+    /// Whoever waited for a call of their own that is no more takes another one.
+    fn let_go(&mut self, owner: u32) {
+        if !self.owned.as_ref().is_some_and(|owned| owned.holds(owner)) {
+            self.take_waiting(owner);
+        }
+    }
+
+    /// An agent who waits takes a call that waits, one of their own first.
+    fn take_waiting(&mut self, agent: u32) {
+        if !self.desk.is_idle(agent) {
+            return;
+        }
+        let own = self.owned.as_mut().and_then(|owned| owned.take_waiting(agent));
+        if let Some(call) = own {
+            self.bridge(call, agent);
+        } else if !self.waiting.is_empty()
+            && let Some(agent) = self.agent_for(None)
+            && let Some(call) = self.waiting.pop_front()
         {
             self.bridge(call, agent);
         }
@@ -406,37 +456,69 @@ impl World<'_> {
         let rate = self.scenario.call_rate();
         self.tokens = (self.tokens + rate * (now_s - self.tokens_at_s)).min(rate.max(1.0));
         self.tokens_at_s = now_s;
+        let limits = Limits {
+            false_positives: self.scenario.false_positives(),
+            ..Limits::new(self.terms.limit_told, self.terms.over_dial)
+        };
+        self.call_for_owners(&limits, now_s);
         let capacity = Capacity {
             now: Duration::from_micros(self.now_us),
             lines_free: self.scenario.lines().saturating_sub(self.lines_used()),
             calls_per_second_free: self.tokens as u32,
-            supply: u32::MAX,
-            limits: Limits {
-                false_positives: self.scenario.false_positives(),
-                ..Limits::new(self.terms.limit_told, self.terms.over_dial)
-            },
+            supply: if self.owned.as_ref().is_none_or(Owned::has_pooled) { u32::MAX } else { 0 },
+            limits,
             upcoming: self.upcoming(),
             outlook: self.terms.outlook_told.then(|| Outlook { agent_hours_left: self.hours_left(now_s) }),
         };
-        let Decision { place, until, .. } = self.pacer.decide(&capacity);
+        let decision = self.pacer.decide(&capacity);
+        let Decision { place, until, .. } = decision;
         self.shift.decisions += 1;
         let place = place.min(capacity.lines_free).min(capacity.calls_per_second_free);
         for _ in 0..place {
-            self.place(now_s);
+            self.place(None, now_s);
+            self.owned.iter_mut().for_each(Owned::called_pooled);
         }
-        self.tokens -= f64::from(place);
+        self.call_ahead(&decision, now_s);
         self.asked_us = self.now_us;
         let until_us = u64::try_from(until.as_micros()).unwrap_or(u64::MAX);
         self.ask_us = until_us.clamp(self.now_us + ASK_MIN_US, self.now_us + ASK_MAX_US);
     }
 
-    fn place(&mut self, now_s: f64) {
+    /// First lines of owners.
+    fn call_for_owners(&mut self, limits: &Limits, now_s: f64) {
+        let room = self.room();
+        let Some(owned) = &self.owned else { return };
+        let (changes, lines) = owned.plan(limits, room);
+        changes.into_iter().for_each(|kind| self.tell(kind));
+        lines.into_iter().for_each(|owner| self.place(Some(owner), now_s));
+    }
+
+    /// Lines of owners beyond the first.
+    fn call_ahead(&mut self, decision: &Decision, now_s: f64) {
+        let room = self.room();
+        let Some(owned) = &mut self.owned else { return };
+        let lines = owned.ahead(decision, self.pacer, room);
+        lines.into_iter().for_each(|owner| self.place(Some(owner), now_s));
+    }
+
+    fn room(&self) -> u32 {
+        self.scenario.lines().saturating_sub(self.lines_used()).min(self.tokens as u32)
+    }
+
+    fn place(&mut self, owner: Option<AgentKey>, now_s: f64) {
+        self.tokens -= 1.0;
+        let agent = owner;
+        let owner = owner.and_then(|owner| self.owned.as_mut().map(|owned| owned.called(owner)));
         let index = self.first + self.calls.len() as u64;
         let fate = Fate::draw(self.scenario, self.seed, index, now_s);
-        self.calls.push_back(Call { fate, answered_s: 0.0, stage: Stage::Out });
+        self.calls.push_back(Call { fate, answered_s: 0.0, stage: Stage::Out, owner });
         self.out += 1;
         self.shift.dials += 1;
-        self.tell(EventKind::CallPlaced { call: CallKey(index), segment: fate.segment });
+        let (call, segment) = (CallKey(index), fate.segment);
+        self.tell(match agent {
+            None => EventKind::CallPlaced { call, segment },
+            Some(agent) => EventKind::CallPlacedFor { call, segment, agent },
+        });
         if let Some(rings_s) = fate.rings_s {
             self.plan(now_s + rings_s, Due::Rings(index));
         }
@@ -466,7 +548,8 @@ impl World<'_> {
 
     /// Lines with an unanswered call, a waiting person or a talk.
     fn lines_used(&self) -> u32 {
-        self.out + self.waiting.len() as u32 + self.talks
+        let own = self.owned.as_ref().map_or(0, Owned::waiting);
+        self.out + self.waiting.len() as u32 + own + self.talks
     }
 
     fn call(&mut self, index: u64) -> Option<&mut Call> {
@@ -491,7 +574,9 @@ impl World<'_> {
     }
 
     fn tell(&mut self, kind: EventKind) {
-        self.pacer.observe(&Event { at: Duration::from_micros(self.now_us), kind });
+        let event = Event { at: Duration::from_micros(self.now_us), kind };
+        self.pacer.observe(&event);
+        self.owned.iter_mut().for_each(|owned| owned.observe(&event));
     }
 
     /// Something happened: the pacer is asked soon.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::learnt::{Frame, Learnt, PLACED, RINGING, SEGMENTS_MAX, SegmentCounts, line};
 use super::tables::{ByPoint, POINTS, Tables, scaled};
-use crate::event::{CallKey, Ending, Segment};
+use crate::event::{AgentKey, CallKey, Ending, Segment};
 use crate::numeric::Moments;
 
 /// Spells in which network failures say that there is an outage: their share of recent ends.
@@ -22,6 +22,7 @@ pub(super) struct Line {
     key: CallKey,
     segment: usize,
     pub period: u32,
+    owner: Option<AgentKey>,
     stage: usize,
     /// Since when it is in its stage.
     since_s: f64,
@@ -32,10 +33,20 @@ pub(super) struct Line {
     pub by: ByPoint,
 }
 
-/// All lines that have not been answered.
+/// What is known of a line when it is placed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Launch {
+    pub segment: Segment,
+    pub period: u32,
+    /// The agent who alone may take its answer: it is none of the pool's.
+    pub owner: Option<AgentKey>,
+}
+
+/// All lines that have not been answered. Owners' lines teach what lines do; what is summed up is the pool's alone.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Lines {
     lines: Vec<Line>,
+    pooled: usize,
     places: BTreeMap<CallKey, usize>,
     segments: BTreeMap<Segment, usize>,
     /// Odds of answer of each segment against the campaign, the last one for those not told apart.
@@ -52,6 +63,7 @@ impl Lines {
     pub fn new() -> Self {
         Self {
             lines: Vec::new(),
+            pooled: 0,
             places: BTreeMap::new(),
             segments: BTreeMap::new(),
             odds: vec![1.0; SEGMENTS_MAX + 1],
@@ -63,15 +75,27 @@ impl Lines {
         }
     }
 
+    /// Lines of the pool.
     pub fn len(&self) -> usize {
+        self.pooled
+    }
+
+    /// Lines, owners' included.
+    pub fn all(&self) -> usize {
         self.lines.len()
     }
 
+    /// Lines of the pool.
     pub fn iter(&self) -> impl Iterator<Item = &Line> {
-        self.lines.iter()
+        self.lines.iter().filter(|line| line.owner.is_none())
     }
 
-    /// Moments of the answers by a point.
+    /// Probabilities that a line is answered by each point.
+    pub fn by(&self, key: CallKey) -> Option<&ByPoint> {
+        self.places.get(&key).and_then(|place| self.lines.get(*place)).map(|line| &line.by)
+    }
+
+    /// Moments of the pool's answers by a point.
     pub fn answers(&self, point: usize) -> Moments {
         self.sums[point]
     }
@@ -85,21 +109,23 @@ impl Lines {
     pub fn placed(
         &mut self,
         key: CallKey,
-        segment: Segment,
-        period: u32,
+        launch: Launch,
         now_s: f64,
         learnt: &mut Learnt,
         tables: &Tables,
     ) {
+        let Launch { segment, period, owner } = launch;
         let segment = self.segment(segment, learnt);
         if let Some(counts) = learnt.segments.get_mut(segment) {
             counts.placed += 1.0;
         }
+        self.pooled += usize::from(owner.is_none());
         self.places.insert(key, self.lines.len());
         self.lines.push(Line {
             key,
             segment,
             period,
+            owner,
             stage: PLACED,
             since_s: now_s,
             counted_s: now_s,
@@ -137,10 +163,13 @@ impl Lines {
         if let Some(moved) = self.lines.get(place) {
             self.places.insert(moved.key, place);
         }
-        for (sum, by) in self.sums.iter_mut().zip(line.by) {
-            sum.add(Moments::bernoulli(by), -1.0);
+        if line.owner.is_none() {
+            self.pooled -= 1;
+            for (sum, by) in self.sums.iter_mut().zip(line.by) {
+                sum.add(Moments::bernoulli(by), -1.0);
+            }
         }
-        if self.lines.is_empty() {
+        if self.pooled == 0 {
             self.sums = [Moments::default(); POINTS];
         }
         let kind = match how {
@@ -228,9 +257,12 @@ impl Lines {
         self.fast.1 += hazard * (now_s - line.counted_s).max(0.0);
         line.counted_s = now_s;
         let factor = scaled(1.0, ever, odds);
+        let pooled = line.owner.is_none();
         for ((sum, old), by) in self.sums.iter_mut().zip(&mut line.by).zip(by) {
             let new = (by * factor).min(1.0);
-            sum.replace(*old, new);
+            if pooled {
+                sum.replace(*old, new);
+            }
             *old = new;
         }
     }

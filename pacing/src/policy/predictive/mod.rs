@@ -3,7 +3,7 @@
 //! One more line is placed while the probability that its answer finds no agent in time is at most the accepted risk.
 //! Rooms: `spell` (hazards by age), `learnt` (all of them, and priors), `tables` (probabilities by age and horizon),
 //! `lines` and `seats` (what is out, who does what), `forecast` (answers against free agents), `price` (the accepted
-//! risk), `reckon` (how many lines), `options` and `state` (what is set, what survives).
+//! risk), `reckon` (how many lines), `owners` (lines for one agent alone), `options` and `state` (what is set, what survives).
 
 mod forecast;
 mod learnt;
@@ -11,6 +11,7 @@ mod lines;
 #[cfg(test)]
 mod optimum_tests;
 mod options;
+mod owners;
 mod price;
 mod reckon;
 mod seats;
@@ -24,21 +25,24 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub use options::PredictiveOptions;
+pub use owners::OWN_LINES_MAX;
 pub use state::{PredictiveState, StateProblem};
 
 use serde::{Deserialize, Serialize};
 
 use self::forecast::Exact;
 use self::learnt::{FINISHING, FORM_OPEN, Frame, Learnt, TALKING, WRAPPING};
-use self::lines::Lines;
+use self::lines::{Launch, Lines};
+use self::owners::Owners;
 use self::price::Price;
 use self::seats::{Activity, Seats};
 use self::tables::Tables;
 use crate::Pacer;
 use crate::budget::Ledger;
 use crate::decision::{Bound, Capacity, Decision};
-use crate::event::{CallKey, Event, EventKind};
-use crate::floor::{AgentActivity, Floor};
+use crate::event::{AgentKey, CallKey, Event, EventKind, Segment};
+use crate::floor::Floor;
+use crate::team::Ahead;
 
 /// How long after the first line the answer rate is held to be at least the prior's.
 const LAUNCH_S: f64 = 30.0;
@@ -74,8 +78,7 @@ pub struct Predictive {
     period: u32,
     /// Answered calls that wait for an agent, with their period of launch.
     waiting: BTreeMap<CallKey, u32>,
-    /// Unanswered calls for one agent alone, with their period of launch: no lines of the pool.
-    owned: BTreeMap<CallKey, u32>,
+    owners: Owners,
     /// Begun anew by every decision.
     #[serde(skip, default = "Exact::new")]
     exact: Exact,
@@ -118,7 +121,7 @@ impl Predictive {
             price,
             period: 0,
             waiting: BTreeMap::new(),
-            owned: BTreeMap::new(),
+            owners: Owners::default(),
             exact: Exact::new(),
             launched_s,
             rebuilt_s: f64::NEG_INFINITY,
@@ -138,17 +141,25 @@ impl Predictive {
     }
 
     fn settled(&mut self, call: CallKey, how: Option<crate::event::Ending>, now_s: f64) -> Option<u32> {
+        self.owners.settled(call);
         self.lines.settled(call, how, now_s, &self.frame, &mut self.learnt, &self.tables)
     }
 
-    fn agent(&mut self, agent: crate::AgentKey, to: Option<Activity>, now_s: f64) {
+    fn agent(&mut self, agent: AgentKey, to: Option<Activity>, now_s: f64) {
         self.count_hours(now_s);
-        // Who works off contacts of their own is nobody's in the pool.
-        let to = if self.floor.is_apart(agent) { to.map(|_| Activity::Away) } else { to };
         self.seats.change(agent, to, now_s, &self.frame, &mut self.learnt, &self.tables);
+        // One whose lines are still out from before comes back as an owner.
+        self.seats.set_apart(agent, self.floor.is_apart(agent));
     }
 
-    fn told(&mut self, agent: crate::AgentKey, stage: usize, now_s: f64) {
+    fn placed(&mut self, call: CallKey, segment: Segment, owner: Option<AgentKey>, now_s: f64) {
+        self.launched_s.get_or_insert(now_s);
+        let launch = Launch { segment, period: self.period, owner };
+        self.lines.placed(call, launch, now_s, &mut self.learnt, &self.tables);
+        owner.into_iter().for_each(|owner| self.owners.placed(call, owner));
+    }
+
+    fn told(&mut self, agent: AgentKey, stage: usize, now_s: f64) {
         self.seats.told(agent, stage, now_s, &self.frame, &mut self.learnt, &self.tables);
     }
 
@@ -171,7 +182,7 @@ impl Predictive {
             let share = |count: usize| {
                 REFRESH_FEW.max((count / REFRESH_SHARE).min(REFRESH_MANY + count / REFRESH_SHARE_MANY))
             };
-            self.lines.refresh(now_s, share(self.lines.len()), &self.tables);
+            self.lines.refresh(now_s, share(self.lines.all()), &self.tables);
             self.seats.refresh(now_s, share(self.seats.len()), &self.frame, &self.tables);
             return;
         }
@@ -203,30 +214,25 @@ impl Pacer for Predictive {
         let now_s = event.at.as_secs_f64();
         match event.kind {
             EventKind::CallPlaced { call, segment } => {
-                self.launched_s.get_or_insert(now_s);
-                self.lines.placed(call, segment, self.period, now_s, &mut self.learnt, &self.tables);
+                self.placed(call, segment, None, now_s);
             }
-            EventKind::CallPlacedFor { call, .. } => {
-                self.owned.insert(call, self.period);
+            EventKind::CallPlacedFor { call, segment, agent } => {
+                self.placed(call, segment, Some(agent), now_s);
             }
             EventKind::CallRinging { call } => {
                 self.lines.rang(call, now_s, &self.frame, &mut self.learnt, &self.tables);
             }
             EventKind::CallAnswered { call } => {
-                let owned = self.owned.remove(&call);
-                let period = self.settled(call, None, now_s).or(owned).unwrap_or(self.period);
+                let period = self.settled(call, None, now_s).unwrap_or(self.period);
                 self.waiting.insert(call, period);
-                // Agents apart count no hours, and so their answers are not set against hours either.
-                self.learnt.answers += if owned.is_none() { 1.0 } else { 0.0 };
+                self.learnt.answers += 1.0;
                 self.price.answered();
                 self.charge(period, Ledger::answered);
             }
             EventKind::CallMachine { call } => {
                 // One that was taken for live at first is not: it was charged as an answer.
                 let waited = self.waiting.remove(&call);
-                let owned = self.owned.remove(&call);
-                let period =
-                    self.settled(call, Some(crate::event::Ending::Answered), now_s).or(waited).or(owned);
+                let period = self.settled(call, Some(crate::event::Ending::Answered), now_s).or(waited);
                 self.charge(period.unwrap_or(self.period), |ledger| ledger.machine(waited.is_some()));
             }
             EventKind::CallBridged { call, .. } => {
@@ -239,7 +245,6 @@ impl Pacer for Predictive {
             }
             EventKind::CallEnded { call, ending } => {
                 self.waiting.remove(&call);
-                self.owned.remove(&call);
                 self.settled(call, Some(ending), now_s);
             }
             EventKind::AgentReady { agent } => self.agent(agent, Some(Activity::Free), now_s),
@@ -250,16 +255,8 @@ impl Pacer for Predictive {
             EventKind::AgentFormOpened { agent } => self.told(agent, FORM_OPEN, now_s),
             EventKind::AgentFinishing { agent } => self.told(agent, FINISHING, now_s),
             EventKind::AgentLeaving { agent } => self.seats.leaving(agent, now_s, &self.frame, &self.tables),
-            EventKind::AgentApart { agent } => self.agent(agent, Some(Activity::Away), now_s),
-            EventKind::AgentPooled { agent } => {
-                let activity = match self.floor.activity(agent) {
-                    Some(AgentActivity::Ready) => Activity::Free,
-                    Some(AgentActivity::Talking) => Activity::Busy(TALKING),
-                    Some(AgentActivity::WrapUp) => Activity::Busy(WRAPPING),
-                    Some(AgentActivity::Away) | None => Activity::Away,
-                };
-                self.agent(agent, Some(activity), now_s);
-            }
+            EventKind::AgentApart { agent } => self.seats.set_apart(agent, true),
+            EventKind::AgentPooled { agent } => self.seats.set_apart(agent, false),
             EventKind::PeriodBegan => {
                 self.ledger_before = std::mem::take(&mut self.ledger);
                 self.period = self.period.wrapping_add(1);
@@ -276,6 +273,7 @@ impl Pacer for Predictive {
         let room = capacity.lines_free.min(capacity.calls_per_second_free).min(capacity.supply);
         let silent = capacity.now.saturating_sub(self.latest) > SILENCE_MAX && out > 0;
         if !capacity.limits.over_dial || silent {
+            self.owners.stands(None);
             let bound = if capacity.limits.over_dial { Bound::Agents } else { Bound::NoSafeHarbour };
             return super::fill(&self.floor, free.into(), bound, capacity);
         }
@@ -287,6 +285,10 @@ impl Pacer for Predictive {
         let mut decision = super::fill(&self.floor, wanted, bound, capacity);
         decision.reason.forecast = Some(forecast);
         decision
+    }
+
+    fn ahead(&self, wishes: &BTreeMap<AgentKey, u32>, room: u32) -> Ahead {
+        self.call_ahead(wishes, room)
     }
 
     fn refused_events(&self) -> u64 {

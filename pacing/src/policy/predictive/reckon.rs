@@ -2,6 +2,7 @@
 
 use super::Predictive;
 use super::forecast::{EXACT_AGENTS_MAX, EXACT_LINES_MAX, Picture};
+use super::owners::Stance;
 use super::tables::{ByPoint, POINTS};
 use crate::decision::{Bound, Capacity, Forecast};
 use crate::event::Segment;
@@ -115,6 +116,8 @@ impl Predictive {
     ) -> (u32, Bound, Forecast) {
         let (allowance, accepted) = self.budget(capacity);
         let deviations = self.deviations(capacity);
+        let owned = self.owned_exposure(deviations);
+        let allowance = allowance - owned;
         let tail = normal_tail(deviations);
         let mut picture = self.picture(launching);
         let runs = capacity.upcoming.runs().map(|(segment, count)| (self.lines.odds_of(segment), count));
@@ -125,7 +128,7 @@ impl Predictive {
         // What is launched is what was reckoned with: risk and exposure after the last line that fits.
         let (mut risk, mut exposure) = (0.0, 0.0);
         let exactly =
-            self.seats.working() as usize <= EXACT_AGENTS_MAX && self.lines.len() <= EXACT_LINES_MAX;
+            self.seats.pooled() as usize <= EXACT_AGENTS_MAX && self.lines.len() <= EXACT_LINES_MAX;
         if exactly {
             let (waiting, free) = (self.floor.lines_waiting() as usize, self.seats.free() as usize);
             self.exact.start(waiting, free, self.seats.busy());
@@ -194,7 +197,18 @@ impl Predictive {
             exposure: if exactly { exposure } else { picture.exposure(&new, 0.0, deviations) },
             allowance: if allowance.is_finite() { allowance } else { f64::MAX },
         };
-        self.price.decided(bound != Bound::Budget, forecast.exposure);
+        let rest: ByPoint = std::array::from_fn(|point| {
+            let doubt = 1.0 + picture.doubt[point].min(4.0).sqrt();
+            (self.tables.new_line(rest, point).mean * doubt).min(1.0)
+        });
+        self.owners.stands(Some(Stance {
+            accepted,
+            allowance: allowance + owned - forecast.exposure,
+            deviations,
+            new: rest,
+            launching,
+        }));
+        self.price.decided(bound != Bound::Budget && allowance > 0.0, forecast.exposure + owned);
         (placed, bound, forecast)
     }
 }

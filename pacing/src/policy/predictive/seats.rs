@@ -31,13 +31,15 @@ struct Seat {
     since_s: f64,
     exposed_s: f64,
     leaving: bool,
+    /// Works off contacts of their own, apart from the pool.
+    apart: bool,
     /// Ends of stages, and how many the team's hazards expected.
     ended: f64,
     expected: f64,
     by: ByPoint,
 }
 
-/// All agents.
+/// All agents. What is said of those who are free or come free is said of the pool.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Seats {
     seats: Vec<Seat>,
@@ -46,6 +48,7 @@ pub(super) struct Seats {
     next: usize,
     free: u32,
     working: u32,
+    pooled: u32,
 }
 
 impl Seats {
@@ -57,6 +60,7 @@ impl Seats {
             next: 0,
             free: 0,
             working: 0,
+            pooled: 0,
         }
     }
 
@@ -65,9 +69,19 @@ impl Seats {
         self.free
     }
 
-    /// Agents who wait, talk or wrap up.
+    /// Agents who wait, talk or wrap up, in the pool or apart.
     pub fn working(&self) -> u32 {
         self.working
+    }
+
+    /// Those of them who are in the pool.
+    pub fn pooled(&self) -> u32 {
+        self.pooled
+    }
+
+    /// Probabilities that an agent who is busy now is free by each point.
+    pub fn by(&self, key: AgentKey) -> ByPoint {
+        self.places.get(&key).and_then(|place| self.seats.get(*place)).map_or([0.0; POINTS], |seat| seat.by)
     }
 
     pub fn len(&self) -> usize {
@@ -81,7 +95,8 @@ impl Seats {
 
     /// Probabilities that busy agents are free by each point, one row an agent.
     pub fn busy(&self) -> impl Iterator<Item = &ByPoint> {
-        self.seats.iter().filter(|it| matches!(it.activity, Activity::Busy(_))).map(|it| &it.by)
+        let busy = |it: &&Seat| matches!(it.activity, Activity::Busy(_)) && !it.apart;
+        self.seats.iter().filter(busy).map(|it| &it.by)
     }
 
     /// The agent's activity changes; `None` is signed off.
@@ -104,6 +119,7 @@ impl Seats {
                     since_s: now_s,
                     exposed_s: now_s,
                     leaving: false,
+                    apart: false,
                     ended: 0.0,
                     expected: 0.0,
                     by: [0.0; POINTS],
@@ -118,21 +134,45 @@ impl Seats {
         let told = matches!(seat.activity, Activity::Busy(FORM_OPEN | FINISHING));
         if !(same && to.is_some() || told && to_activity == Activity::Busy(WRAPPING)) {
             self.leave_stage(place, to_activity, now_s, frame, learnt, tables);
+            self.count(place, false);
             let seat = &mut self.seats[place];
-            if seat.activity == Activity::Free {
-                self.free -= 1;
-            }
-            self.working -= u32::from(seat.activity != Activity::Away);
-            if to_activity == Activity::Free {
-                self.free += 1;
-                seat.leaving = false;
-            }
-            self.working += u32::from(to_activity != Activity::Away);
+            seat.leaving &= to_activity != Activity::Free;
             (seat.activity, seat.since_s, seat.exposed_s) = (to_activity, now_s, now_s);
+            self.count(place, true);
             self.refresh_one(place, now_s, frame, tables);
         }
         if to.is_none() {
             self.remove(key, place);
+        }
+    }
+
+    /// The agent works off contacts of their own, apart from the pool, or is back in it.
+    pub fn set_apart(&mut self, key: AgentKey, apart: bool) {
+        let Some(place) = self.places.get(&key).copied().filter(|place| self.seats[*place].apart != apart)
+        else {
+            return;
+        };
+        self.count(place, false);
+        let seat = &mut self.seats[place];
+        seat.apart = apart;
+        for (sum, by) in self.sums.iter_mut().zip(seat.by) {
+            sum.add(Moments::bernoulli(by), if apart { -1.0 } else { 1.0 });
+        }
+        self.count(place, true);
+    }
+
+    fn count(&mut self, place: usize, more: bool) {
+        let seat = &self.seats[place];
+        let works = seat.activity != Activity::Away;
+        let free = seat.activity == Activity::Free && !seat.apart;
+        let counters = [
+            (&mut self.free, free),
+            (&mut self.working, works),
+            (&mut self.pooled, works && !seat.apart),
+        ];
+        for (counter, counts) in counters {
+            let change = u32::from(counts);
+            *counter = if more { counter.saturating_add(change) } else { counter.saturating_sub(change) };
         }
     }
 
@@ -237,8 +277,11 @@ impl Seats {
             }
             Activity::Busy(_) | Activity::Free | Activity::Away => [0.0; POINTS],
         };
+        let pooled = !seat.apart;
         for ((sum, old), new) in self.sums.iter_mut().zip(&mut seat.by).zip(new) {
-            sum.replace(*old, new);
+            if pooled {
+                sum.replace(*old, new);
+            }
             *old = new;
         }
     }
