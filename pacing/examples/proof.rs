@@ -17,6 +17,10 @@ const PAGE: &str = "docs/PACING.md";
 const FROM: &str = "<!-- made by `cargo xtask bench pacing --write`: begin -->";
 const TO: &str = "<!-- made by `cargo xtask bench pacing --write`: end -->";
 
+/// The plans, in the order of their tables.
+const PLANS: [&str; 6] = ["base", "ledger", "signals", "segments", "families", "owners"];
+/// What owners are called by beside the policy itself, on the same seeds.
+const OWNERS_OTHERS: [&str; 2] = ["predictive-owners-free", "progressive"];
 /// Seeds of a scenario by its largest team; those of the ledger are ten days long and a sixth as many.
 const SEEDS: [(u32, f64); 6] = [(10, 60.0), (20, 40.0), (50, 30.0), (100, 24.0), (300, 20.0), (20_000, 8.0)];
 /// Teams that offline searches are made for: larger ones take hours.
@@ -72,7 +76,7 @@ fn prove() -> Result<(), String> {
     let commit = output("git", &["describe", "--always", "--dirty=+changes", "--exclude=*"]);
     let asked = asked(&commit)?;
     let mut tasks = Vec::new();
-    for plan in ["base", "ledger", "signals", "segments", "families"] {
+    for plan in PLANS {
         for scenario in read(plan)?.scenarios {
             if asked.words.is_empty() || asked.words.iter().any(|word| scenario.name.contains(word)) {
                 tasks.extend(tasks_of(plan, scenario, &asked));
@@ -147,7 +151,7 @@ fn tasks_of(plan: &'static str, scenario: Scenario, asked: &Asked) -> Vec<Task> 
     let usual = SEEDS.iter().find(|(agents, _)| scenario.agents <= *agents).map_or(1.0, |it| it.1);
     let part = match plan {
         "ledger" => 1.0 / 6.0,
-        "families" => 0.4,
+        "families" | "owners" => 0.4,
         _ => 1.0,
     };
     let seeds = (usual * part * asked.share).round().max(2.0) as u64;
@@ -155,9 +159,10 @@ fn tasks_of(plan: &'static str, scenario: Scenario, asked: &Asked) -> Vec<Task> 
     let others: &[&str] = match (plan, asked.compare, searched) {
         ("base", true, true) => &["progressive", "adaptive-tapered", "ratio-tuned", "known-tuned"],
         ("base", true, false) => &["progressive", "adaptive-tapered"],
+        ("owners", _, _) => &OWNERS_OTHERS,
         _ => &[],
     };
-    let compared = (seeds / 5).max(2);
+    let compared = if plan == "owners" { seeds } else { (seeds / 5).max(2) };
     let own = std::iter::once(("predictive", seeds));
     own.chain(others.iter().map(|policy| (*policy, compared)))
         .map(|(policy, seeds)| Task { plan, scenario: scenario.clone(), policy, seeds })
@@ -213,7 +218,7 @@ fn page(tasks: &[Task], rows: &[Row], asked: &Asked, commit: &str) -> String {
         machine(),
         asked.first,
     );
-    for plan in ["base", "ledger", "signals", "segments", "families"] {
+    for plan in PLANS {
         let own: Vec<(&Task, &Row)> = ours().filter(|(task, _)| task.plan == plan).collect();
         if own.is_empty() {
             continue;
@@ -225,6 +230,7 @@ fn page(tasks: &[Task], rows: &[Row], asked: &Asked, commit: &str) -> String {
             }
             "signals" => targets(&mut text, &own, 2, "Day 1 with agent signals"),
             "segments" => segments(&mut text, &own, &ours().collect::<Vec<_>>()),
+            "owners" => owners(&mut text, &own, &tasks.iter().zip(rows).collect::<Vec<_>>()),
             _ => families(&mut text, &own),
         };
     }
@@ -339,6 +345,38 @@ fn families(text: &mut String, rows: &[(&Task, &Row)]) -> std::fmt::Result {
             row.abandon_first * 100.0,
             row.over,
             row.periods,
+        )?;
+    }
+    Ok(())
+}
+
+/// Calling ahead against one line per free owner, on the same seeds.
+fn owners(text: &mut String, rows: &[(&Task, &Row)], all: &[(&Task, &Row)]) -> std::fmt::Result {
+    writeln!(
+        text,
+        "\n### Contacts with an owner\n\n| scenario | called ahead | abandoned | worst | calls left, least | above | \
+         one line per free owner: utilisation / abandoned | progressive |\n|---|---|---|---|---|---|---|---|"
+    )?;
+    for (_, row) in rows {
+        let other = |policy: &str| {
+            let found = all.iter().find(|(task, other)| {
+                task.policy == policy && task.plan == "owners" && other.scenario == row.scenario
+            });
+            found.map_or(String::from("-"), |(_, row)| {
+                format!("{} / {:.2}", estimate(row), row.abandon_pooled * 100.0)
+            })
+        };
+        writeln!(
+            text,
+            "| {} | {} | {:.2} | {:.2} | {} | {} of {} | {} |",
+            row.scenario,
+            estimate(row),
+            row.abandon_pooled * 100.0,
+            row.abandon_worst * 100.0,
+            row.calls_left_least,
+            row.over,
+            row.periods,
+            OWNERS_OTHERS.map(other).join(" | "),
         )?;
     }
     Ok(())

@@ -129,7 +129,8 @@ pub struct Forecast {
     /// Live answers that may find no agent: more are lost after about one decision in a thousand, and far more rarely
     /// near the end of the period.
     pub exposure: f64,
-    /// Abandoned calls that the hard stop still allows, exposure included; negative: overdrawn.
+    /// Abandoned calls that the hard stop still allows, this exposure included and that of owners' lines taken off (of the
+    /// pool's, where it is about owners); negative: overdrawn.
     pub allowance: f64,
 }
 

@@ -73,6 +73,24 @@ pub fn sentence(reason: &Reason) -> String {
     format!("{why} ({agents_free} agents free, {lines_out} lines out, {lines_wanted} wanted{expected})")
 }
 
+/// Why so many lines and no more are out for owners, in one sentence.
+pub fn owners_sentence(reason: &Reason) -> String {
+    let Reason { bound, agents_free, lines_out: _, lines_wanted, forecast } = reason;
+    let why = match bound {
+        Bound::Risk => "one more answer would too likely find its owner busy",
+        Bound::Ramp => "the answer rate is not yet known well enough for more",
+        Bound::Budget => "the abandonment budget allows one line per free owner and no more",
+        Bound::Lines | Bound::CallsPerSecond => "no line is left on the trunks",
+        Bound::Supply => "no more contacts in hand",
+        Bound::Policy | Bound::Agents | Bound::NoSafeHarbour | Bound::Manual => "one line per free owner",
+    };
+    let expected = forecast.map_or(String::new(), |forecast| {
+        let (answers, agents) = (forecast.answers, forecast.agents);
+        format!("; in {:.0} s {answers:.1} answers for {agents:.1} owners", forecast.horizon_s)
+    });
+    format!("owners: {why} ({agents_free} owners free, {lines_wanted} lines out{expected})")
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -115,6 +133,10 @@ mod tests {
         assert_eq!(
             sentence(&reason),
             "one more answer would too likely find no agent (2 agents free, 1 lines out, 3 wanted; in 12 s 1.2 answers for 2.0 agents)"
+        );
+        assert_eq!(
+            owners_sentence(&reason),
+            "owners: one more answer would too likely find its owner busy (2 owners free, 3 lines out; in 12 s 1.2 answers for 2.0 owners)"
         );
     }
 }

@@ -7,7 +7,7 @@ use carillon_pacing::budget::Ledger;
 use carillon_pacing::policy::adaptive::{Adaptive, AdaptiveOptions};
 use carillon_pacing::policy::predictive::{Predictive, PredictiveOptions, PredictiveState};
 use carillon_pacing::policy::{manual::Manual, preview::Preview, progressive::Progressive, ratio::Ratio};
-use carillon_pacing::team::{Plan, Stop, Team};
+use carillon_pacing::team::{Ahead, Plan, Stop, Team};
 use carillon_pacing::{AgentKey, Capacity, Decision, Event, Limits, Pacer};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -130,6 +130,11 @@ impl Pacing {
         self.journal.shared(now, share, || snapshot(&self.policy, &self.team, &self.shift));
     }
 
+    /// For whom lines leave beyond one per free agent, on the terms of the decision just made.
+    pub fn ahead(&self, wishes: &BTreeMap<AgentKey, u32>, room: u32) -> Ahead {
+        self.policy.pacer().ahead(wishes, room)
+    }
+
     /// What is to outlive the process, as it is written; `None` where nothing was learnt.
     pub fn learnt(&self) -> Option<String> {
         match &self.policy {
@@ -150,19 +155,22 @@ impl Pacing {
 
     /// Impossible events refused so far.
     pub fn refused_events(&self) -> u64 {
-        let pacer: &dyn Pacer = match &self.policy {
+        self.policy.pacer().refused_events()
+    }
+}
+
+impl Policy {
+    pub fn pacer(&self) -> &dyn Pacer {
+        match self {
             Policy::Manual(pacer) => pacer,
             Policy::Preview(pacer) => pacer,
             Policy::Progressive(pacer) => pacer,
             Policy::Ratio(pacer) => pacer,
             Policy::Adaptive(pacer) => pacer.as_ref(),
             Policy::Predictive(pacer) => pacer.as_ref(),
-        };
-        pacer.refused_events()
+        }
     }
-}
 
-impl Policy {
     pub fn pacer_mut(&mut self) -> &mut dyn Pacer {
         match self {
             Policy::Manual(pacer) => pacer,

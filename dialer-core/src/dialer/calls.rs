@@ -182,7 +182,7 @@ impl Dialer {
 
     fn abandoned(&mut self, id: AttemptId, campaign: CampaignId, agent_lost: bool, now: Now) {
         let launched = self.attempts.get(&id).map_or(now.monotonic, |attempt| attempt.launched);
-        let mut lost = agent_lost;
+        let mut lost = agent_lost || self.is_owner_gone(id);
         if let Some(campaign) = self.campaigns.get_mut(&campaign) {
             campaign.figures.abandoned = campaign.figures.abandoned.saturating_add(1);
             lost |= campaign.charge_loss(launched);

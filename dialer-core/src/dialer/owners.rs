@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use carillon_pacing::team::Ahead;
 use carillon_pacing::{AgentKey, Event, EventKind};
 
 use super::Dialer;
 use crate::agent::AgentState;
+use crate::campaign::decisions::owners_sentence;
 use crate::campaign::machine::Campaign;
 use crate::compliance::Verdict;
 use crate::id::{AttemptId, CampaignId};
@@ -86,8 +88,22 @@ impl Dialer {
         placed
     }
 
+    /// For whom lines leave beyond one per free owner once the pool's `pooled` are placed, on the terms of the decision just
+    /// made.
+    pub(super) fn plan_ahead(&mut self, id: CampaignId, pooled: u32) -> Vec<AgentKey> {
+        let (wishes, room) = (self.wishes(id), self.room().saturating_sub(pooled));
+        let Some(campaign) = self.campaigns.get_mut(&id).filter(|_| !wishes.is_empty()) else {
+            return Vec::new();
+        };
+        let Ahead { lines, reason } = campaign.pacing.ahead(&wishes, room);
+        if let Some(reason) = reason.filter(|_| campaign.pacing.team.has_apart()) {
+            campaign.reason = format!("{}; {}", campaign.reason, owners_sentence(&reason));
+        }
+        lines
+    }
+
     /// Calls the best task of an owner that may be called.
-    fn call_for(&mut self, id: CampaignId, owner: AgentKey, now: Now) -> bool {
+    pub(super) fn call_for(&mut self, id: CampaignId, owner: AgentKey, now: Now) -> bool {
         let user = self.floor.user(owner);
         let due = user.and_then(|user| self.next_callable(id, Some(&user), now));
         let placed = due.is_some();
@@ -146,18 +162,27 @@ impl Dialer {
         self.attempts.get(&attempt).and_then(|attempt| attempt.owner)
     }
 
+    /// Whether the agent for whom alone an attempt is made takes no calls any more.
+    pub(super) fn is_owner_gone(&self, attempt: AttemptId) -> bool {
+        let user = self.owner_of(attempt).and_then(|owner| self.floor.user(owner));
+        user.is_some_and(|user| self.takes_no_calls(&user))
+    }
+
+    fn takes_no_calls(&self, user: &str) -> bool {
+        match self.floor.user_state(user) {
+            None | Some(AgentState::Offline | AgentState::Unreachable | AgentState::Break) => true,
+            Some(AgentState::Ready | AgentState::Reserved | AgentState::Talking | AgentState::WrapUp) => {
+                false
+            }
+        }
+    }
+
     /// Due tasks that wait for owners who take no calls now, and those owners.
     pub(super) fn waiting_for_owners(&self, campaign: &Campaign) -> (u64, Vec<String>) {
         let mut tasks = 0_u64;
         let mut owners = Vec::new();
         for (owner, due) in campaign.fetching.owned.iter().filter(|(_, due)| **due > 0) {
-            let absent = match self.floor.user_state(owner) {
-                None | Some(AgentState::Offline | AgentState::Unreachable | AgentState::Break) => true,
-                Some(AgentState::Ready | AgentState::Reserved | AgentState::Talking | AgentState::WrapUp) => {
-                    false
-                }
-            };
-            if absent {
+            if self.takes_no_calls(owner) {
                 tasks = tasks.saturating_add(*due);
                 owners.push(owner.clone());
             }

@@ -179,9 +179,7 @@ impl Dialer {
         self.share_if_need_changed(id, now);
         let healthy = self.outbox.is_healthy();
         if self.campaigns.get(&id).is_some_and(Campaign::is_running) && healthy {
-            let Room { lines_free, calls_per_second_free } = self.room_left;
-            let room = lines_free.min(calls_per_second_free).min(self.calls_left());
-            let placed = self.call_for_owners(id, room, now);
+            let placed = self.call_for_owners(id, self.room(), now);
             self.use_room(placed);
         }
         let (calls_left, room) = (self.calls_left(), self.room_left);
@@ -209,6 +207,7 @@ impl Dialer {
         }
         campaign.reason = sentence(&decision.reason);
         self.note(None, journal.into_iter().collect());
+        let ahead = self.plan_ahead(id, decision.place);
         if let Some(awaited) = self.owners_awaited(id)
             && let Some(campaign) = self.campaigns.get_mut(&id)
         {
@@ -227,7 +226,15 @@ impl Dialer {
             placed += 1;
         }
         self.use_room(placed);
+        let placed = ahead.into_iter().map(|owner| u32::from(self.call_for(id, owner, now))).sum();
+        self.use_room(placed);
         self.seek_supply(id, now);
+    }
+
+    /// Calls that may still be placed now.
+    pub(super) fn room(&self) -> u32 {
+        let Room { lines_free, calls_per_second_free } = self.room_left;
+        lines_free.min(calls_per_second_free).min(self.calls_left())
     }
 
     /// Attempts that may still be opened.

@@ -1,7 +1,7 @@
 //! A seeded call centre, driven event by event, with any pacer in its seat.
 //!
 //! Rooms: `plan` (scenarios), `law` and `random` (durations and where chance comes from), `fate` (what becomes of a
-//! call), `world` (the events), `desk` (the agents), `owned` (contacts with an owner), `measure` (what a shift brought), `policies` (pacers by name), `clairvoyant` (the bound),
+//! call), `world` (the events, those of contacts with an owner in `world/owned`), `desk` (the agents), `measure` (what a shift brought), `policies` (pacers by name), `clairvoyant` (the bound),
 //! `study` (many seeds, summed up), `report` (table and page), `fit` (a scenario from what happened).
 
 mod clairvoyant;
@@ -12,7 +12,6 @@ mod fate;
 pub mod fit;
 pub mod law;
 pub mod measure;
-mod owned;
 pub mod plan;
 pub mod policies;
 pub mod random;

@@ -1,14 +1,16 @@
 //! The events of a shift: calls are placed, answered and talked through, and the pacer is told and asked as the
 //! engine would do it.
 
+mod owned;
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
+use self::owned::Owned;
 use super::desk::{Desk, Leave, State};
 use super::fate::{End, Fate, segment_of};
 use super::measure::Shift;
-use super::owned::Owned;
 use super::plan::Scenario;
 use crate::decision::{Capacity, Limits, Outlook, Upcoming};
 use crate::event::{AgentKey, CallKey, Ending, Event, EventKind};
@@ -263,28 +265,6 @@ impl World<'_> {
         self.soon();
     }
 
-    /// The agent who takes an answer now.
-    fn agent_for(&mut self, owner: Option<u32>) -> Option<u32> {
-        match owner {
-            Some(owner) => self.desk.is_idle(owner).then_some(owner),
-            None => {
-                let owned = self.owned.as_ref();
-                self.desk.longest_idle(|agent| !owned.is_some_and(|owned| owned.holds(agent)))
-            }
-        }
-    }
-
-    fn queue_up(&mut self, index: u64, owner: Option<u32>) {
-        match (owner, &mut self.owned) {
-            (Some(owner), Some(owned)) => owned.waits(index, owner),
-            (_, _) => self.waiting.push_back(index),
-        }
-    }
-
-    fn anybody_waits(&self) -> bool {
-        !self.waiting.is_empty() || self.owned.as_ref().is_some_and(Owned::any_waits)
-    }
-
     fn bridge(&mut self, index: u64, agent: u32) {
         let now_s = self.now_s();
         let Some(call) = self.call(index) else { return };
@@ -367,29 +347,6 @@ impl World<'_> {
         self.desk.change(agent, State::Idle, now_s, &mut self.shift);
         self.tell(EventKind::AgentReady { agent: AgentKey(agent.into()) });
         self.take_waiting(agent);
-    }
-
-    /// Whoever waited for a call of their own that is no more takes another one.
-    fn let_go(&mut self, owner: u32) {
-        if !self.owned.as_ref().is_some_and(|owned| owned.holds(owner)) {
-            self.take_waiting(owner);
-        }
-    }
-
-    /// An agent who waits takes a call that waits, one of their own first.
-    fn take_waiting(&mut self, agent: u32) {
-        if !self.desk.is_idle(agent) {
-            return;
-        }
-        let own = self.owned.as_mut().and_then(|owned| owned.take_waiting(agent));
-        if let Some(call) = own {
-            self.bridge(call, agent);
-        } else if !self.waiting.is_empty()
-            && let Some(agent) = self.agent_for(None)
-            && let Some(call) = self.waiting.pop_front()
-        {
-            self.bridge(call, agent);
-        }
     }
 
     fn leaves(&mut self, agent: u32, leave: Leave) {
@@ -482,27 +439,6 @@ impl World<'_> {
         self.asked_us = self.now_us;
         let until_us = u64::try_from(until.as_micros()).unwrap_or(u64::MAX);
         self.ask_us = until_us.clamp(self.now_us + ASK_MIN_US, self.now_us + ASK_MAX_US);
-    }
-
-    /// First lines of owners.
-    fn call_for_owners(&mut self, limits: &Limits, now_s: f64) {
-        let room = self.room();
-        let Some(owned) = &self.owned else { return };
-        let (changes, lines) = owned.plan(limits, room);
-        changes.into_iter().for_each(|kind| self.tell(kind));
-        lines.into_iter().for_each(|owner| self.place(Some(owner), now_s));
-    }
-
-    /// Lines of owners beyond the first.
-    fn call_ahead(&mut self, decision: &Decision, now_s: f64) {
-        let room = self.room();
-        let Some(owned) = &mut self.owned else { return };
-        let lines = owned.ahead(decision, self.pacer, room);
-        lines.into_iter().for_each(|owner| self.place(Some(owner), now_s));
-    }
-
-    fn room(&self) -> u32 {
-        self.scenario.lines().saturating_sub(self.lines_used()).min(self.tokens as u32)
     }
 
     fn place(&mut self, owner: Option<AgentKey>, now_s: f64) {

@@ -62,6 +62,8 @@ pub struct Plan {
     pub contacts: Vec<ListedContact>,
     /// The campaign.
     pub spec: CampaignSpec,
+    /// Two campaigns of that kind share the agents by these weights and the list in the same proportion.
+    pub shared: Option<[u32; 2]>,
     /// How phones are attached.
     pub leg: AgentLegMode,
     /// What callees do.
@@ -94,6 +96,7 @@ impl Plan {
             agents,
             contacts: list(contacts),
             spec: spec(Mode::Progressive),
+            shared: None,
             leg: AgentLegMode::Persistent,
             callees: callees(),
             net: Conditions::calm(),
@@ -128,6 +131,7 @@ impl Plan {
             plan.spec.safe_harbour = None;
         }
         plan.give_owners();
+        plan.share_agents();
         plan.spec.record = dice.chance(0.3);
         plan.leg = if dice.chance(0.3) { AgentLegMode::PerCall } else { AgentLegMode::Persistent };
         plan.max_calls = 6 + dice.below(30) as u32;
@@ -172,6 +176,36 @@ impl Plan {
             let owner = dice.chance(share).then(|| user(dice.below(owners) as usize));
             contact.owner = owner;
         }
+    }
+
+    /// In some worlds with one line an agent there are two campaigns.
+    fn share_agents(&mut self) {
+        let mut dice = Dice::new(self.seed, "sharing");
+        let per_agent = self.spec.mode == Mode::Progressive || self.spec.safe_harbour.is_none();
+        if per_agent && dice.chance(0.5) {
+            self.shared = Some([1 + dice.below(4) as u32, 1 + dice.below(4) as u32]);
+        }
+    }
+
+    /// The campaigns.
+    pub fn specs(&self) -> Vec<CampaignSpec> {
+        let Some(weights) = self.shared else { return vec![self.spec.clone()] };
+        let of = |weight: u32| CampaignSpec { name: format!("world {weight}"), weight, ..self.spec.clone() };
+        weights.map(of).to_vec()
+    }
+
+    /// The campaign, by its place, that a contact is on the list of.
+    pub fn campaign_of(&self, contact: usize) -> usize {
+        let Some([first, second]) = self.shared.map(|weights| weights.map(|weight| weight as usize)) else {
+            return 0;
+        };
+        usize::from(contact % (first + second) >= first)
+    }
+
+    /// The list of the campaign at this place.
+    pub fn list_of(&self, campaign: usize) -> Vec<ListedContact> {
+        let all = self.contacts.iter().enumerate();
+        all.filter(|(at, _)| self.campaign_of(*at) == campaign).map(|(_, contact)| contact.clone()).collect()
     }
 
     /// Draws what happens when.

@@ -2,39 +2,34 @@
 //!
 //! One step takes the earliest thing that is due and lets everything happen that follows from it at that instant.
 
+mod parties;
+mod script;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use bytes::Bytes;
 use carillon::clock::RealNow;
 use carillon::demo::party::text::Text;
-use carillon::demo::party::{Media as PartyMedia, Output as PartyOutput, Party};
-use carillon::demo::party::{carrier, phone};
+use carillon::demo::party::{Party, carrier, phone};
 use carillon::node::{Node, NodeInput, NodeOutput};
-use carillon_core::agent::AgentCommand;
 use carillon_core::campaign::CampaignCommand;
 use carillon_core::id::{CampaignId, RequestId, Ticket};
-use carillon_core::output::Reply;
 use carillon_core::store::read::Fetched;
 use carillon_core::time::Utc;
-use carillon_sip::media::MediaEvent;
 
-use super::cast::{self, CARRIER, NODE, address, phone_address, phone_media, user};
+use super::cast::{self, CARRIER, NODE, address, phone_address};
 use super::checkers::{Checkers, Violation};
-use super::dice::{Dice, generator};
+use super::dice::Dice;
 use super::disk::{Disk, Outcome};
-use super::junk::junk;
 use super::media::{Audio, Follows, Later, Media};
 use super::net::Net;
 use super::plan::{PLACING, Plan, Step};
-use super::tamper::{Departure, Fault, Tamper};
-use super::wire::{Seen, Trace, Way, What};
+use super::tamper::{Fault, Tamper};
+use super::wire::{Seen, Trace, What};
 
 /// From the last placing to the end of every call, at the latest: ringing, talks that are cut, lost datagrams.
 const SETTLING: Duration = Duration::from_secs(300);
-/// How long a stranger's datagram is on its way.
-const JUNK_TAKES: Duration = Duration::from_millis(5);
 /// Steps that one instant may take; more is a loop without end.
 const STEPS_PER_INSTANT_MAX: u32 = 20_000;
 /// What is to happen at a time. `life` is the process that it belongs to; nothing of it outlives that.
@@ -98,7 +93,8 @@ pub struct World {
     reads: Dice,
     next_request: u64,
     asked: BTreeMap<RequestId, Asked>,
-    pub campaign: Option<CampaignId>,
+    /// Those of the plan that are created, in its order.
+    pub campaigns: Vec<CampaignId>,
     pub finished: BTreeSet<CampaignId>,
     pub trace: Trace,
     /// The latest INVITE towards the carrier.
@@ -136,7 +132,7 @@ impl World {
             reads: Dice::new(seed, "reads"),
             next_request: 1,
             asked: BTreeMap::new(),
-            campaign: None,
+            campaigns: Vec::new(),
             finished: BTreeSet::new(),
             trace: Trace::default(),
             latest_invite: None,
@@ -182,7 +178,8 @@ impl World {
     }
 
     fn is_over(&self) -> bool {
-        self.campaign.is_some_and(|campaign| self.finished.contains(&campaign))
+        self.campaigns.len() == self.plan.specs().len()
+            && self.campaigns.iter().all(|it| self.finished.contains(it))
     }
 
     /// When the next thing is due.
@@ -239,7 +236,8 @@ impl World {
         match happening {
             Happening::Arrive { from, to, bytes } => self.arrive(from, to, bytes),
             Happening::Fetched { life, campaign, fetched } => {
-                if life == self.life && !(self.tamper.is(Fault::ListForgotten) && self.campaign.is_some()) {
+                if life == self.life && !(self.tamper.is(Fault::ListForgotten) && !self.campaigns.is_empty())
+                {
                     self.tell(NodeInput::Fetched { campaign, fetched });
                 }
             }
@@ -268,142 +266,13 @@ impl World {
                 self.sign_everybody_on();
             }
             Happening::Open => {
-                let spec = self.tamper.spec(&self.plan.spec);
-                self.ask(Asked::Create, CampaignCommand::Create(Box::new(spec)));
+                for spec in self.plan.specs() {
+                    let spec = self.tamper.spec(&spec);
+                    self.ask(Asked::Create, CampaignCommand::Create(Box::new(spec)));
+                }
                 self.sign_everybody_on();
             }
         }
-    }
-
-    fn arrive(&mut self, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
-        if to == address(NODE) {
-            if self.process.is_none() {
-                return;
-            }
-            self.trace.datagram(self.now, Way::In, from, &bytes);
-            let mut bytes = bytes;
-            if let Some(text) = Text::read(&bytes) {
-                self.see(What::Sip { way: Way::In, peer: from, text: &text });
-                bytes = self.tamper.arrival(&text, bytes);
-            }
-            self.tell(NodeInput::Datagram { bytes: Bytes::from(bytes), from, local: to });
-        } else if to == address(CARRIER) {
-            self.carrier.datagram(&bytes, from, self.now);
-            self.drain_carrier();
-        } else if let Some(agent) = (0..self.phones.len()).find(|agent| phone_address(*agent) == to)
-            && let Some(phone) = &mut self.phones[agent]
-        {
-            phone.datagram(&bytes, from, self.now);
-            self.drain_phone(agent);
-        }
-    }
-
-    fn carry_out_script(&mut self, step: Step) {
-        if self.process.is_none() && matches!(step, Step::Pause | Step::Start | Step::Suppress(_)) {
-            // The operator finds nobody there and tries again.
-            return self.later(self.now + Duration::from_secs(1), Happening::Script(step));
-        }
-        self.trace.note(self.now, &format!("{step:?}"));
-        match step {
-            Step::Kill { back_after } => self.kill(back_after),
-            Step::Pause => {
-                if let Some(campaign) = self.campaign {
-                    self.ask(Asked::Other("pause"), CampaignCommand::Pause(campaign));
-                    self.see(What::Placing { allowed: false });
-                }
-            }
-            Step::Start => {
-                if let Some(campaign) = self.campaign {
-                    self.see(What::Placing { allowed: true });
-                    self.ask(Asked::Other("start"), CampaignCommand::Start(campaign));
-                }
-            }
-            Step::Suppress(indices) => {
-                let number =
-                    |index: &usize| self.plan.contacts.get(*index).map(|contact| contact.number.clone());
-                let numbers: Vec<String> = indices.iter().filter_map(number).collect();
-                self.see(What::Suppressed { numbers: &numbers });
-                if self.tamper.is(Fault::SuppressionForgotten) {
-                    return;
-                }
-                self.disk.durable.suppress(numbers.clone());
-                self.ask(Asked::Other("suppress"), CampaignCommand::Suppress(numbers));
-            }
-            Step::PhoneOff(agent) => {
-                self.phones[agent] = None;
-                let life = self.life;
-                self.later(
-                    self.now + carillon_sip::media::engine::LOST_AFTER,
-                    Happening::Lost { life, agent },
-                );
-            }
-            Step::PhoneOn(agent) => {
-                if self.phones[agent].is_none() {
-                    self.phone_on(agent);
-                }
-            }
-            Step::PhoneHangsUp(agent) => {
-                if let Some(phone) = &mut self.phones[agent] {
-                    phone.hang_up(self.now);
-                    self.drain_phone(agent);
-                }
-            }
-            Step::Junk(kind) => {
-                let (from, bytes) = junk(kind, self.latest_invite.as_ref());
-                let bytes = self.tamper.junk(bytes, self.latest_invite.as_ref());
-                // On a way of its own, so that nobody else's datagrams fare otherwise.
-                self.later(self.now + JUNK_TAKES, Happening::Arrive { from, to: address(NODE), bytes });
-            }
-        }
-    }
-
-    /// `kill -9`: the process, what it held in memory and what was not committed are gone.
-    fn kill(&mut self, back_after: Duration) {
-        if self.process.take().is_none() {
-            return;
-        }
-        let committed = self.disk.crash();
-        self.durable(&committed);
-        self.asked.clear();
-        self.see(What::Killed);
-        self.later(self.now + back_after, Happening::Back);
-    }
-
-    /// A new process takes over the disk.
-    fn boot(&mut self) {
-        self.life += 1;
-        let seed = self.plan.seed;
-        let now = RealNow { monotonic: Duration::ZERO, utc: self.utc() };
-        let mut node = Node::new(
-            cast::node_options(&self.plan),
-            generator(seed, &format!("process {}", self.life)),
-            now,
-        );
-        if let Some(campaign) = self.campaign {
-            node.set_prompt(campaign, cast::prompt());
-        }
-        let media = Media::new(self.tamper.first_packet());
-        self.process = Some(Process { node, media, since: self.now });
-        self.tamper.new_life();
-        self.see(What::Started);
-        let recovered = self.disk.durable.recover(now.utc);
-        self.tell(NodeInput::Recovered(recovered));
-    }
-
-    fn sign_everybody_on(&mut self) {
-        for agent in 0..self.plan.agents {
-            self.next_request += 1;
-            let request = RequestId(self.next_request);
-            self.asked.insert(request, Asked::Other("sign on"));
-            self.tell(NodeInput::Agent { request, command: AgentCommand::SignOn { agent: user(agent) } });
-        }
-    }
-
-    fn ask(&mut self, asked: Asked, command: CampaignCommand) {
-        self.next_request += 1;
-        let request = RequestId(self.next_request);
-        self.asked.insert(request, asked);
-        self.tell(NodeInput::Campaign { request, command });
     }
 
     /// Tells the node something and does what it wants done.
@@ -447,56 +316,6 @@ impl World {
         }
     }
 
-    /// The node wants a datagram sent.
-    fn transmit(&mut self, to: SocketAddr, bytes: Vec<u8>) {
-        if !self.tamper.concerns(to) {
-            return self.depart(to, bytes);
-        }
-        let text = Text::read(&bytes);
-        if let Some((at, bytes)) = text.as_ref().and_then(|text| self.tamper.forged(text, &bytes, self.now)) {
-            self.later(at, Happening::Depart { to, bytes });
-        }
-        match text.map_or(Departure::Now, |text| self.tamper.departure(&text, self.now)) {
-            Departure::Now => self.depart(to, bytes),
-            Departure::At(at) => self.later(at, Happening::Depart { to, bytes }),
-            Departure::Never => {}
-        }
-    }
-
-    /// A datagram leaves from our SIP address.
-    fn depart(&mut self, to: SocketAddr, bytes: Vec<u8>) {
-        self.trace.datagram(self.now, Way::Out, to, &bytes);
-        if let Some(text) = Text::read(&bytes) {
-            self.see(What::Sip { way: Way::Out, peer: to, text: &text });
-            if text.method() == Some("INVITE") && to == address(CARRIER) {
-                self.latest_invite = Some(text);
-            }
-        }
-        self.send(address(NODE), to, bytes);
-    }
-
-    fn replied(&mut self, request: RequestId, result: Result<Reply, carillon_core::output::Refused>) {
-        let seed = self.plan.seed;
-        match (self.asked.remove(&request), result) {
-            (Some(Asked::Create), Ok(Reply::Campaign(campaign))) => {
-                self.campaign = Some(campaign);
-                let listed = self.tamper.list(self.plan.contacts.clone());
-                let imported = self.disk.durable.import(campaign, listed).expect("the campaign is there");
-                assert_eq!(imported.added, self.plan.contacts.len() as u64);
-                if let Some(process) = &mut self.process {
-                    process.node.set_prompt(campaign, cast::prompt());
-                }
-                self.ask(Asked::Other("start"), CampaignCommand::Start(campaign));
-            }
-            (Some(Asked::Create), other) => panic!("seed {seed}: the campaign was not created: {other:?}"),
-            (Some(Asked::Other(what)), Err(refused)) => {
-                self.trace.note(self.now, &format!("{what} refused: {refused}"));
-            }
-            (Some(Asked::Other(_)), Ok(_)) => {}
-            (None, _) => panic!("seed {seed}: an answer to nothing"),
-        }
-    }
-
     /// What follows from the media threads' work.
     fn follow(&mut self, follows: Follows) {
         let (life, since) =
@@ -519,14 +338,6 @@ impl World {
         }
     }
 
-    /// The phone of an agent has been dead so long that its audio counts as lost.
-    fn lose_audio(&mut self, agent: usize) {
-        let Some(process) = &self.process else { return };
-        for stream in process.media.streams_to(phone_media(agent)) {
-            self.tell(NodeInput::Media(MediaEvent::Lost { stream }));
-        }
-    }
-
     /// What one commit made durable is seen at once, as the disk has it.
     fn durable(&mut self, outcomes: &[Outcome]) {
         let mut writes = Vec::new();
@@ -545,44 +356,9 @@ impl World {
         }
     }
 
-    fn send(&mut self, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
-        for at in self.net.carry(from, to, self.now) {
-            self.later(at, Happening::Arrive { from, to, bytes: bytes.clone() });
-        }
-    }
-
     fn later(&mut self, at: Duration, happening: Happening) {
         self.queued += 1;
         self.queue.insert((at, self.queued), happening);
-    }
-
-    fn drain_carrier(&mut self) {
-        while let Some(output) = self.carrier.poll_output() {
-            match output {
-                PartyOutput::Transmit { to, bytes } => self.send(address(CARRIER), to, bytes),
-                PartyOutput::Media(PartyMedia::Start { line, local, .. }) => {
-                    self.carrier_lines.insert(local, line);
-                }
-                PartyOutput::Media(PartyMedia::Sound { .. } | PartyMedia::Stop { .. }) => {}
-                PartyOutput::Event(_) => {}
-            }
-        }
-    }
-
-    fn drain_phone(&mut self, agent: usize) {
-        while let Some(output) = self.phones[agent].as_mut().and_then(Party::poll_output) {
-            if let PartyOutput::Transmit { to, bytes } = output {
-                self.send(phone_address(agent), to, bytes);
-            }
-        }
-    }
-
-    fn phone_on(&mut self, agent: usize) {
-        self.phones_made += 1;
-        let mut phone = cast::phone(&self.plan, agent, self.phones_made);
-        phone.sign_on(self.now);
-        self.phones[agent] = Some(phone);
-        self.drain_phone(agent);
     }
 
     /// The wall clock as the node reads it.

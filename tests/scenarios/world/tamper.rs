@@ -44,6 +44,8 @@ pub enum Fault {
     FalseAnswer,
     /// The list reaches the disk without its owners.
     OwnersForgotten,
+    /// The node has been given the same weight for every campaign.
+    WeightsForgotten,
     /// The books give every call to the same agent.
     OneAgentForAll,
     /// What an earlier process left is never ended.
@@ -63,7 +65,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them, and who must catch each.
-    pub const ALL: [(Self, &'static str); 18] = [
+    pub const ALL: [(Self, &'static str); 19] = [
         (Self::SuppressionForgotten, "suppression"),
         (Self::ClockSlow, "window"),
         (Self::CalledTwice, "single"),
@@ -76,6 +78,7 @@ impl Fault {
         (Self::LateAudio, "two_seconds"),
         (Self::FalseAnswer, "no_false_answer"),
         (Self::OwnersForgotten, "owners"),
+        (Self::WeightsForgotten, "shares"),
         (Self::OneAgentForAll, "one_call_per_agent"),
         (Self::OrphansForgotten, "restart"),
         (Self::LaunchUncounted, "conservation"),
@@ -108,6 +111,7 @@ impl Fault {
                 plan.spec.closure.retry.values_mut().for_each(|delay| *delay = at(20));
             }
             Self::Burst => plan.calls_per_second = 3.0,
+            Self::WeightsForgotten => plan.shared = Some([5, 1]),
             Self::NoLimit => {
                 plan.spec.mode = Mode::Ratio;
                 plan.spec.ratio = 4.0;
@@ -179,6 +183,9 @@ impl Tamper {
         }
         if self.is(Fault::NoLimit) {
             spec.abandon_limit = 1.0;
+        }
+        if self.is(Fault::WeightsForgotten) {
+            spec.weight = 1;
         }
         if self.is(Fault::Impatient) {
             spec.abandon_after = Duration::from_millis(100);

@@ -106,14 +106,7 @@ impl Lines {
         self.odds[index] * self.fast_odds
     }
 
-    pub fn placed(
-        &mut self,
-        key: CallKey,
-        launch: Launch,
-        now_s: f64,
-        learnt: &mut Learnt,
-        tables: &Tables,
-    ) {
+    pub fn placed(&mut self, key: CallKey, launch: Launch, now_s: f64, learnt: &mut Learnt, tables: &Tables) {
         let Launch { segment, period, owner } = launch;
         let segment = self.segment(segment, learnt);
         if let Some(counts) = learnt.segments.get_mut(segment) {

@@ -227,14 +227,7 @@ impl Predictive {
         Ahead { lines, reason: Some(reason) }
     }
 
-    fn reason(
-        &self,
-        lines: &[AgentKey],
-        bound: Bound,
-        risk: f64,
-        losses: &Losses,
-        stance: Stance,
-    ) -> Reason {
+    fn reason(&self, lines: &[AgentKey], bound: Bound, risk: f64, losses: &Losses, stance: Stance) -> Reason {
         let point = POINTS / 2;
         let mut answers = Moments::default();
         for by in self.owners.owners.keys().filter_map(|call| self.lines.by(*call)) {
@@ -242,7 +235,8 @@ impl Predictive {
         }
         answers.add(Moments::bernoulli(stance.new[point]), lines.len() as f64);
         let mut agents = Moments::default();
-        let coming = self.floor.apart().filter(|agent| self.floor.activity(*agent) != Some(AgentActivity::Ready));
+        let coming =
+            self.floor.apart().filter(|agent| self.floor.activity(*agent) != Some(AgentActivity::Ready));
         coming.for_each(|agent| agents.add(Moments::bernoulli(self.seats.by(agent)[point]), 1.0));
         let out = self.floor.owned_out();
         let placed = u32::try_from(lines.len()).unwrap_or(u32::MAX);

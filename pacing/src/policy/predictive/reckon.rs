@@ -127,8 +127,7 @@ impl Predictive {
         let mut new = [Moments::default(); POINTS];
         // What is launched is what was reckoned with: risk and exposure after the last line that fits.
         let (mut risk, mut exposure) = (0.0, 0.0);
-        let exactly =
-            self.seats.pooled() as usize <= EXACT_AGENTS_MAX && self.lines.len() <= EXACT_LINES_MAX;
+        let exactly = self.seats.pooled() as usize <= EXACT_AGENTS_MAX && self.lines.len() <= EXACT_LINES_MAX;
         if exactly {
             let (waiting, free) = (self.floor.lines_waiting() as usize, self.seats.free() as usize);
             self.exact.start(waiting, free, self.seats.busy());

@@ -165,11 +165,8 @@ impl Seats {
         let seat = &self.seats[place];
         let works = seat.activity != Activity::Away;
         let free = seat.activity == Activity::Free && !seat.apart;
-        let counters = [
-            (&mut self.free, free),
-            (&mut self.working, works),
-            (&mut self.pooled, works && !seat.apart),
-        ];
+        let counters =
+            [(&mut self.free, free), (&mut self.working, works), (&mut self.pooled, works && !seat.apart)];
         for (counter, counts) in counters {
             let change = u32::from(counts);
             *counter = if more { counter.saturating_add(change) } else { counter.saturating_sub(change) };

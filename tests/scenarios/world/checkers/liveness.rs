@@ -38,7 +38,7 @@ pub struct Liveness {
     unsettled: VecDeque<(Duration, AttemptId)>,
     lines: usize,
     begin: Utc,
-    campaign: CampaignId,
+    campaigns: Vec<CampaignId>,
     zones: BTreeMap<String, i64>,
     /// Owners by number.
     owners: BTreeMap<String, String>,
@@ -54,7 +54,7 @@ impl Liveness {
             unsettled: VecDeque::new(),
             lines: plan.max_calls as usize,
             begin: plan.begin,
-            campaign: CampaignId(1),
+            campaigns: (1..=plan.specs().len() as u64).map(CampaignId).collect(),
             zones: ZONES.iter().map(|(name, offset)| ((*name).to_owned(), *offset)).collect(),
             owners: plan
                 .contacts
@@ -138,7 +138,8 @@ impl Liveness {
     fn somebody_is_due(&self, seen: &Seen<'_>, calls: &Calls) -> bool {
         let now = self.begin.after(seen.at);
         let owners = self.owners_at_hand(seen, calls);
-        seen.disk.fetch(self.campaign, 1_000, &owners, now).due.iter().any(|due| {
+        let due = self.campaigns.iter().flat_map(|it| seen.disk.fetch(*it, 1_000, &owners, now).due);
+        due.collect::<Vec<_>>().iter().any(|due| {
             let offset = due.timezone.as_ref().and_then(|zone| self.zones.get(zone)).copied().unwrap_or(0);
             let minute = (now.0.div_euclid(60_000) + offset).rem_euclid(24 * 60);
             (OPEN_MINUTES.0..OPEN_MINUTES.1).contains(&minute)

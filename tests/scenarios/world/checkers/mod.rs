@@ -10,6 +10,7 @@ mod limits;
 mod liveness;
 mod owners;
 mod restart;
+mod shares;
 
 use std::time::Duration;
 
@@ -41,7 +42,7 @@ pub trait Checker {
     /// Takes in one thing that happened; `calls` has taken it in already.
     fn see(&mut self, seen: &Seen<'_>, calls: &Calls) -> Told;
 
-    /// Looks at the end: `over` says whether the campaign has finished.
+    /// Looks at the end: `over` says whether all campaigns have finished.
     fn end(&mut self, at: Duration, calls: &Calls, disk: &Memory, over: bool) -> Told {
         let _ = (at, calls, disk, over);
         Ok(())
@@ -75,6 +76,7 @@ impl Checkers {
                 Box::new(limits::Caps::new(plan)),
                 Box::new(abandon::HardStop::new(plan)),
                 Box::new(abandon::AbandonLimit::new(plan)),
+                Box::new(shares::Shares::new(plan)),
                 Box::new(books::Conservation::default()),
                 Box::new(liveness::Liveness::new(plan)),
             ],

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::random::{Kind, Stream};
+use super::World;
 use crate::Pacer;
 use crate::budget::Ledger;
 use crate::decision::{Decision, Limits};
 use crate::event::{AgentKey, Event, EventKind};
+use crate::sim::random::{Kind, Stream};
 use crate::team::{Ahead, Stop, Team};
 
 /// Contacts of their own that an agent has where every contact has an owner.
@@ -119,5 +120,105 @@ impl Owned {
 
     pub fn waiting(&self) -> u32 {
         self.waiting.len() as u32
+    }
+}
+
+impl World<'_> {
+    /// The agent who takes an answer now.
+    pub(super) fn agent_for(&mut self, owner: Option<u32>) -> Option<u32> {
+        match owner {
+            Some(owner) => self.desk.is_idle(owner).then_some(owner),
+            None => {
+                let owned = self.owned.as_ref();
+                self.desk.longest_idle(|agent| !owned.is_some_and(|owned| owned.holds(agent)))
+            }
+        }
+    }
+
+    pub(super) fn queue_up(&mut self, index: u64, owner: Option<u32>) {
+        match (owner, &mut self.owned) {
+            (Some(owner), Some(owned)) => owned.waits(index, owner),
+            (_, _) => self.waiting.push_back(index),
+        }
+    }
+
+    pub(super) fn anybody_waits(&self) -> bool {
+        !self.waiting.is_empty() || self.owned.as_ref().is_some_and(Owned::any_waits)
+    }
+
+    /// An agent who waits takes a call that waits, one of their own first.
+    pub(super) fn take_waiting(&mut self, agent: u32) {
+        if !self.desk.is_idle(agent) {
+            return;
+        }
+        let own = self.owned.as_mut().and_then(|owned| owned.take_waiting(agent));
+        if let Some(call) = own {
+            self.bridge(call, agent);
+        } else if !self.waiting.is_empty()
+            && let Some(agent) = self.agent_for(None)
+            && let Some(call) = self.waiting.pop_front()
+        {
+            self.bridge(call, agent);
+        }
+    }
+
+    /// Whoever waited for a call of their own that is no more takes another one.
+    pub(super) fn let_go(&mut self, owner: u32) {
+        if !self.owned.as_ref().is_some_and(|owned| owned.holds(owner)) {
+            self.take_waiting(owner);
+        }
+    }
+
+    /// First lines of owners.
+    pub(super) fn call_for_owners(&mut self, limits: &Limits, now_s: f64) {
+        let room = self.room();
+        let Some(owned) = &self.owned else { return };
+        let (changes, lines) = owned.plan(limits, room);
+        changes.into_iter().for_each(|kind| self.tell(kind));
+        lines.into_iter().for_each(|owner| self.place(Some(owner), now_s));
+    }
+
+    /// Lines of owners beyond the first.
+    pub(super) fn call_ahead(&mut self, decision: &Decision, now_s: f64) {
+        let room = self.room();
+        let Some(owned) = &mut self.owned else { return };
+        let lines = owned.ahead(decision, self.pacer, room);
+        lines.into_iter().for_each(|owner| self.place(Some(owner), now_s));
+    }
+
+    pub(super) fn room(&self) -> u32 {
+        self.scenario.lines().saturating_sub(self.lines_used()).min(self.tokens as u32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sim::Scenario;
+    use crate::sim::study::{Row, run};
+
+    fn shifts(owned_share: f64, agents: u32, policy: &str) -> Row {
+        let scenario = Scenario { name: "owned".into(), agents, owned_share, ..Scenario::default() };
+        run(&scenario, policy, 40, 3).expect("a policy")
+    }
+
+    /// Whoever calls owners ahead keeps the limit and beats one line per free owner, which lets nobody down.
+    #[test]
+    fn owners_are_called_ahead_within_the_limit() {
+        let ahead = shifts(1.0, 6, "predictive");
+        let free = shifts(1.0, 6, "predictive-owners-free");
+        assert_eq!((ahead.over, free.over, free.abandon_pooled), (0, 0, 0.0));
+        assert!(ahead.utilisation.mean > free.utilisation.mean + 0.02, "{ahead:?} {free:?}");
+        assert_eq!(ahead.refused, 0, "every event can have happened");
+    }
+
+    /// With one line per free agent it does not matter whose the contacts are: nobody is let down or counted twice.
+    #[test]
+    fn a_share_of_owned_contacts_changes_nothing_at_one_line_per_agent() {
+        for share in [0.3, 1.0] {
+            let owned = shifts(share, 6, "progressive");
+            let pooled = shifts(0.0, 6, "progressive");
+            assert_eq!((owned.abandon_pooled, owned.refused), (0.0, 0));
+            assert!((owned.utilisation.mean - pooled.utilisation.mean).abs() < 0.02, "{owned:?}");
+        }
     }
 }

@@ -1,0 +1,110 @@
+//! The parties around the node: what reaches them and what they send.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use carillon::demo::party::text::Text;
+use carillon::demo::party::{Media as PartyMedia, Output as PartyOutput, Party};
+use carillon::node::NodeInput;
+use carillon_sip::media::MediaEvent;
+
+use super::{Happening, World};
+use crate::world::cast::{self, CARRIER, NODE, address, phone_address, phone_media};
+use crate::world::tamper::Departure;
+use crate::world::wire::{Way, What};
+
+impl World {
+    pub(super) fn arrive(&mut self, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
+        if to == address(NODE) {
+            if self.process.is_none() {
+                return;
+            }
+            self.trace.datagram(self.now, Way::In, from, &bytes);
+            let mut bytes = bytes;
+            if let Some(text) = Text::read(&bytes) {
+                self.see(What::Sip { way: Way::In, peer: from, text: &text });
+                bytes = self.tamper.arrival(&text, bytes);
+            }
+            self.tell(NodeInput::Datagram { bytes: Bytes::from(bytes), from, local: to });
+        } else if to == address(CARRIER) {
+            self.carrier.datagram(&bytes, from, self.now);
+            self.drain_carrier();
+        } else if let Some(agent) = (0..self.phones.len()).find(|agent| phone_address(*agent) == to)
+            && let Some(phone) = &mut self.phones[agent]
+        {
+            phone.datagram(&bytes, from, self.now);
+            self.drain_phone(agent);
+        }
+    }
+
+    /// The node wants a datagram sent.
+    pub(super) fn transmit(&mut self, to: SocketAddr, bytes: Vec<u8>) {
+        if !self.tamper.concerns(to) {
+            return self.depart(to, bytes);
+        }
+        let text = Text::read(&bytes);
+        if let Some((at, bytes)) = text.as_ref().and_then(|text| self.tamper.forged(text, &bytes, self.now)) {
+            self.later(at, Happening::Depart { to, bytes });
+        }
+        match text.map_or(Departure::Now, |text| self.tamper.departure(&text, self.now)) {
+            Departure::Now => self.depart(to, bytes),
+            Departure::At(at) => self.later(at, Happening::Depart { to, bytes }),
+            Departure::Never => {}
+        }
+    }
+
+    /// A datagram leaves from our SIP address.
+    pub(super) fn depart(&mut self, to: SocketAddr, bytes: Vec<u8>) {
+        self.trace.datagram(self.now, Way::Out, to, &bytes);
+        if let Some(text) = Text::read(&bytes) {
+            self.see(What::Sip { way: Way::Out, peer: to, text: &text });
+            if text.method() == Some("INVITE") && to == address(CARRIER) {
+                self.latest_invite = Some(text);
+            }
+        }
+        self.send(address(NODE), to, bytes);
+    }
+
+    pub(super) fn send(&mut self, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
+        for at in self.net.carry(from, to, self.now) {
+            self.later(at, Happening::Arrive { from, to, bytes: bytes.clone() });
+        }
+    }
+
+    pub(super) fn drain_carrier(&mut self) {
+        while let Some(output) = self.carrier.poll_output() {
+            match output {
+                PartyOutput::Transmit { to, bytes } => self.send(address(CARRIER), to, bytes),
+                PartyOutput::Media(PartyMedia::Start { line, local, .. }) => {
+                    self.carrier_lines.insert(local, line);
+                }
+                PartyOutput::Media(PartyMedia::Sound { .. } | PartyMedia::Stop { .. }) => {}
+                PartyOutput::Event(_) => {}
+            }
+        }
+    }
+
+    pub(super) fn drain_phone(&mut self, agent: usize) {
+        while let Some(output) = self.phones[agent].as_mut().and_then(Party::poll_output) {
+            if let PartyOutput::Transmit { to, bytes } = output {
+                self.send(phone_address(agent), to, bytes);
+            }
+        }
+    }
+
+    pub(super) fn phone_on(&mut self, agent: usize) {
+        self.phones_made += 1;
+        let mut phone = cast::phone(&self.plan, agent, self.phones_made);
+        phone.sign_on(self.now);
+        self.phones[agent] = Some(phone);
+        self.drain_phone(agent);
+    }
+
+    /// The phone of an agent has been dead so long that its audio counts as lost.
+    pub(super) fn lose_audio(&mut self, agent: usize) {
+        let Some(process) = &self.process else { return };
+        for stream in process.media.streams_to(phone_media(agent)) {
+            self.tell(NodeInput::Media(MediaEvent::Lost { stream }));
+        }
+    }
+}
