@@ -1,5 +1,7 @@
 //! A pacer that is written down and read back decides as the one that lived on, to the last bit.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -15,7 +17,8 @@ use crate::policy::predictive::{Predictive, PredictiveOptions};
 use crate::policy::preview::Preview;
 use crate::policy::progressive::Progressive;
 use crate::policy::ratio::Ratio;
-use crate::{Capacity, Decision, Event, Pacer};
+use crate::team::Ahead;
+use crate::{AgentKey, Capacity, Decision, Event, Pacer};
 
 /// A pacer, and another one that is now and then replaced by what was written of the first.
 struct Reborn<P> {
@@ -59,6 +62,7 @@ impl<P: Pacer + Clone + Serialize + DeserializeOwned> Reborn<P> {
                     assert_eq!(Said::of(&pacer.decide(&capacity)), said);
                     made += 1;
                 }
+                Played::Planned(_) | Played::Shared(_) => panic!("only the pacer is written down here"),
             }
         }
         (made, postcard::to_stdvec(&pacer).unwrap())
@@ -86,17 +90,25 @@ impl<P: Pacer + Clone + Serialize + DeserializeOwned> Pacer for Reborn<P> {
         decision
     }
 
+    fn ahead(&self, wishes: &BTreeMap<AgentKey, u32>, room: u32) -> Ahead {
+        let (ahead, again) = (self.living.ahead(wishes, room), self.reborn.ahead(wishes, room));
+        assert_eq!(ahead, again);
+        ahead
+    }
+
     fn refused_events(&self) -> u64 {
         self.living.refused_events()
     }
 }
 
-/// A day with all that a pacer can be told: segments, signals, ringing, lunch, leavers, and agents of different speed.
-fn day(agents: u32, answer_rate: f64) -> Scenario {
+/// A day with all that a pacer can be told: segments, signals, ringing, lunch, leavers, agents of different speed, and
+/// contacts with an owner.
+fn day(agents: u32, answer_rate: f64, owned_share: f64) -> Scenario {
     Scenario {
         name: "day".into(),
         agents,
         answer_rate,
+        owned_share,
         hours: 1.5,
         days: 2,
         ringing_told: true,
@@ -117,9 +129,10 @@ fn day(agents: u32, answer_rate: f64) -> Scenario {
 
 fn holds<P: Pacer + Clone + Serialize + DeserializeOwned>(pacer: impl Fn() -> P) {
     let terms = Terms { limit_told: 0.03, outlook_told: true, over_dial: true };
-    for (seed, agents, answer_rate) in [(1, 3, 0.3), (2, 9, 0.08), (3, 30, 0.25), (4, 14, 0.6)] {
+    let days = [(1, 3, 0.3, 0.0), (2, 9, 0.08, 0.4), (3, 30, 0.25, 0.0), (4, 14, 0.6, 0.2), (5, 6, 0.2, 1.0)];
+    for (seed, agents, answer_rate, owned) in days {
         let mut reborn = Reborn::new(pacer(), seed);
-        world::run(&day(agents, answer_rate), seed, &mut reborn, terms);
+        world::run(&day(agents, answer_rate, owned), seed, &mut reborn, terms);
         assert!(reborn.rebirths >= 3 && reborn.decisions > 1_000, "{} rebirths", reborn.rebirths);
         assert!(reborn.largest < 200_000, "{} bytes", reborn.largest);
         let (made, last) = reborn.replay();

@@ -81,6 +81,18 @@ fn contacts_that_are_shown_first_are_called_all_the_same() {
     assert!(attempts.iter().any(|row| row.bridged_at.is_some()));
 }
 
+/// Two campaigns over the same agents: no agent is counted twice, calls are as the weights are, and both come to their end.
+#[test]
+fn campaigns_share_agents_by_weight() {
+    for weights in [[1, 1], [3, 1], [1, 4]] {
+        let mut plan = Plan::calm(11, 8, 240);
+        plan.shared = Some(weights);
+        let world = run(plan);
+        let attempts = world.disk.durable.attempts().count();
+        assert!(attempts > 150 && world.finished.len() == 2, "{attempts} attempts");
+    }
+}
+
 #[test]
 fn the_same_seed_gives_the_same_trace() {
     let first = run(Plan::calm(2, 3, 30));

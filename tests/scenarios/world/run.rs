@@ -18,7 +18,7 @@ use carillon_core::id::{CampaignId, RequestId, Ticket};
 use carillon_core::store::read::Fetched;
 use carillon_core::time::Utc;
 
-use super::cast::{self, CARRIER, NODE, address, phone_address};
+use super::cast::{self, CARRIER, address};
 use super::checkers::{Checkers, Violation};
 use super::dice::Dice;
 use super::disk::{Disk, Outcome};

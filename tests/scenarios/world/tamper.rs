@@ -111,7 +111,10 @@ impl Fault {
                 plan.spec.closure.retry.values_mut().for_each(|delay| *delay = at(20));
             }
             Self::Burst => plan.calls_per_second = 3.0,
-            Self::WeightsForgotten => plan.shared = Some([5, 1]),
+            Self::WeightsForgotten => {
+                plan = Plan::calm(7, 6, 300);
+                plan.shared = Some([5, 1]);
+            }
             Self::NoLimit => {
                 plan.spec.mode = Mode::Ratio;
                 plan.spec.ratio = 4.0;

@@ -67,18 +67,24 @@ impl Limit {
     }
 }
 
+/// Where campaigns share agents, one of them may have lines whose agents were lost, and an answer of theirs takes an agent of the
+/// other, whose lines are short of one then. Lines that were out at the loss are over after this.
+const SHORT_MAX: Duration = Duration::from_secs(60);
+
 /// Invariant 9 at every launch: no line leaves beyond one per free agent while the hard stop holds, with the worst case as
-/// exposure. Between the decision and the INVITE an agent may be lost; nothing else excuses a line.
+/// exposure. Between the decision and the INVITE an agent may be lost; nothing else excuses a line. Of all campaigns together:
+/// no agent is counted for two of them.
 pub struct HardStop {
     limit: Limit,
     begin: Utc,
+    shared: bool,
     /// Answered, and let down, before the present process began.
     before: (u64, u64),
 }
 
 impl HardStop {
     pub fn new(plan: &Plan) -> Self {
-        Self { limit: Limit::new(plan), begin: plan.begin, before: (0, 0) }
+        Self { limit: Limit::new(plan), begin: plan.begin, shared: plan.shared.is_some(), before: (0, 0) }
     }
 }
 
@@ -104,6 +110,7 @@ impl Checker for HardStop {
             + own().filter(|call| is_live(call) && calls.is_let_down(call, seen.at)).count() as u64;
         let decided = calls.by_call.get(&launched.call_id).and_then(|id| calls.attempts.get(id));
         let decided = decided.map_or(seen.at, |attempt| attempt.intent.at.since(self.begin));
+        let decided = if self.shared { decided.min(seen.at.saturating_sub(SHORT_MAX)) } else { decided };
         let losses = calls.floor.losses(calls, seen.at);
         let lost = losses.into_iter().filter(|at| (decided..=seen.at).contains(at)).count();
         let excess = out.saturating_sub(free + lost) as u64;
