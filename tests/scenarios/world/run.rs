@@ -236,8 +236,8 @@ impl World {
         match happening {
             Happening::Arrive { from, to, bytes } => self.arrive(from, to, bytes),
             Happening::Fetched { life, campaign, fetched } => {
-                if life == self.life && !(self.tamper.is(Fault::ListForgotten) && !self.campaigns.is_empty())
-                {
+                let forgotten = self.tamper.is(Fault::ListForgotten) && !self.campaigns.is_empty();
+                if life == self.life && !forgotten {
                     self.tell(NodeInput::Fetched { campaign, fetched });
                 }
             }
