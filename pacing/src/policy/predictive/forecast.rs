@@ -15,6 +15,18 @@ const ANSWERS_MAX: usize = 40;
 /// lost long before the first new answer.
 const EARLIER: [f64; 2] = [0.0, 0.5];
 
+/// Answers under way for each agent to be free at which one more is worth the accepted risk as it is.
+const USUAL_ANSWERS: f64 = 0.29;
+/// Bounds of the worth.
+const WORTH: (f64, f64) = (0.3, 3.3);
+
+/// How much waiting one more answer saves, against what is usual: agents to be free for each answer that is under way,
+/// the new one included. A free agent among many answers would be served soon anyway, one whom hardly any answer
+/// reaches would not. The optimal policies of solved models accept risks in just this proportion (`optimum_tests`).
+pub(super) fn worth(answers: f64, agents: f64) -> f64 {
+    (USUAL_ANSWERS * agents / answers.max(1e-6)).clamp(WORTH.0, WORTH.1)
+}
+
 /// What is set against each other at every point, and the lines of this decision so far.
 #[derive(Clone, Debug)]
 pub(super) struct Picture {
@@ -50,6 +62,11 @@ impl Picture {
         let quantile = |point| self.excess(new, more, point).quantile(deviations);
         let earlier = EARLIER.map(|share| self.excess_earlier(new, more, share).quantile(deviations));
         (0..POINTS).map(quantile).chain(earlier).fold(0.0, f64::max).min(most)
+    }
+
+    /// Answers that wait and answers expected of all lines out.
+    pub fn under_way(&self) -> f64 {
+        self.waiting + self.answers[POINTS - 1].mean
     }
 
     /// Adds lines for good.

@@ -2,9 +2,9 @@
 //!
 //! A Markov decision process gives the highest busy share with 3% of the answers lost: its Lagrangian is solved by
 //! value iteration, and the smallest value over all prices is the optimum. The rule "one more line while the
-//! probability that its answer finds no agent is at most θ" is evaluated on the same chain.
+//! probability that its answer finds no agent is at most θ times what the answer is worth" is evaluated on the same chain.
 
-use super::forecast::Exact;
+use super::forecast::{Exact, worth};
 use super::tables::{ByPoint, POINTS, QUANTILES};
 
 /// Mean seconds of a ring and of a call's handling.
@@ -209,7 +209,7 @@ impl Model {
         (busy_share, lost_share)
     }
 
-    /// Risk of one more line in each state, reckoned as the policy does.
+    /// Risk of one more line in each state against what its answer is worth, both reckoned as the policy does.
     fn risks(&self) -> Vec<Vec<f64>> {
         // Quantiles of the ring's law at which the policy looks.
         let left = |stage: usize, time: f64| {
@@ -242,7 +242,9 @@ impl Model {
                                 points.map(|time| self.answered * (1.0 - left(stage, time)));
                             (0..*count).for_each(|_| exact.add(|point| by[point]));
                         }
-                        exact.risk()
+                        let under_way = self.answered * (1 + lines.iter().sum::<usize>()) as f64;
+                        let coming: f64 = rows.iter().map(|by| by[POINTS / 2]).sum();
+                        exact.risk() / worth(under_way, (self.agents - busy) as f64 + coming)
                     })
                     .collect()
             })
@@ -276,25 +278,25 @@ fn check(agents: usize, answered: f64, stages: usize, lines_max: usize, publishe
 
 #[test]
 fn five_agents_at_eight_percent() {
-    check(5, 0.08, 1, 90, 0.768, 0.0035);
+    check(5, 0.08, 1, 90, 0.768, 0.001);
 }
 
 #[test]
 fn ten_agents_at_a_quarter() {
-    check(10, 0.25, 1, 60, 0.866, 0.003);
+    check(10, 0.25, 1, 60, 0.866, 0.001);
 }
 
 #[test]
 fn ten_agents_at_eight_percent() {
-    check(10, 0.08, 1, 130, 0.837, 0.003);
+    check(10, 0.08, 1, 130, 0.837, 0.001);
 }
 
 #[test]
 fn three_agents_with_a_ring_of_three_stages() {
-    check(3, 0.25, 3, 16, 0.819, 0.003);
+    check(3, 0.25, 3, 16, 0.819, 0.001);
 }
 
 #[test]
 fn five_agents_with_a_ring_of_three_stages() {
-    check(5, 0.25, 3, 20, 0.834, 0.003);
+    check(5, 0.25, 3, 20, 0.834, 0.001);
 }

@@ -1,7 +1,7 @@
 //! How many lines to place: the risk of one more against the price, the exposure of all against the hard stop.
 
 use super::Predictive;
-use super::forecast::{EXACT_AGENTS_MAX, EXACT_LINES_MAX, Picture};
+use super::forecast::{EXACT_AGENTS_MAX, EXACT_LINES_MAX, Picture, worth};
 use super::owners::Stance;
 use super::tables::{ByPoint, POINTS};
 use crate::decision::{Bound, Capacity, Forecast};
@@ -114,7 +114,9 @@ impl Predictive {
         capacity: &Capacity,
         launching: bool,
     ) -> (u32, Bound, Forecast) {
-        let (allowance, accepted) = self.budget(capacity);
+        let (allowance, price) = self.budget(capacity);
+        // What the last line asked about was worth.
+        let mut accepted = price;
         let deviations = self.deviations(capacity);
         let owned = self.owned_exposure(deviations);
         let allowance = allowance - owned;
@@ -140,6 +142,8 @@ impl Predictive {
             let room = most.saturating_sub(placed).min(count);
             let must = least.saturating_sub(placed).min(room);
             let wanted = if exactly {
+                let (under_way, each) = (picture.under_way(), new[POINTS - 1].mean);
+                let agents = picture.free + picture.coming[POINTS / 2].mean;
                 let doubt: ByPoint = std::array::from_fn(|point| 1.0 + picture.doubt[point].min(4.0).sqrt());
                 let by = |point: usize| (new[point].mean * doubt[point]).min(1.0);
                 let mut wanted = 0;
@@ -149,6 +153,7 @@ impl Predictive {
                         bound = Bound::Budget;
                         break;
                     }
+                    accepted = price * worth(under_way + each * f64::from(wanted + 1), agents);
                     if !free && risk > accepted {
                         bound = Bound::Risk;
                         break;
@@ -165,12 +170,12 @@ impl Predictive {
                 wanted
             } else {
                 let fits = |lines: u32| {
-                    picture.risk(&new, f64::from(lines) - 1.0) <= accepted
+                    picture.risk(&new, f64::from(lines) - 1.0) <= price
                         && picture.exposure(&new, f64::from(lines), deviations) < allowance
                 };
                 let wanted = largest(must, room, fits);
                 if wanted < room {
-                    let by_risk = allowance > 0.0 && picture.risk(&new, f64::from(wanted)) > accepted;
+                    let by_risk = allowance > 0.0 && picture.risk(&new, f64::from(wanted)) > price;
                     bound = if by_risk { Bound::Risk } else { Bound::Budget };
                 }
                 wanted
