@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::study::{Row, Study};
 
 /// Colours of policies in order of appearance.
-const COLOURS: [&str; 8] =
+pub(super) const COLOURS: [&str; 8] =
     ["#1b6ca8", "#c4441c", "#2c8a4b", "#8a5fb0", "#a67c00", "#3aa6a6", "#b0436e", "#555555"];
 const WIDTH: f64 = 460.0;
 const HEIGHT: f64 = 260.0;
@@ -281,7 +281,7 @@ fn waits(page: &mut String, rows: &[&Row], colour: &impl Fn(&str) -> &'static st
     close(page, caption);
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
