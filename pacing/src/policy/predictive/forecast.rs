@@ -16,7 +16,7 @@ const ANSWERS_MAX: usize = 40;
 const EARLIER: [f64; 2] = [0.0, 0.5];
 
 /// Answers under way for each agent to be free at which one more is worth the accepted risk as it is.
-const USUAL_ANSWERS: f64 = 0.29;
+const USUAL_ANSWERS: f64 = 0.36;
 /// Bounds of the worth.
 const WORTH: (f64, f64) = (0.3, 3.3);
 

@@ -10,7 +10,7 @@ use crate::numeric::{Moments, normal_tail};
 
 /// In the first minutes little is known, and the accepted risk is a share that grows to the whole.
 const EARLY_S: f64 = 900.0;
-const EARLY_PRICE: f64 = 0.5;
+const EARLY_PRICE: f64 = 0.4;
 /// Share of the answers that a stopped team would still bring that may be counted as there.
 const CREDIT_STOPPED: f64 = 0.8;
 /// Share of the reserve that does where losses are reckoned exactly. To a small team a call is a large part of its budget.
@@ -41,8 +41,7 @@ impl Predictive {
         let ahead = |answers: f64| if each > 0.0 { each * answers } else { each * expected };
         let allowance = charged.allowance(limit, reserve) + ahead(credit);
         let stop = self.options.hard_stop && limit < 1.0;
-        let since_s = self.launched_s.map_or(0.0, |launched_s| capacity.now.as_secs_f64() - launched_s);
-        let early = EARLY_PRICE + (1.0 - EARLY_PRICE) * (since_s / EARLY_S).clamp(0.0, 1.0);
+        let early = EARLY_PRICE + (1.0 - EARLY_PRICE) * (self.since_launch_s(capacity) / EARLY_S).min(1.0);
         let cost = 1.0 - stopped / rate;
         let caution = if stop { early * self.price.restraint(allowance, expected, cost) } else { early };
         let (left, expected) = match capacity.outlook {
@@ -58,6 +57,10 @@ impl Predictive {
             None => self.price.accepted(each.max(0.0), left, expected, cost, caution),
         };
         (if stop { allowance } else { f64::INFINITY }, accepted)
+    }
+
+    fn since_launch_s(&self, capacity: &Capacity) -> f64 {
+        self.launched_s.map_or(0.0, |launched_s| (capacity.now.as_secs_f64() - launched_s).max(0.0))
     }
 
     /// Abandoned calls that one more live answer allows, those lost to machine detection taken off.
@@ -115,7 +118,7 @@ impl Predictive {
         launching: bool,
     ) -> (u32, Bound, Forecast) {
         let (allowance, price) = self.budget(capacity);
-        // What the last line asked about was worth.
+        // Times what the answer of the last line asked about is worth.
         let mut accepted = price;
         let deviations = self.deviations(capacity);
         let owned = self.owned_exposure(deviations);
@@ -144,6 +147,8 @@ impl Predictive {
             let wanted = if exactly {
                 let (under_way, each) = (picture.under_way(), new[POINTS - 1].mean);
                 let agents = picture.free + picture.coming[POINTS / 2].mean;
+                // Nobody is rushed in the first minutes because few answers seem to be under way.
+                let worth_most = if self.since_launch_s(capacity) < EARLY_S { 1.0 } else { f64::INFINITY };
                 let doubt: ByPoint = std::array::from_fn(|point| 1.0 + picture.doubt[point].min(4.0).sqrt());
                 let by = |point: usize| (new[point].mean * doubt[point]).min(1.0);
                 let mut wanted = 0;
@@ -153,7 +158,8 @@ impl Predictive {
                         bound = Bound::Budget;
                         break;
                     }
-                    accepted = price * worth(under_way + each * f64::from(wanted + 1), agents);
+                    accepted =
+                        price * worth(under_way + each * f64::from(wanted + 1), agents).min(worth_most);
                     if !free && risk > accepted {
                         bound = Bound::Risk;
                         break;
@@ -206,7 +212,7 @@ impl Predictive {
             (self.tables.new_line(rest, point).mean * doubt).min(1.0)
         });
         self.owners.stands(Some(Stance {
-            accepted,
+            accepted: price,
             allowance: allowance + owned - forecast.exposure,
             deviations,
             new: rest,
