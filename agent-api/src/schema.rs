@@ -61,6 +61,10 @@ pub(crate) struct CampaignSpec {
     /// IANA zone.
     pub timezone: Option<String>,
     pub windows: Option<Vec<Window>>,
+    /// When agents work; none means that those who are there are expected to stay, for eight hours at the most.
+    pub shifts: Option<Vec<WorkShift>>,
+    /// IANA zone of the shifts; absent means `timezone`, or UTC.
+    pub shifts_timezone: Option<String>,
     pub closure: Option<ClosureSpec>,
 }
 
@@ -122,6 +126,18 @@ pub(crate) struct Window {
     pub from: String,
     /// `HH:MM` up to `24:00`, later than `from`.
     pub to: String,
+}
+
+#[derive(ToSchema)]
+#[schema(as = WorkShift)]
+pub(crate) struct WorkShift {
+    pub days: Vec<Day>,
+    /// `HH:MM`.
+    pub from: String,
+    /// `HH:MM` up to `24:00`, later than `from`. A break divides a shift in two.
+    pub to: String,
+    /// Users of the agents who work it; empty means everybody whom no shift names.
+    pub agents: Option<Vec<String>>,
 }
 
 #[derive(ToSchema)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use carillon_core::agent::{AgentSignal, AgentState, PreviewChoice};
 use carillon_core::attempt::outcome::{Attribution, Outcome};
 use carillon_core::campaign::CampaignState;
-use carillon_core::campaign::decisions::{Decided, Reason, sentence};
+use carillon_core::campaign::decisions::{Decided, Reason};
 use carillon_core::campaign::spec::CampaignSpec;
 use carillon_core::live::{AgentView, PreviewView};
 use carillon_core::time::Utc;
@@ -331,6 +331,8 @@ pub struct DecisionBody {
     /// The figures behind it.
     #[schema(value_type = schema::Reason)]
     pub reason: Reason,
+    /// Agent hours ahead that it counted on; absent where it counted on none.
+    pub agent_hours_left: Option<f64>,
 }
 
 impl From<Decided> for DecisionBody {
@@ -339,8 +341,9 @@ impl From<Decided> for DecisionBody {
             number: decided.number,
             at: rfc3339(decided.at),
             place: decided.place,
-            why: sentence(&decided.reason),
+            why: decided.sentence(),
             reason: decided.reason,
+            agent_hours_left: decided.agent_hours_left,
         }
     }
 }

@@ -8,7 +8,7 @@ use carillon_sip::command::AgentLegMode;
 use carillon_sip::options::Options as SipOptions;
 
 use crate::error::ConfigError;
-use crate::reader::{self, Document};
+use crate::reader::{self, At, Document};
 use crate::spec::SpecReader;
 use crate::{agents, files, sip};
 
@@ -84,6 +84,10 @@ fn read(document: &Document<'_>) -> Option<CampaignFile> {
     let wrap_up = specs.script(&mut agents);
     let talk_limit = agents.duration("talk_limit");
     sip.users = agents::users(document, &mut agents);
+    let shifts = agents.sections("shift", "[[agents.shift]]").unwrap_or_default();
+    let shifts = specs.shifts(shifts, &sip.users);
+    let shifts_timezone = agents.text("timezone");
+    let shifts_place = agents.place("shift");
     agents.finish();
 
     let mut list = root.section("list", "[list]");
@@ -110,6 +114,8 @@ fn read(document: &Document<'_>) -> Option<CampaignFile> {
     spec.region = specs.keep("region", region);
     spec.timezone = specs.keep("timezone", timezone);
     spec.windows = windows;
+    spec.shifts_timezone = specs.keep("shifts_timezone", shifts_timezone);
+    spec.shifts = specs.keep("shifts", Some(At { value: shifts, place: shifts_place })).unwrap_or_default();
     spec.closure = closure;
     specs.check(&spec, &campaign_place);
 

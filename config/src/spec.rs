@@ -1,13 +1,14 @@
 //! `[campaign]`, `[[window]]` and `[closure]` as a [`CampaignSpec`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use carillon_core::attempt::outcome::Outcome;
 use carillon_core::campaign::check::{NAME_CHARACTERS_MAX, check};
 use carillon_core::campaign::spec::{
-    CampaignSpec, ClosureSpec, Day, Jurisdiction, Mode, Unanswered, Window, WrapUp,
+    CampaignSpec, ClosureSpec, Day, Jurisdiction, Mode, Unanswered, Window, WorkShift, WrapUp,
 };
 use carillon_core::closure::CALLEE_LEFT;
+use carillon_sip::options::UserOptions;
 
 use crate::reader::{At, Document, Place, Section, named};
 
@@ -69,25 +70,58 @@ impl<'d> SpecReader<'d> {
     pub(crate) fn windows(&mut self, sections: Vec<Section<'_>>) -> Vec<Window> {
         let mut windows = Vec::new();
         for (index, mut section) in sections.into_iter().enumerate() {
-            let key = |field: &str| format!("windows[{index}].{field}");
-            let days = section.texts("days", false);
-            section.need("days");
-            let from = section.text_required("from");
-            let to = section.text_required("to");
+            let (days, from, to) = self.hours(&format!("windows[{index}]"), &mut section);
             section.finish();
-            let mut known = Vec::new();
-            for day in days.as_ref().map_or(&[][..], |at| &at.value) {
-                match named::<Day>(&day.value) {
-                    Ok(day) => known.push(day),
-                    Err(message) => self.document.problem(&day.place, message),
-                }
-            }
-            self.keep(key("days"), days);
-            let from = self.keep(key("from"), Some(from)).unwrap_or_default();
-            let to = self.keep(key("to"), Some(to)).unwrap_or_default();
-            windows.push(Window { days: known, from, to });
+            windows.push(Window { days, from, to });
         }
         windows
+    }
+
+    /// Reads every `[[agents.shift]]`; `users` are the agents there are.
+    pub(crate) fn shifts(&mut self, sections: Vec<Section<'_>>, users: &[UserOptions]) -> Vec<WorkShift> {
+        let known: BTreeSet<&str> = users.iter().map(|user| user.user.as_str()).collect();
+        let mut shifts = Vec::new();
+        for (index, mut section) in sections.into_iter().enumerate() {
+            let entry = format!("shifts[{index}]");
+            let (days, from, to) = self.hours(&entry, &mut section);
+            let agents = section.texts("agents", false);
+            section.finish();
+            let mut named = Vec::new();
+            for agent in agents.as_ref().map_or(&[][..], |at| &at.value) {
+                if known.contains(agent.value.as_str()) {
+                    named.push(agent.value.clone());
+                } else {
+                    let message = format!("{} is no user of an [[agents.agent]]", agent.value);
+                    self.document.problem(&agent.place, message);
+                }
+            }
+            if let Some(at) = agents.as_ref().filter(|at| at.value.is_empty()) {
+                self.document.problem(&at.place, "names nobody; leave it out for a shift of everybody");
+            }
+            self.keep(format!("{entry}.agents"), agents);
+            shifts.push(WorkShift { days, from, to, agents: named });
+        }
+        shifts
+    }
+
+    /// Days and times of a window or a shift.
+    fn hours(&mut self, entry: &str, section: &mut Section<'_>) -> (Vec<Day>, String, String) {
+        let key = |field: &str| format!("{entry}.{field}");
+        let days = section.texts("days", false);
+        section.need("days");
+        let from = section.text_required("from");
+        let to = section.text_required("to");
+        let mut known = Vec::new();
+        for day in days.as_ref().map_or(&[][..], |at| &at.value) {
+            match named::<Day>(&day.value) {
+                Ok(day) => known.push(day),
+                Err(message) => self.document.problem(&day.place, message),
+            }
+        }
+        self.keep(key("days"), days);
+        let from = self.keep(key("from"), Some(from)).unwrap_or_default();
+        let to = self.keep(key("to"), Some(to)).unwrap_or_default();
+        (known, from, to)
     }
 
     /// Reads `[closure]` and `[closure.retry]`.

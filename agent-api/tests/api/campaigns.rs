@@ -44,13 +44,14 @@ async fn a_spec_that_cannot_be_used_is_refused_field_by_field() {
     spec["jurisdiction"] = json!("us");
     spec["ring_timeout"] = json!("10s");
     spec["windows"] = json!([{"days": ["mon"], "from": "08:00", "to": "24:30"}]);
+    spec["shifts"] = json!([{"days": ["mon"], "from": "22:00", "to": "06:00", "agents": ["agent1"]}]);
     spec["safe_harbour"] = json!("../../etc/passwd");
     let answer = api.ask(post("/api/v1/campaigns", &token, &spec)).await;
     answer.problem(422);
     let body = answer.json();
     let pointers: Vec<&str> =
         body["errors"].as_array().unwrap().iter().map(|error| error["pointer"].as_str().unwrap()).collect();
-    assert_eq!(pointers, ["#/ring_timeout", "#/windows/0/to", "#/safe_harbour"]);
+    assert_eq!(pointers, ["#/ring_timeout", "#/windows/0/to", "#/shifts/0/to", "#/safe_harbour"]);
     assert_eq!(api.dialer.campaigns_made(), 0);
 }
 

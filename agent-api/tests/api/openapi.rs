@@ -9,7 +9,7 @@ use carillon_core::agent::AgentState;
 use carillon_core::attempt::outcome::Outcome;
 use carillon_core::campaign::CampaignState;
 use carillon_core::campaign::decisions::{Bound, Forecast, Reason};
-use carillon_core::campaign::spec::{CampaignSpec, ClosureSpec, Day, Jurisdiction, Mode, Window};
+use carillon_core::campaign::spec::{CampaignSpec, ClosureSpec, Day, Jurisdiction, Mode, Window, WorkShift};
 use carillon_core::id::{AttemptId, CampaignId, ContactId, TaskId};
 use carillon_core::live::{AgentView, CampaignView, EndingView, LiveView, PreviewView};
 use carillon_core::time::Utc;
@@ -56,9 +56,12 @@ fn schemas_describe_what_is_written() {
     let retry = BTreeMap::from([(Outcome::Busy, Duration::from_secs(60))]);
     let mut spec = CampaignSpec::new("renewals".into(), Mode::Ratio, Jurisdiction::Us);
     spec.windows = vec![window];
+    let agents = vec!["agent1".to_owned()];
+    spec.shifts = vec![WorkShift { days: vec![Day::Mon], from: "09:00".into(), to: "12:30".into(), agents }];
     spec.closure = ClosureSpec { retry, ..ClosureSpec::default() };
     let spec = serde_json::to_value(spec).unwrap();
     assert_properties("Window", spec["windows"][0].clone());
+    assert_properties("WorkShift", spec["shifts"][0].clone());
     assert_properties("ClosureSpec", spec["closure"].clone());
     assert_properties("CampaignSpec", spec);
 

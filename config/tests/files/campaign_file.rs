@@ -40,6 +40,10 @@ fn the_example_holds_what_it_says() {
     assert_eq!(file.sip.users[0].password.expose(), "s3cret");
     assert_eq!(file.sip.users[1].contact.as_deref(), Some("sip:agent2@127.0.0.1:5072"));
     assert_eq!(spec.wrap_up, WrapUp::Script { after: Duration::from_secs(5), disposition: "success".into() });
+    let [shift] = &spec.shifts[..] else { panic!("one shift") };
+    assert_eq!((shift.from.as_str(), shift.to.as_str(), shift.agents.len()), ("09:00", "12:30", 1));
+    assert_eq!(shift.days, [Day::Tue, Day::Wed, Day::Thu]);
+    assert_eq!(spec.shifts_timezone.as_deref(), Some("America/New_York"));
 
     assert!(file.list.file.is_absolute() && file.list.file.ends_with("contacts.csv"));
     assert_eq!((file.list.region.as_deref(), file.list.timezone.as_deref()), (Some("US"), Some("UTC")));

@@ -1,17 +1,20 @@
 //! Whether a [`CampaignSpec`] can be used: the same bounds for the campaign file and for the API.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
 use crate::campaign::duration_text;
-use crate::campaign::spec::{CampaignSpec, Jurisdiction, Window, WrapUp};
+use crate::campaign::spec::{CampaignSpec, Day, Jurisdiction, WorkShift, WrapUp};
 
 /// Most characters of a name or a disposition.
 pub const NAME_CHARACTERS_MAX: usize = 100;
 /// Most entries of each list in a spec.
 pub const ENTRIES_MAX: usize = 100;
+/// Most shifts of a roster: one for each half of each agent's day in a team of hundreds.
+pub const SHIFTS_MAX: usize = 1_000;
 /// Most agents of a campaign that names them.
 pub const AGENTS_MAX: usize = 10_000;
 /// Greatest weight.
@@ -20,6 +23,7 @@ pub const WEIGHT_MAX: u32 = 100;
 /// 310.4(b)(4)(ii)).
 pub const RING_TIMEOUT_MIN: Duration = Duration::from_secs(15);
 
+const NO_ZONE: &str = "is not a known zone; write a name like \"Europe/Berlin\" or \"UTC\" (IANA)";
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -71,13 +75,13 @@ pub fn check(spec: &CampaignSpec) -> Vec<SpecProblem> {
     if let Some(timezone) = &spec.timezone
         && TimeZone::get(timezone).is_err()
     {
-        problems
-            .note("timezone", "is not a known zone; write a name like \"Europe/Berlin\" or \"UTC\" (IANA)");
+        problems.note("timezone", NO_ZONE);
     }
     problems.entries("windows", spec.windows.len());
     for (index, window) in spec.windows.iter().take(ENTRIES_MAX).enumerate() {
-        problems.window(index, window);
+        problems.hours(&format!("windows[{index}]"), "window", &window.days, &window.from, &window.to);
     }
+    problems.shifts(spec);
     problems.closure(spec);
     problems.found
 }
@@ -92,6 +96,10 @@ pub fn minutes_of(text: &str) -> Option<u16> {
     let (hours, minutes): (u16, u16) = (hours.parse().ok()?, minutes.parse().ok()?);
     let total = hours * 60 + minutes;
     (minutes < 60 && total <= 24 * 60).then_some(total)
+}
+
+fn is_there_twice(days: &[Day]) -> bool {
+    days.iter().enumerate().any(|(at, day)| days.iter().take(at).any(|before| before == day))
 }
 
 #[derive(Default)]
@@ -143,12 +151,13 @@ impl Problems {
         }
     }
 
-    fn window(&mut self, index: usize, window: &Window) {
-        let key = |field: &str| format!("windows[{index}].{field}");
-        if window.days.is_empty() {
+    /// Days and times of a calling window or a shift.
+    fn hours(&mut self, entry: &str, what: &str, days: &[Day], from: &str, to: &str) {
+        let key = |field: &str| format!("{entry}.{field}");
+        if days.is_empty() {
             self.note(key("days"), "must name at least one day");
         }
-        if (1..window.days.len()).any(|at| window.days[..at].contains(&window.days[at])) {
+        if is_there_twice(days) {
             self.note(key("days"), "names a day twice");
         }
         let mut time = |field: &str, text: &str| {
@@ -158,11 +167,33 @@ impl Problems {
             }
             minutes
         };
-        let (from, to) = (time("from", &window.from), time("to", &window.to));
-        if let (Some(from), Some(to)) = (from, to)
+        if let (Some(from), Some(to)) = (time("from", from), time("to", to))
             && from >= to
         {
-            self.note(key("to"), "must be later than from; write a window over midnight as two");
+            self.note(key("to"), format!("must be later than from; write a {what} over midnight as two"));
+        }
+    }
+
+    fn shifts(&mut self, spec: &CampaignSpec) {
+        let count = spec.shifts.len();
+        if count > SHIFTS_MAX {
+            self.note("shifts", format!("has {count} entries; at most {SHIFTS_MAX}"));
+        }
+        for (index, shift) in spec.shifts.iter().take(SHIFTS_MAX).enumerate() {
+            let WorkShift { days, from, to, agents } = shift;
+            self.hours(&format!("shifts[{index}]"), "shift", days, from, to);
+            let key = format!("shifts[{index}].agents");
+            let mut seen = BTreeSet::new();
+            if agents.len() > AGENTS_MAX {
+                self.note(&key, format!("at most {AGENTS_MAX} entries"));
+            } else if let Some(agent) = agents.iter().find(|agent| !seen.insert(agent.as_str())) {
+                self.note(&key, format!("names {agent} twice"));
+            }
+        }
+        if let Some(timezone) = &spec.shifts_timezone
+            && TimeZone::get(timezone).is_err()
+        {
+            self.note("shifts_timezone", NO_ZONE);
         }
     }
 
@@ -193,7 +224,7 @@ mod tests {
 
     use super::*;
     use crate::attempt::outcome::Outcome;
-    use crate::campaign::spec::{ClosureSpec, Day, Mode};
+    use crate::campaign::spec::{ClosureSpec, Day, Mode, Window};
 
     fn spec() -> CampaignSpec {
         serde_json::from_str(r#"{"name": "renewals", "mode": "ratio", "jurisdiction": "us"}"#).unwrap()
@@ -267,6 +298,28 @@ mod tests {
         assert_eq!(of(window(&[Day::Mon], "00:00", "24:00")), [""; 0]);
         assert_eq!(of(window(&[], "08:00", "08:00")), ["windows[0].days", "windows[0].to"]);
         assert_eq!(of(window(&[Day::Mon, Day::Mon], "8:00", "24:01")).len(), 3);
+    }
+
+    #[test]
+    fn shifts_run_forward_and_name_nobody_twice() {
+        let shift = |from: &str, to: &str, agents: &[&str]| WorkShift {
+            days: vec![Day::Mon],
+            from: from.into(),
+            to: to.into(),
+            agents: agents.iter().map(|agent| (*agent).to_owned()).collect(),
+        };
+        let of = |shift: WorkShift| {
+            let mut spec = spec();
+            spec.shifts = vec![shift];
+            check(&spec)
+        };
+        assert_eq!(of(shift("09:00", "12:30", &["a", "b"])), []);
+        let night = of(shift("22:00", "02:00", &[]));
+        assert_eq!((night.len(), night[0].key.as_str()), (1, "shifts[0].to"));
+        assert_eq!(night[0].message, "must be later than from; write a shift over midnight as two");
+        assert_eq!(of(shift("9:00", "12:00", &["a", "a"])).len(), 2);
+        assert_eq!(keys(|spec| spec.shifts = vec![shift("09:00", "12:00", &[]); SHIFTS_MAX + 1]), ["shifts"]);
+        assert_eq!(keys(|spec| spec.shifts_timezone = Some("Mars".into())), ["shifts_timezone"]);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use carillon_pacing::Decision;
 pub use carillon_pacing::{Bound, Forecast, Reason};
+use carillon_pacing::{Decision, Outlook};
 use serde::{Deserialize, Serialize};
 
 use crate::time::Utc;
@@ -22,6 +22,15 @@ pub struct Decided {
     pub place: u32,
     /// Why this many.
     pub reason: Reason,
+    /// Agent hours ahead that it counted on; `None` where it counted on none.
+    pub agent_hours_left: Option<f64>,
+}
+
+impl Decided {
+    /// Why this many, in one sentence.
+    pub fn sentence(&self) -> String {
+        explained(&self.reason, self.agent_hours_left.map(|agent_hours_left| Outlook { agent_hours_left }))
+    }
 }
 
 /// The newest decisions of a campaign.
@@ -33,7 +42,7 @@ pub(crate) struct Decisions {
 
 impl Decisions {
     /// Keeps a decision that tells something new.
-    pub fn note(&mut self, decision: &Decision, number: u64, at: Utc) {
+    pub fn note(&mut self, decision: &Decision, number: u64, at: Utc, outlook: Option<Outlook>) {
         if decision.place == 0 && self.bound == Some(decision.reason.bound) {
             return;
         }
@@ -41,13 +50,21 @@ impl Decisions {
         if self.newest_last.len() >= DECISIONS_MAX {
             self.newest_last.pop_front();
         }
-        self.newest_last.push_back(Decided { number, at, place: decision.place, reason: decision.reason });
+        let Decision { place, until: _, reason } = *decision;
+        let agent_hours_left = outlook.map(|outlook| outlook.agent_hours_left);
+        self.newest_last.push_back(Decided { number, at, place, reason, agent_hours_left });
     }
 
     /// The newest decisions, newest first, at most `limit`.
     pub fn latest(&self, limit: usize) -> Vec<Decided> {
         self.newest_last.iter().rev().take(limit).copied().collect()
     }
+}
+
+/// Why this many, in one sentence, with the hours ahead that were counted on.
+pub fn explained(reason: &Reason, outlook: Option<Outlook>) -> String {
+    let hours = outlook.map(|it| format!("; {:.1} agent hours ahead are counted on", it.agent_hours_left));
+    sentence(reason) + &hours.unwrap_or_default()
 }
 
 /// Why this many, in one sentence.
@@ -107,7 +124,7 @@ mod tests {
         let mut decisions = Decisions::default();
         let said = [(0, Bound::Agents), (0, Bound::Agents), (2, Bound::Agents), (0, Bound::Supply)];
         for (at, (place, bound)) in said.into_iter().enumerate() {
-            decisions.note(&decision(place, bound), at as u64, Utc(at as i64));
+            decisions.note(&decision(place, bound), at as u64, Utc(at as i64), None);
         }
         let kept: Vec<_> = decisions.latest(10).iter().map(|kept| kept.at.0).collect();
         assert_eq!(kept, [3, 2, 0]);
@@ -118,11 +135,24 @@ mod tests {
     fn the_oldest_go_first() {
         let mut decisions = Decisions::default();
         for at in 0..=DECISIONS_MAX {
-            decisions.note(&decision(1, Bound::Agents), at as u64, Utc(at as i64));
+            decisions.note(&decision(1, Bound::Agents), at as u64, Utc(at as i64), None);
         }
         let kept = decisions.latest(usize::MAX);
         assert_eq!(kept.len(), DECISIONS_MAX);
         assert_eq!(kept.last().map(|kept| kept.at), Some(Utc(1)));
+    }
+
+    #[test]
+    fn the_hours_that_were_counted_on_are_told() {
+        let mut decisions = Decisions::default();
+        let outlook = Some(Outlook { agent_hours_left: 12.34 });
+        decisions.note(&decision(1, Bound::Agents), 1, Utc(0), outlook);
+        let kept = decisions.latest(1)[0];
+        assert_eq!(
+            kept.sentence(),
+            "one line per free agent (2 agents free, 1 lines out, 3 wanted); 12.3 agent hours ahead are counted on"
+        );
+        assert_eq!(explained(&kept.reason, None), sentence(&kept.reason));
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub(crate) mod machine;
 pub mod pacer;
 pub(crate) mod pacing;
 pub mod replay;
+pub(crate) mod roster;
 pub(crate) mod shift;
 pub mod spec;
 mod stopped;

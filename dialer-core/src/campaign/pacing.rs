@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::decisions::Decisions;
 use super::journal::{Journal, Share, Snapshot};
+use super::roster::Roster;
 use super::shift::Shift;
 use super::spec::{CampaignSpec, Mode};
 use super::stopped::Stopped;
@@ -77,7 +78,7 @@ impl Pacing {
         };
         let team = Team::new(stop, ledger);
         let journal = Journal::new(id, journal, (now.monotonic, now.utc));
-        Self { policy, team, shift: Shift::default(), decisions: Decisions::default(), journal }
+        Self { policy, team, shift: Shift::new(Roster::of(spec)), decisions: Decisions::default(), journal }
     }
 
     /// Whether it looks at the segments of calls and at the hours ahead.
@@ -113,7 +114,7 @@ impl Pacing {
         let decision = self.policy.pacer_mut().decide(capacity);
         self.journal.answered(capacity, &decision);
         self.team.decided(&decision);
-        self.decisions.note(&decision, number, at);
+        self.decisions.note(&decision, number, at, capacity.outlook);
         decision
     }
 

@@ -74,6 +74,12 @@ pub struct CampaignSpec {
     /// Calling windows in contact-local time; none means the jurisdiction's default.
     #[serde(default)]
     pub windows: Vec<Window>,
+    /// When agents work: the roster; none means that those who are there are expected to stay.
+    #[serde(default)]
+    pub shifts: Vec<WorkShift>,
+    /// IANA zone of the roster's times; absent means `timezone`, or UTC.
+    #[serde(default)]
+    pub shifts_timezone: Option<String>,
     /// When a task closes and when it is tried again.
     #[serde(default)]
     pub closure: ClosureSpec,
@@ -105,6 +111,8 @@ impl CampaignSpec {
             region: None,
             timezone: None,
             windows: Vec::new(),
+            shifts: Vec::new(),
+            shifts_timezone: None,
             closure: ClosureSpec::default(),
         }
     }
@@ -190,6 +198,22 @@ pub struct Window {
     pub from: String,
     /// First minute after it, `HH:MM` up to `24:00`; later than `from`.
     pub to: String,
+}
+
+/// Hours that agents work by the clock of their site, breaks left out: a break divides a shift in two.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkShift {
+    /// Days it holds on.
+    pub days: Vec<Day>,
+    /// First minute, `HH:MM`.
+    pub from: String,
+    /// First minute after it, `HH:MM` up to `24:00`; later than `from`.
+    pub to: String,
+    /// Users of the agents who work it. Empty means everybody whom no shift names; who is named works by those alone that
+    /// name them.
+    #[serde(default)]
+    pub agents: Vec<String>,
 }
 
 /// Day of the week.
@@ -294,6 +318,8 @@ pub(crate) mod testing {
             region: None,
             timezone: None,
             windows: Vec::new(),
+            shifts: Vec::new(),
+            shifts_timezone: None,
             closure: ClosureSpec::default(),
         }
     }

@@ -10,9 +10,9 @@ use super::outbox::Purpose;
 use super::{Dialer, Room, Timer};
 use crate::attempt::event::Event;
 use crate::attempt::machine::Attempt;
-use crate::campaign::decisions::sentence;
+use crate::campaign::decisions::explained;
 use crate::campaign::machine::{Asked, Campaign};
-use crate::campaign::shift::{Ahead, SHIFT_MAX};
+use crate::campaign::shift::Ahead;
 use crate::compliance::Verdict;
 use crate::id::{AttemptId, CampaignId};
 use crate::output::Output;
@@ -205,7 +205,7 @@ impl Dialer {
             campaign.reason = "the store is not available".into();
             return;
         }
-        campaign.reason = sentence(&decision.reason);
+        campaign.reason = explained(&decision.reason, outlook);
         self.note(None, journal.into_iter().collect());
         let ahead = self.plan_ahead(id, decision.place);
         if let Some(awaited) = self.owners_awaited(id)
@@ -262,7 +262,7 @@ impl Dialer {
                 break;
             }
         }
-        let latest = now.utc.after(SHIFT_MAX);
+        let latest = now.utc.after(campaign.pacing.shift.reach());
         let rules = &campaign.rules;
         let closes = campaign.pacing.shift.closes(now.utc, || compliance.closes(rules, now.utc, latest));
         let closes =
@@ -275,7 +275,8 @@ impl Dialer {
             placed: campaign.figures.placed,
             answered: campaign.figures.answered,
         };
-        (upcoming, campaign.pacing.shift.outlook(ahead, now))
+        let floor = &self.floor;
+        (upcoming, campaign.pacing.shift.outlook(ahead, &|agent| floor.user(agent), now))
     }
 
     /// Opens an attempt, for its owner alone where it has one: a line is asked for, and the pacer knows of it.

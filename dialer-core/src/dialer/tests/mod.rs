@@ -13,5 +13,6 @@ mod preview;
 mod random;
 mod replay;
 mod restart;
+mod roster;
 mod sharing;
 mod walk;
