@@ -278,6 +278,10 @@ fn a_free_owner_gets_a_second_line_when_the_first_has_rung_long() {
     desk.now += Duration::from_secs(30);
     desk.decide(&own, 100);
     assert_eq!(desk.call_ahead(&own, 100).lines, [AgentKey(0)]);
+    // Lines are out and nothing was heard for minutes: something is wrong.
+    desk.now += Duration::from_secs(300);
+    desk.decide(&own, 100);
+    assert_eq!(desk.call_ahead(&own, 100), Ahead::default());
 }
 
 /// Nobody is called ahead while the hard stop holds, without a message, or by a policy without a forecast.

@@ -271,7 +271,8 @@ impl Pacer for Predictive {
         let (free, out) = (self.floor.agents_free(), self.floor.lines_out());
         let least = free.saturating_sub(out);
         let room = capacity.lines_free.min(capacity.calls_per_second_free).min(capacity.supply);
-        let silent = capacity.now.saturating_sub(self.latest) > SILENCE_MAX && out > 0;
+        let is_out = out > 0 || self.floor.owned_out() > 0;
+        let silent = capacity.now.saturating_sub(self.latest) > SILENCE_MAX && is_out;
         if !capacity.limits.over_dial || silent {
             self.owners.stands(None);
             let bound = if capacity.limits.over_dial { Bound::Agents } else { Bound::NoSafeHarbour };
