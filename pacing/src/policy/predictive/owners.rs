@@ -34,6 +34,8 @@ pub(super) struct Stance {
     pub accepted: f64,
     /// What the hard stop allows, the pool's exposure taken off.
     pub allowance: f64,
+    /// What the lines that are out may lose.
+    pub losses: Losses,
     /// How many deviations of the normal the exposure reaches up.
     pub deviations: f64,
     /// Probabilities that a new line is answered by each point, doubt included.
@@ -100,7 +102,11 @@ impl One {
 
     /// Moments of the answers that find nobody, at the moment at which most are expected.
     fn losses(&self) -> Moments {
-        let points = (0..POINTS).map(|point| excess(self.waiting, &self.answers[point], self.free[point]));
+        if self.beyond() <= 0.0 {
+            return Moments::default();
+        }
+        let answers = |point: usize| &self.answers[point][..=self.lines];
+        let points = (0..POINTS).map(|point| excess(self.waiting, answers(point), self.free[point]));
         let now = excess(self.waiting, &[1.0], self.free_now);
         points.fold(now, |worst, at| if at.mean > worst.mean { at } else { worst })
     }
@@ -130,8 +136,8 @@ fn excess(waiting: u32, answers: &[f64], free: f64) -> Moments {
 }
 
 /// Losses of all owners.
-#[derive(Clone, Copy, Debug, Default)]
-struct Losses {
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Losses {
     sum: Moments,
     beyond: f64,
 }
@@ -142,19 +148,23 @@ impl Losses {
         self.beyond += one.beyond() * times;
     }
 
-    fn exposure(&self, deviations: f64) -> f64 {
+    /// Answers that may find their owner not free in time.
+    pub fn exposure(&self, deviations: f64) -> f64 {
         self.sum.quantile(deviations).clamp(0.0, self.beyond.max(0.0))
     }
 }
 
 impl Predictive {
-    /// Answers of owners' lines that may find their owner not free in time.
-    pub(super) fn owned_exposure(&self, deviations: f64) -> f64 {
+    /// What owners' lines may lose. Most owners are free and have one line: they lose nothing and cost nothing here.
+    pub(super) fn owned_losses(&self) -> Losses {
         let mut losses = Losses::default();
+        let is_free = |owner: AgentKey| self.floor.activity(owner) == Some(AgentActivity::Ready);
         for owner in self.owners.calls.keys() {
-            losses.add(&self.one(*owner), 1.0);
+            if self.floor.own_lines(*owner) > 1 || !is_free(*owner) {
+                losses.add(&self.one(*owner), 1.0);
+            }
         }
-        losses.exposure(deviations)
+        losses
     }
 
     fn one(&self, owner: AgentKey) -> One {
@@ -193,8 +203,7 @@ impl Predictive {
             .filter(|(owner, in_hand)| **in_hand > 0 && may(**owner))
             .map(|(owner, in_hand)| (*owner, *in_hand, self.one(*owner)))
             .collect();
-        let mut losses = Losses::default();
-        self.owners.calls.keys().for_each(|owner| losses.add(&self.one(*owner), 1.0));
+        let mut losses = stance.losses;
         let mut lines = Vec::new();
         let (mut bound, mut risk) = (Bound::Supply, 0.0);
         loop {

@@ -121,7 +121,8 @@ impl Predictive {
         // Times what the answer of the last line asked about is worth.
         let mut accepted = price;
         let deviations = self.deviations(capacity);
-        let owned = self.owned_exposure(deviations);
+        let losses = self.owned_losses();
+        let owned = losses.exposure(deviations);
         let allowance = allowance - owned;
         let tail = normal_tail(deviations);
         let mut picture = self.picture(launching);
@@ -214,6 +215,7 @@ impl Predictive {
         self.owners.stands(Some(Stance {
             accepted: price,
             allowance: allowance + owned - forecast.exposure,
+            losses,
             deviations,
             new: rest,
             launching,
