@@ -1,10 +1,13 @@
 //! `carillon replay`: makes a campaign's recorded pacing decisions again, the plans for owners and the choices for shared
 //! agents beside them, and tells whether they come out the same.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use carillon_core::campaign::decisions::sentence;
-use carillon_core::campaign::replay::{Remade, RemadeDecision, RemadePlan, RemadeShare, Replayed, replay};
+use carillon_core::campaign::decisions::{owners_sentence, sentence};
+use carillon_core::campaign::replay::{
+    Remade, RemadeAhead, RemadeDecision, RemadePlan, RemadeShare, Replayed, replay,
+};
 use carillon_core::time::Utc;
 use carillon_pacing::AgentKey;
 use carillon_pacing::journal::Said;
@@ -46,7 +49,7 @@ pub async fn command(options: &ReplayOptions) -> Result<(), Exit> {
         return Err(Exit::other(format!("campaign `{name}`: no decision is recorded")));
     }
     let (mut span, mut wanted, mut beside, mut others) = (None, None, Vec::new(), Others::default());
-    let mut latest = None;
+    let (mut latest, mut ahead) = (None, None);
     let found = replay(parts, &mut |remade: &Remade| {
         if !remade.is_same() {
             others.note(remade);
@@ -63,7 +66,12 @@ pub async fn command(options: &ReplayOptions) -> Result<(), Exit> {
                 // What was planned and shared since the decision before belongs to this one.
                 let before = latest.replace(Vec::new()).unwrap_or_default();
                 if is_wanted {
-                    (wanted, beside) = (Some(*decision), before);
+                    (wanted, beside, ahead) = (Some(*decision), before, None);
+                }
+            }
+            Remade::Ahead(it) => {
+                if wanted.is_some_and(|wanted: RemadeDecision| wanted.number == it.after) {
+                    ahead = Some(remade.clone());
                 }
             }
             Remade::Plan(_) | Remade::Share(_) => {
@@ -95,12 +103,15 @@ pub async fn command(options: &ReplayOptions) -> Result<(), Exit> {
         (Some(decision), _, _) => {
             beside.iter().for_each(|remade| say(shown(remade).trim_end()));
             say(shown(&Remade::Decision(decision)).trim_end());
+            ahead.iter().for_each(|remade| say(shown(remade).trim_end()));
         }
         (None, None, None) => {}
         (None, _, _) => return Err(Exit::other("the decision that was asked for is not in the record")),
     }
     if let Some(first) = &others.first {
-        let is_shown = |wanted: RemadeDecision| *first == Remade::Decision(wanted) || beside.contains(first);
+        let is_shown = |wanted: RemadeDecision| {
+            *first == Remade::Decision(wanted) || beside.contains(first) || ahead.as_ref() == Some(first)
+        };
         if !wanted.is_some_and(is_shown) {
             say(shown(first).trim_end());
         }
@@ -137,6 +148,10 @@ impl Others {
             Remade::Plan(it) => {
                 self.plans += 1;
                 format!("the plan before decision {} at {}", it.after + 1, time(it.at))
+            }
+            Remade::Ahead(it) => {
+                self.plans += 1;
+                format!("the lines ahead after decision {} at {}", it.after, time(it.at))
             }
             Remade::Share(it) => {
                 self.shares += 1;
@@ -188,37 +203,59 @@ fn shown(remade: &Remade) -> String {
         Remade::Decision(decision) => shown_decision(decision),
         Remade::Plan(plan) => shown_plan(plan),
         Remade::Share(share) => shown_share(share),
+        Remade::Ahead(ahead) => shown_ahead(ahead),
     }
 }
 
 fn shown_plan(remade: &RemadePlan) -> String {
     let RemadePlan { after, at, wishes, limits: _, room, plan, recorded } = remade;
-    let agents = |agents: &[AgentKey]| match agents {
-        [] => "nobody".to_owned(),
-        agents => agents.iter().map(|AgentKey(agent)| agent.to_string()).collect::<Vec<_>>().join(", "),
-    };
-    let wishes = wishes.iter().map(|(AgentKey(agent), in_hand)| format!("{agent} ({in_hand})"));
-    let wishes = wishes.collect::<Vec<_>>().join(", ");
-    let mut text = format!(
-        "plan before decision {} at {}: lines for {}\n  apart from the pool from now on: {}; back in it: {}\n  \
-         asked with: agents with contacts of their own (in hand): {}; room for {room} lines\n",
+    format!(
+        "plan before decision {} at {}: lines for {}\n  apart from the pool from now on: {}; back in it: {}\n{}{}",
         after + 1,
         time(*at),
-        agents(&plan.lines),
-        agents(&plan.apart),
-        agents(&plan.pooled),
-        if wishes.is_empty() { "none" } else { &wishes },
-    );
-    let now = Said::of_plan(plan);
-    text.push_str(&if remade.is_same() {
-        "  as it was made\n".to_owned()
-    } else {
-        format!(
-            "  OTHERWISE THAN IT WAS MADE: then {} lines (check {:08x}), now {} (check {:08x})\n",
-            recorded.place, recorded.check, now.place, now.check
-        )
-    });
-    text
+        named(&plan.lines),
+        named(&plan.apart),
+        named(&plan.pooled),
+        asked(wishes, *room),
+        verdict(Said::of_plan(plan), *recorded),
+    )
+}
+
+fn shown_ahead(remade: &RemadeAhead) -> String {
+    let RemadeAhead { after, at, wishes, room, ahead, recorded } = remade;
+    let why = ahead.reason.as_ref().map(|reason| format!("  {}\n", owners_sentence(reason)));
+    format!(
+        "lines ahead after decision {after} at {}: for {}\n{}{}{}",
+        time(*at),
+        named(&ahead.lines),
+        why.unwrap_or_default(),
+        asked(wishes, *room),
+        verdict(Said::of_ahead(ahead), *recorded),
+    )
+}
+
+fn named(agents: &[AgentKey]) -> String {
+    match agents {
+        [] => "nobody".to_owned(),
+        agents => agents.iter().map(|AgentKey(agent)| agent.to_string()).collect::<Vec<_>>().join(", "),
+    }
+}
+
+fn asked(wishes: &BTreeMap<AgentKey, u32>, room: u32) -> String {
+    let wishes = wishes.iter().map(|(AgentKey(agent), in_hand)| format!("{agent} ({in_hand})"));
+    let wishes = wishes.collect::<Vec<_>>().join(", ");
+    let wishes = if wishes.is_empty() { "none" } else { &wishes };
+    format!("  asked with: agents with contacts of their own (in hand): {wishes}; room for {room} lines\n")
+}
+
+fn verdict(now: Said, then: Said) -> String {
+    if now == then {
+        return "  as it was made\n".to_owned();
+    }
+    format!(
+        "  OTHERWISE THAN IT WAS MADE: then {} lines (check {:08x}), now {} (check {:08x})\n",
+        then.place, then.check, now.place, now.check
+    )
 }
 
 fn shown_share(remade: &RemadeShare) -> String {
@@ -299,8 +336,6 @@ fn shown_decision(remade: &RemadeDecision) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use carillon_core::id::CampaignId;
     use carillon_pacing::Limits;
     use carillon_pacing::team::Plan;

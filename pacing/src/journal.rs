@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::decision::{Capacity, Decision, Limits, Outlook, Upcoming};
+use crate::decision::{Capacity, Decision, Limits, Outlook, Reason, Upcoming};
 use crate::event::{AgentKey, Event, EventKind};
 use crate::share::Claim;
-use crate::team::Plan;
+use crate::team::{Ahead, Plan};
 
 /// Most claims of one choice that are written; a choice among more is left out.
 pub const CLAIMS_MAX: usize = 64;
@@ -72,6 +72,17 @@ pub enum Entry {
         /// The campaign chosen.
         chosen: u64,
     },
+    /// The policy was asked for whom lines leave ahead ([`crate::Pacer::ahead`]).
+    Ahead {
+        /// Nanoseconds since the entry before.
+        after_ns: i64,
+        /// Owners whose contacts in hand changed, as in a plan.
+        wishes: Vec<(AgentKey, Option<u32>)>,
+        /// Most lines.
+        room: u32,
+        /// What it answered.
+        said: Said,
+    },
 }
 
 /// What tells whether a decision or a plan was made again.
@@ -87,31 +98,8 @@ impl Said {
     /// Of a decision.
     pub fn of(decision: &Decision) -> Self {
         let Decision { place, until, reason } = decision;
-        let forecast = reason.forecast.map(|it| {
-            [
-                it.horizon_s,
-                it.answers,
-                it.answers_deviation,
-                it.agents,
-                it.agents_deviation,
-                it.risk,
-                it.risk_accepted,
-                it.exposure,
-                it.allowance,
-            ]
-        });
-        let figures = [
-            u64::from(*place),
-            until.as_secs(),
-            until.subsec_nanos().into(),
-            reason.bound as u64,
-            reason.agents_free.into(),
-            reason.lines_out.into(),
-            reason.lines_wanted.into(),
-            forecast.is_some().into(),
-        ];
-        let words = figures.into_iter().chain(forecast.into_iter().flatten().map(f64::to_bits));
-        Self { place: *place, check: check(words) }
+        let figures = [u64::from(*place), until.as_secs(), until.subsec_nanos().into()];
+        Self { place: *place, check: check(figures.into_iter().chain(words_of(reason))) }
     }
 
     /// Of a plan.
@@ -124,6 +112,36 @@ impl Said {
         });
         Self { place: u32::try_from(lines.len()).unwrap_or(u32::MAX), check: check(words) }
     }
+
+    /// Of lines that leave ahead.
+    pub fn of_ahead(ahead: &Ahead) -> Self {
+        let Ahead { lines, reason } = ahead;
+        let owners = lines.iter().map(|AgentKey(agent)| *agent);
+        let words = std::iter::once(lines.len() as u64).chain(owners);
+        let words = words.chain(reason.iter().flat_map(words_of));
+        Self { place: u32::try_from(lines.len()).unwrap_or(u32::MAX), check: check(words) }
+    }
+}
+
+/// Every figure of a reason.
+fn words_of(reason: &Reason) -> impl Iterator<Item = u64> + use<> {
+    let Reason { bound, agents_free, lines_out, lines_wanted, forecast } = *reason;
+    let forecast = forecast.map(|it| {
+        [
+            it.horizon_s,
+            it.answers,
+            it.answers_deviation,
+            it.agents,
+            it.agents_deviation,
+            it.risk,
+            it.risk_accepted,
+            it.exposure,
+            it.allowance,
+        ]
+    });
+    let figures =
+        [bound as u64, agents_free.into(), lines_out.into(), lines_wanted.into(), forecast.is_some().into()];
+    figures.into_iter().chain(forecast.into_iter().flatten().map(f64::to_bits))
 }
 
 /// Whether a choice among so many claims is written.
@@ -150,6 +168,17 @@ struct Known {
     wishes: BTreeMap<AgentKey, u32>,
     /// The last claims, and what was chosen of them.
     shared: Option<(Vec<(u64, Claim)>, u64)>,
+}
+
+impl Known {
+    fn wish(&mut self, changes: &[(AgentKey, Option<u32>)]) {
+        for (agent, in_hand) in changes {
+            match in_hand {
+                Some(in_hand) => self.wishes.insert(*agent, *in_hand),
+                None => self.wishes.remove(agent),
+            };
+        }
+    }
 }
 
 /// Makes entries. Those after [`Recorder::new`] need none before it.
@@ -195,22 +224,33 @@ impl Recorder {
         room: u32,
         plan: &Plan,
     ) -> Entry {
-        let known = &mut self.known;
-        let gone =
-            known.wishes.keys().filter(|agent| !wishes.contains_key(agent)).map(|agent| (*agent, None));
-        let other = wishes.iter().filter(|(agent, in_hand)| known.wishes.get(agent) != Some(in_hand));
-        let changes = gone.chain(other.map(|(agent, in_hand)| (*agent, Some(*in_hand)))).collect();
-        if known.wishes != *wishes {
-            known.wishes.clone_from(wishes);
+        let wishes = self.wished(wishes);
+        let limits = changed(&mut self.known.limits, limits);
+        Entry::Planned { after_ns: self.after_ns(at), wishes, limits, room, said: Said::of_plan(plan) }
+    }
+
+    /// The entry of lines that leave ahead and what they were reckoned with.
+    pub fn ahead(
+        &mut self,
+        at: Duration,
+        wishes: &BTreeMap<AgentKey, u32>,
+        room: u32,
+        ahead: &Ahead,
+    ) -> Entry {
+        let wishes = self.wished(wishes);
+        Entry::Ahead { after_ns: self.after_ns(at), wishes, room, said: Said::of_ahead(ahead) }
+    }
+
+    /// What is other than it was known to be.
+    fn wished(&mut self, wishes: &BTreeMap<AgentKey, u32>) -> Vec<(AgentKey, Option<u32>)> {
+        let known = &mut self.known.wishes;
+        let gone = known.keys().filter(|agent| !wishes.contains_key(agent)).map(|agent| (*agent, None));
+        let other = wishes.iter().filter(|(agent, in_hand)| known.get(agent) != Some(in_hand));
+        let changes: Vec<_> = gone.chain(other.map(|(agent, in_hand)| (*agent, Some(*in_hand)))).collect();
+        if !changes.is_empty() {
+            known.clone_from(wishes);
         }
-        let limits = changed(&mut known.limits, limits);
-        Entry::Planned {
-            after_ns: self.after_ns(at),
-            wishes: changes,
-            limits,
-            room,
-            said: Said::of_plan(plan),
-        }
+        changes
     }
 
     /// The entry of a choice among claims, each with its campaign. `None` where there is nothing to write: no choice
@@ -265,6 +305,21 @@ pub enum Played {
     Planned(PlayedPlan),
     /// A choice for a shared agent.
     Shared(PlayedShare),
+    /// Lines that leave ahead.
+    Ahead(PlayedAhead),
+}
+
+/// What lines that leave ahead were reckoned with, and what tells of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlayedAhead {
+    /// When.
+    pub at: Duration,
+    /// Contacts in hand of each owner who has contacts to be called.
+    pub wishes: BTreeMap<AgentKey, u32>,
+    /// Most lines.
+    pub room: u32,
+    /// What tells of the lines.
+    pub said: Said,
 }
 
 /// What a plan for owners was made of, and what tells of it.
@@ -346,12 +401,7 @@ impl Player {
                 self.pass(*after_ns);
                 let known = &mut self.known;
                 known.limits = limits.or(known.limits);
-                for (agent, in_hand) in wishes {
-                    match in_hand {
-                        Some(in_hand) => known.wishes.insert(*agent, *in_hand),
-                        None => known.wishes.remove(agent),
-                    };
-                }
+                known.wish(wishes);
                 Some(Played::Planned(PlayedPlan {
                     at: known.latest,
                     wishes: known.wishes.clone(),
@@ -359,6 +409,13 @@ impl Player {
                     room: *room,
                     said: *said,
                 }))
+            }
+            Entry::Ahead { after_ns, wishes, room, said } => {
+                self.pass(*after_ns);
+                let known = &mut self.known;
+                known.wish(wishes);
+                let (at, wishes) = (known.latest, known.wishes.clone());
+                Some(Played::Ahead(PlayedAhead { at, wishes, room: *room, said: *said }))
             }
             Entry::Shared { after_ns, agent, claims, limits, chosen } => {
                 self.pass(*after_ns);
@@ -389,7 +446,7 @@ impl Player {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decision::{Bound, Forecast, Reason};
+    use crate::decision::{Bound, Forecast};
     use crate::event::{CallKey, Segment};
 
     fn capacity(now_ms: u64, outlook: Option<f64>) -> Capacity {
@@ -455,8 +512,15 @@ mod tests {
             let plan = lines(&[after as u64]);
             let entry = recorder.planned(at, &wishes, limits, 9, &plan);
             let said = Said::of_plan(&plan);
-            let expected = PlayedPlan { at, wishes, limits, room: 9, said };
+            let expected = PlayedPlan { at, wishes: wishes.clone(), limits, room: 9, said };
             assert_eq!(player.play(&entry), Some(Played::Planned(expected)));
+            let ahead = Ahead { lines: vec![AgentKey(7); after], reason: Some(decision().reason) };
+            let entry = recorder.ahead(at, &wishes, 3, &ahead);
+            assert!(matches!(&entry, Entry::Ahead { wishes, .. } if wishes.is_empty()), "as in the plan");
+            let expected = PlayedAhead { at, wishes, room: 3, said: Said::of_ahead(&ahead) };
+            assert_eq!(player.play(&entry), Some(Played::Ahead(expected)));
+            let other = Ahead { reason: None, ..ahead.clone() };
+            assert_ne!(Said::of_ahead(&other), Said::of_ahead(&ahead));
         }
         let claim = |agents| Claim { weight: 2, need: Need::Contacts, agents };
         let mut share = |agent, claims: &[(u64, Claim)], chosen, stays| {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use carillon_pacing::journal::{Entry, Recorder, is_choice};
 use carillon_pacing::share::Claim;
-use carillon_pacing::team::Plan;
+use carillon_pacing::team::{Ahead, Plan};
 use carillon_pacing::{AgentKey, Capacity, Decision, Event, Limits};
 use serde::{Deserialize, Serialize};
 
@@ -171,6 +171,21 @@ impl Journal {
         self.clock = (now.monotonic, now.utc);
         if self.begin(now.monotonic, snapshot) {
             let entry = self.recorder.planned(now.monotonic, wishes, limits, room, plan);
+            self.add(&entry, now.monotonic);
+        }
+    }
+
+    /// The policy has said for whom lines leave ahead.
+    pub fn ahead(
+        &mut self,
+        now: Now,
+        (wishes, room): (&BTreeMap<AgentKey, u32>, u32),
+        ahead: &Ahead,
+        snapshot: impl FnOnce() -> Option<Snapshot>,
+    ) {
+        self.clock = (now.monotonic, now.utc);
+        if self.begin(now.monotonic, snapshot) {
+            let entry = self.recorder.ahead(now.monotonic, wishes, room, ahead);
             self.add(&entry, now.monotonic);
         }
     }

@@ -132,8 +132,14 @@ impl Pacing {
     }
 
     /// For whom lines leave beyond one per free agent, on the terms of the decision just made.
-    pub fn ahead(&self, wishes: &BTreeMap<AgentKey, u32>, room: u32) -> Ahead {
-        self.policy.pacer().ahead(wishes, room)
+    pub fn ahead(&mut self, wishes: &BTreeMap<AgentKey, u32>, room: u32, now: Now) -> Ahead {
+        let ahead = self.policy.pacer().ahead(wishes, room);
+        // Where the policy calls nobody ahead there is nothing to make again.
+        if ahead != Ahead::default() {
+            let asked = (wishes, room);
+            self.journal.ahead(now, asked, &ahead, || snapshot(&self.policy, &self.team, &self.shift));
+        }
+        ahead
     }
 
     /// What is to outlive the process, as it is written; `None` where nothing was learnt.

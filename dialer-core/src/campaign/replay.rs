@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use carillon_pacing::journal::{Entry, Played, PlayedPlan, PlayedShare, Player, Said};
+use carillon_pacing::journal::{Entry, Played, PlayedAhead, PlayedPlan, PlayedShare, Player, Said};
 use carillon_pacing::share::{self, Claim, Need};
-use carillon_pacing::team::{Plan, Team};
+use carillon_pacing::team::{Ahead, Plan, Team};
 use carillon_pacing::{AgentKey, Capacity, Decision, Limits};
 
 use super::journal::{Opening, read};
@@ -25,6 +25,8 @@ pub enum Remade {
     Plan(RemadePlan),
     /// For which campaign a shared agent counts.
     Share(RemadeShare),
+    /// For whom lines leave ahead.
+    Ahead(RemadeAhead),
 }
 
 /// A decision that was made again.
@@ -61,6 +63,23 @@ pub struct RemadePlan {
     pub recorded: Said,
 }
 
+/// Lines that leave ahead for owners, reckoned again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RemadeAhead {
+    /// The number of the decision on whose terms they leave.
+    pub after: u64,
+    /// When.
+    pub at: Utc,
+    /// Contacts in hand of each owner who had contacts to be called.
+    pub wishes: BTreeMap<AgentKey, u32>,
+    /// Most lines.
+    pub room: u32,
+    /// What came out now.
+    pub ahead: Ahead,
+    /// What tells of those that left then.
+    pub recorded: Said,
+}
+
 /// A choice for a shared agent that was made again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RemadeShare {
@@ -94,6 +113,13 @@ impl RemadePlan {
     }
 }
 
+impl RemadeAhead {
+    /// Whether the same lines left, to the last bit of the reason.
+    pub fn is_same(&self) -> bool {
+        Said::of_ahead(&self.ahead) == self.recorded
+    }
+}
+
 impl RemadeShare {
     /// Whether the same campaign was chosen, and the own claim was what the events tell.
     pub fn is_same(&self) -> bool {
@@ -109,6 +135,7 @@ impl Remade {
             Self::Decision(decision) => decision.is_same(),
             Self::Plan(plan) => plan.is_same(),
             Self::Share(share) => share.is_same(),
+            Self::Ahead(ahead) => ahead.is_same(),
         }
     }
 }
@@ -120,7 +147,7 @@ pub struct Replayed {
     pub segments: u64,
     /// Decisions.
     pub decisions: u64,
-    /// Plans for owners.
+    /// Plans for owners, those of lines that leave ahead included.
     pub plans: u64,
     /// Choices for shared agents.
     pub shares: u64,
@@ -226,6 +253,12 @@ fn replay_part(
                 let plan = team.plan(&wishes, &limits, room);
                 let (after, at) = (number, utc(at));
                 visit(&Remade::Plan(RemadePlan { after, at, wishes, limits, room, plan, recorded }));
+            }
+            Played::Ahead(PlayedAhead { at, wishes, room, said: recorded }) => {
+                found.plans += 1;
+                let ahead = segment.policy.pacer().ahead(&wishes, room);
+                let (after, at) = (number, utc(at));
+                visit(&Remade::Ahead(RemadeAhead { after, at, wishes, room, ahead, recorded }));
             }
             Played::Shared(share) => {
                 let (team, shift) = segment.beside.as_ref().ok_or("a share without its team")?;
@@ -419,7 +452,7 @@ mod tests {
     fn decision_of(remade: &Remade) -> RemadeDecision {
         match remade {
             Remade::Decision(decision) => *decision,
-            Remade::Plan(_) | Remade::Share(_) => panic!("decisions alone"),
+            Remade::Plan(_) | Remade::Share(_) | Remade::Ahead(_) => panic!("decisions alone"),
         }
     }
 

@@ -90,12 +90,12 @@ impl Dialer {
 
     /// For whom lines leave beyond one per free owner once the pool's `pooled` are placed, on the terms of the decision just
     /// made.
-    pub(super) fn plan_ahead(&mut self, id: CampaignId, pooled: u32) -> Vec<AgentKey> {
+    pub(super) fn plan_ahead(&mut self, id: CampaignId, pooled: u32, now: Now) -> Vec<AgentKey> {
         let (wishes, room) = (self.wishes(id), self.room().saturating_sub(pooled));
         let Some(campaign) = self.campaigns.get_mut(&id).filter(|_| !wishes.is_empty()) else {
             return Vec::new();
         };
-        let Ahead { lines, reason } = campaign.pacing.ahead(&wishes, room);
+        let Ahead { lines, reason } = campaign.pacing.ahead(&wishes, room, now);
         if let Some(reason) = reason.filter(|_| campaign.pacing.team.has_apart()) {
             campaign.reason = format!("{}; {}", campaign.reason, owners_sentence(&reason));
         }

@@ -207,7 +207,7 @@ impl Dialer {
         }
         campaign.reason = explained(&decision.reason, outlook);
         self.note(None, journal.into_iter().collect());
-        let ahead = self.plan_ahead(id, decision.place);
+        let ahead = self.plan_ahead(id, decision.place, now);
         if let Some(awaited) = self.owners_awaited(id)
             && let Some(campaign) = self.campaigns.get_mut(&id)
         {

@@ -62,7 +62,9 @@ impl<P: Pacer + Clone + Serialize + DeserializeOwned> Reborn<P> {
                     assert_eq!(Said::of(&pacer.decide(&capacity)), said);
                     made += 1;
                 }
-                Played::Planned(_) | Played::Shared(_) => panic!("only the pacer is written down here"),
+                Played::Planned(_) | Played::Shared(_) | Played::Ahead(_) => {
+                    panic!("the pacer alone is asked here")
+                }
             }
         }
         (made, postcard::to_stdvec(&pacer).unwrap())

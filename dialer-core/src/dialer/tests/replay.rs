@@ -88,7 +88,7 @@ fn every_decision_plan_and_share_comes_out_the_same() {
         [[Mode::Predictive, Mode::Progressive], [Mode::Ratio, Mode::Predictive]].into_iter().enumerate()
     {
         let (desk, campaigns) = shift(modes, 40 + seed as u64);
-        let mut moved = 0;
+        let (mut moved, mut asked_ahead) = (0, 0);
         for campaign in campaigns {
             let (mut lines, mut chosen) = (0, BTreeMap::<CampaignId, u32>::new());
             let found = replay(journal(&desk, campaign), &mut |it| {
@@ -96,6 +96,10 @@ fn every_decision_plan_and_share_comes_out_the_same() {
                 match it {
                     Remade::Decision(_) => {}
                     Remade::Plan(plan) => lines += plan.plan.lines.len(),
+                    Remade::Ahead(it) => {
+                        lines += it.ahead.lines.len();
+                        asked_ahead += 1;
+                    }
                     Remade::Share(share) => *chosen.entry(share.recorded).or_default() += 1,
                 }
             });
@@ -113,6 +117,7 @@ fn every_decision_plan_and_share_comes_out_the_same() {
             moved += chosen.iter().filter(|(of, _)| **of != campaign).map(|(_, times)| times).sum::<u32>();
         }
         assert!(moved > 10, "{modes:?}: agents went to and fro");
+        assert!(asked_ahead > 50, "{modes:?}: who is called ahead");
     }
 }
 
@@ -132,6 +137,7 @@ fn a_plan_or_a_share_that_was_changed_is_found() {
         let parts: Vec<_> = parts.collect();
         replay(parts, &mut |it| match it {
             Remade::Decision(it) => assert!(it.is_same()),
+            Remade::Ahead(it) => assert!(it.is_same()),
             Remade::Plan(it) => plans += u32::from(!it.is_same()),
             Remade::Share(it) => shares += u32::from(!it.is_same()),
         });
