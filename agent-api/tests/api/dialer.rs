@@ -216,8 +216,15 @@ impl Port for Dialer {
                 forecast: Some(Forecast::default()),
             };
             let all = [
-                Decided { number: 7, at: Utc(1_000), place: 1, reason, agent_hours_left: Some(12.5) },
-                Decided { number: 4, at: Utc(0), place: 3, reason, agent_hours_left: None },
+                Decided {
+                    number: 7,
+                    at: Utc(1_000),
+                    place: 1,
+                    reason,
+                    agent_hours_left: Some(12.5),
+                    owners: None,
+                },
+                Decided { number: 4, at: Utc(0), place: 3, reason, agent_hours_left: None, owners: None },
             ];
             Ok(all.into_iter().take(limit as usize).collect())
         })

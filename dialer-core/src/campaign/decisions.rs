@@ -24,12 +24,17 @@ pub struct Decided {
     pub reason: Reason,
     /// Agent hours ahead that it counted on; `None` where it counted on none.
     pub agent_hours_left: Option<f64>,
+    /// Lines that left for owners beyond one per free owner, and why no more; `None` where nobody has contacts of their own or
+    /// the policy calls nobody ahead.
+    pub owners: Option<(u32, Reason)>,
 }
 
 impl Decided {
     /// Why this many, in one sentence.
     pub fn sentence(&self) -> String {
-        explained(&self.reason, self.agent_hours_left.map(|agent_hours_left| Outlook { agent_hours_left }))
+        let hours = self.agent_hours_left.map(|agent_hours_left| Outlook { agent_hours_left });
+        let owners = self.owners.map(|(lines, reason)| format!("; {lines} for {}", owners_sentence(&reason)));
+        explained(&self.reason, hours) + &owners.unwrap_or_default()
     }
 }
 
@@ -38,21 +43,39 @@ impl Decided {
 pub(crate) struct Decisions {
     newest_last: VecDeque<Decided>,
     bound: Option<Bound>,
+    /// The latest, whether it was kept or not.
+    latest: Option<Decided>,
 }
 
 impl Decisions {
     /// Keeps a decision that tells something new.
     pub fn note(&mut self, decision: &Decision, number: u64, at: Utc, outlook: Option<Outlook>) {
-        if decision.place == 0 && self.bound == Some(decision.reason.bound) {
-            return;
+        let Decision { place, until: _, reason } = *decision;
+        let agent_hours_left = outlook.map(|outlook| outlook.agent_hours_left);
+        let decided = Decided { number, at, place, reason, agent_hours_left, owners: None };
+        self.latest = Some(decided);
+        if place > 0 || self.bound != Some(reason.bound) {
+            self.bound = Some(reason.bound);
+            self.keep(decided);
         }
-        self.bound = Some(decision.reason.bound);
+    }
+
+    /// What the latest decision brought to owners. Where lines leave it tells something new.
+    pub fn note_owners(&mut self, lines: u32, reason: Reason) {
+        let Some(mut latest) = self.latest else { return };
+        latest.owners = Some((lines, reason));
+        match self.newest_last.back_mut() {
+            Some(kept) if kept.number == latest.number => *kept = latest,
+            Some(_) | None if lines > 0 => self.keep(latest),
+            Some(_) | None => {}
+        }
+    }
+
+    fn keep(&mut self, decided: Decided) {
         if self.newest_last.len() >= DECISIONS_MAX {
             self.newest_last.pop_front();
         }
-        let Decision { place, until: _, reason } = *decision;
-        let agent_hours_left = outlook.map(|outlook| outlook.agent_hours_left);
-        self.newest_last.push_back(Decided { number, at, place, reason, agent_hours_left });
+        self.newest_last.push_back(decided);
     }
 
     /// The newest decisions, newest first, at most `limit`.
@@ -129,6 +152,21 @@ mod tests {
         let kept: Vec<_> = decisions.latest(10).iter().map(|kept| kept.at.0).collect();
         assert_eq!(kept, [3, 2, 0]);
         assert_eq!(decisions.latest(1)[0].reason.bound, Bound::Supply);
+    }
+
+    #[test]
+    fn what_owners_got_is_told_with_the_decision() {
+        let mut decisions = Decisions::default();
+        decisions.note_owners(1, decision(0, Bound::Risk).reason);
+        assert!(decisions.latest(9).is_empty(), "nothing was decided yet");
+        for (number, place, lines) in [(1, 2, 0), (2, 0, 0), (3, 0, 2)] {
+            decisions.note(&decision(place, Bound::Agents), number, Utc(0), None);
+            decisions.note_owners(lines, decision(0, Bound::Risk).reason);
+        }
+        let kept = decisions.latest(9);
+        assert_eq!(kept.iter().map(|it| it.number).collect::<Vec<_>>(), [3, 1]);
+        let told = "; 2 for owners: one more answer would too likely find its owner busy (2 owners free, 3 lines out)";
+        assert!(kept[0].sentence().ends_with(told), "{}", kept[0].sentence());
     }
 
     #[test]

@@ -131,13 +131,16 @@ impl Pacing {
         self.journal.shared(now, share, || snapshot(&self.policy, &self.team, &self.shift));
     }
 
-    /// For whom lines leave beyond one per free agent, on the terms of the decision just made.
+    /// For whom lines leave beyond one per free agent, on the terms of the decision just made; kept in the log with it.
     pub fn ahead(&mut self, wishes: &BTreeMap<AgentKey, u32>, room: u32, now: Now) -> Ahead {
         let ahead = self.policy.pacer().ahead(wishes, room);
         // Where the policy calls nobody ahead there is nothing to make again.
         if ahead != Ahead::default() {
             let asked = (wishes, room);
             self.journal.ahead(now, asked, &ahead, || snapshot(&self.policy, &self.team, &self.shift));
+        }
+        if let Some(reason) = ahead.reason.filter(|_| self.team.has_apart()) {
+            self.decisions.note_owners(u32::try_from(ahead.lines.len()).unwrap_or(u32::MAX), reason);
         }
         ahead
     }
