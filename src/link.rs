@@ -12,11 +12,13 @@ use carillon_core::input::{EndedBy, Failure, Input, Recording};
 use carillon_core::output::{Output, Refused, Reply};
 use carillon_core::store::write::{BindingRow, CallDialog, CallRoute, OrphanRow, Write};
 use carillon_core::time::Utc;
+use carillon_core::trunk::{Room, TrunkRoom};
 use carillon_sip::command::{AgentLegMode, Binding, Command, Orphan, PlaceCall};
 use carillon_sip::event::{self, Dialog, Event, Route, TrunkState};
 use carillon_sip::id::CallId;
 use carillon_sip::media::RecordingDone;
 use carillon_sip::media::prompt::Prompt;
+use carillon_sip::options::TrunkOptions;
 
 use crate::clock::{CampaignClock, RealNow};
 
@@ -82,8 +84,8 @@ pub enum Errand {
 /// Translates what the dialer wants done.
 pub fn errand(output: Output, around: &Surroundings<'_>) -> Errand {
     let gateway = match output {
-        Output::Reserve { attempt, number, trunks } => {
-            Command::Reserve { call: call(attempt), number, trunks }
+        Output::Reserve { attempt, number, first, trunks } => {
+            Command::Reserve { call: call(attempt), number, first, trunks }
         }
         Output::Release { attempt } => Command::Release { call: call(attempt) },
         Output::Place { permit, route } => {
@@ -174,6 +176,16 @@ pub fn news(event: Event, now: RealNow) -> News {
         Event::Unregistered { user, contact } => Input::Unregistered { user, contact },
         Event::Trunk { name, state } => return News::Trunk { name, state },
     })
+}
+
+/// The gateway's room, with the names that its trunks have in the options.
+pub fn room(room: &event::Room, trunks: &[TrunkOptions]) -> Room {
+    let named = |it: &event::TrunkRoom| {
+        let event::TrunkRoom { trunk, lines_free, calls_per_second_free } = *it;
+        let name = trunks.get(trunk)?.name.clone();
+        Some(TrunkRoom { name, lines_free, calls_per_second_free })
+    };
+    Room { lines_free: room.lines_free, trunks: room.trunks.iter().filter_map(named).collect() }
 }
 
 /// A stored registration as the gateway wants it back; `None` when it has ended or can't be read.

@@ -217,6 +217,8 @@ impl Node {
             NodeInput::Agent { request, command } => self.tell_dialer(Input::Agent { request, command }, now),
             NodeInput::Timeout => {
                 self.gateway.handle_timeout(now.monotonic);
+                // Pacers are asked now: a trunk that has just gone or come back counts.
+                self.tell_room(now);
                 self.tell_dialer(Input::Timeout, now);
             }
         }
@@ -325,15 +327,10 @@ impl Node {
 
     fn tell_room(&mut self, now: RealNow) {
         let room = self.gateway.room(now.monotonic);
-        if self.room != Some(room) {
+        if self.room.as_ref() != Some(&room) {
+            let told = link::room(&room, &self.gateway.options().trunks);
             self.room = Some(room);
-            self.tell_dialer(
-                Input::Room {
-                    lines_free: room.lines_free,
-                    calls_per_second_free: room.calls_per_second_free,
-                },
-                now,
-            );
+            self.tell_dialer(Input::Room(told), now);
         }
     }
 }

@@ -9,9 +9,9 @@ use carillon_core::campaign::replay::{
     Remade, RemadeAhead, RemadeDecision, RemadePlan, RemadeShare, Replayed, replay,
 };
 use carillon_core::time::Utc;
-use carillon_pacing::AgentKey;
 use carillon_pacing::journal::Said;
 use carillon_pacing::share::{Claim, Need};
+use carillon_pacing::{AgentKey, Segment};
 use jiff::Timestamp;
 
 use crate::exit::Exit;
@@ -43,6 +43,7 @@ pub async fn command(options: &ReplayOptions) -> Result<(), Exit> {
     let at = at.transpose().map_err(|error| Exit::file(format!("--at: {error}")))?;
     let (mut archive, campaign) = open(&options.from, &options.campaign).await?;
     let parts = archive.journal(campaign.campaign).await.map_err(|error| unreadable(&options.from, error))?;
+    let trunks = archive.trunks(campaign.campaign).await.map_err(|error| unreadable(&options.from, error))?;
     drop(archive);
     let name = &campaign.spec.name;
     if parts.is_empty() {
@@ -101,9 +102,9 @@ pub async fn command(options: &ReplayOptions) -> Result<(), Exit> {
     }
     match (wanted, options.decision, at) {
         (Some(decision), _, _) => {
-            beside.iter().for_each(|remade| say(shown(remade).trim_end()));
-            say(shown(&Remade::Decision(decision)).trim_end());
-            ahead.iter().for_each(|remade| say(shown(remade).trim_end()));
+            beside.iter().for_each(|remade| say(shown(remade, &trunks).trim_end()));
+            say(shown(&Remade::Decision(decision), &trunks).trim_end());
+            ahead.iter().for_each(|remade| say(shown(remade, &trunks).trim_end()));
         }
         (None, None, None) => {}
         (None, _, _) => return Err(Exit::other("the decision that was asked for is not in the record")),
@@ -113,7 +114,7 @@ pub async fn command(options: &ReplayOptions) -> Result<(), Exit> {
             *first == Remade::Decision(wanted) || beside.contains(first) || ahead.as_ref() == Some(first)
         };
         if !wanted.is_some_and(is_shown) {
-            say(shown(first).trim_end());
+            say(shown(first, &trunks).trim_end());
         }
         return Err(Exit::other(others.told(&found)));
     }
@@ -198,9 +199,9 @@ fn time(at: Utc) -> String {
 }
 
 /// Something with all that it rests on.
-fn shown(remade: &Remade) -> String {
+fn shown(remade: &Remade, trunks: &BTreeMap<u16, String>) -> String {
     match remade {
-        Remade::Decision(decision) => shown_decision(decision),
+        Remade::Decision(decision) => shown_decision(decision, trunks),
         Remade::Plan(plan) => shown_plan(plan),
         Remade::Share(share) => shown_share(share),
         Remade::Ahead(ahead) => shown_ahead(ahead),
@@ -289,7 +290,7 @@ fn shown_share(remade: &RemadeShare) -> String {
     text
 }
 
-fn shown_decision(remade: &RemadeDecision) -> String {
+fn shown_decision(remade: &RemadeDecision, trunks: &BTreeMap<u16, String>) -> String {
     let RemadeDecision { number, at, capacity, decision, recorded } = remade;
     let now = Said::of(decision);
     let mut text = format!(
@@ -308,6 +309,11 @@ fn shown_decision(remade: &RemadeDecision) -> String {
         text.push_str(&format!(", {:.2} agent hours ahead", outlook.agent_hours_left));
     }
     text.push('\n');
+    let next: Vec<String> =
+        capacity.upcoming.runs().map(|(segment, calls)| run(segment, calls, trunks)).collect();
+    if !next.is_empty() {
+        text.push_str(&format!("  next tasks: {}\n", next.join("; ")));
+    }
     if let Some(it) = decision.reason.forecast {
         text.push_str(&format!(
             "  forecast: {:.1} s, answers {:.3} ± {:.3}, agents {:.3} ± {:.3}, risk {:.4} of {:.4} accepted, exposure {:.2}, \
@@ -332,6 +338,17 @@ fn shown_decision(remade: &RemadeDecision) -> String {
         ));
     }
     text
+}
+
+/// A run of tasks and what was known beforehand of how their calls will fare.
+fn run(segment: Segment, calls: u32, trunks: &BTreeMap<u16, String>) -> String {
+    let Segment { trunk, hour, attempt } = segment;
+    let trunk = match trunks.get(&trunk) {
+        Some(name) => format!("trunk {name}"),
+        None if trunk == 0 => "no trunk known".to_owned(),
+        None => format!("trunk number {trunk}"),
+    };
+    format!("{calls}: {trunk}, hour {hour}, attempt {attempt}")
 }
 
 #[cfg(test)]
@@ -372,20 +389,20 @@ mod tests {
 
     #[test]
     fn a_plan_and_a_share_are_shown_with_what_they_rest_on() {
-        let text = shown(&Remade::Plan(plan(1)));
+        let text = shown(&Remade::Plan(plan(1)), &BTreeMap::new());
         assert_eq!(
             text,
             "plan before decision 42 at 1970-01-01T00:00:00.000Z: lines for 3\n  apart from the pool from now on: 3, 5; \
              back in it: nobody\n  asked with: agents with contacts of their own (in hand): 3 (2), 5 (0); room for 7 lines\n  \
              as it was made\n"
         );
-        let text = shown(&Remade::Share(share(2)));
+        let text = shown(&Remade::Share(share(2)), &BTreeMap::new());
         assert!(text.contains(
             "agent 3 counts for campaign 2\n  campaign 1: weight 2, 4 other agents, contacts wait"
         ));
         let mut foreign = share(2);
         foreign.own = foreign.own.map(|(campaign, claim)| (campaign, Claim { agents: 9, ..claim }));
-        let text = shown(&Remade::Share(foreign));
+        let text = shown(&Remade::Share(foreign), &BTreeMap::new());
         assert!(
             text.contains("OTHERWISE")
                 && text.contains("by the events, campaign 1: weight 2, 9 other agents")

@@ -7,6 +7,7 @@ use crate::campaign::CampaignCommand;
 use crate::id::{AttemptId, CampaignId, RequestId, Ticket};
 use crate::store::read::{Fetched, Recovered};
 use crate::store::write::{CallDialog, CallRoute, Refusal};
+use crate::trunk::Room;
 
 /// One thing that happened.
 #[derive(Clone, Debug)]
@@ -28,12 +29,7 @@ pub enum Input {
         fetched: Fetched,
     },
     /// Room on the trunks; told before every decision.
-    Room {
-        /// Calls that concurrency allows now.
-        lines_free: u32,
-        /// Calls that the rate caps allow now.
-        calls_per_second_free: u32,
-    },
+    Room(Room),
     /// A line is held for the attempt.
     Reserved {
         /// The attempt.

@@ -6,7 +6,7 @@
 //!
 //! Rooms: `campaign` (spec and run state), `contact` (people, numbers, import), `task`, `attempt`, `agent`,
 //! `compliance` (the only place that mints a permit), `selection` (who next, which agent), `disposition`,
-//! `closure` (close or retry), `live` (what a wallboard shows), `store` (SQLite), `dialer` (routes between them).
+//! `closure` (close or retry), `trunk` (where the next calls go), `live` (what a wallboard shows), `store` (SQLite), `dialer` (routes between them).
 
 pub mod agent;
 pub mod attempt;
@@ -24,3 +24,4 @@ mod selection;
 pub mod store;
 pub mod task;
 pub mod time;
+pub mod trunk;

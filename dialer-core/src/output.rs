@@ -14,6 +14,8 @@ pub enum Output {
         attempt: AttemptId,
         /// E.164 with `+`.
         number: String,
+        /// The trunk that the decision reckoned with; taken where it still has room. The route names the one that was.
+        first: Option<String>,
         /// Trunks that may be used, in order; empty means all.
         trunks: Vec<String>,
     },

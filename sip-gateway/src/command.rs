@@ -19,6 +19,9 @@ pub enum Command {
         call: CallId,
         /// E.164 number with `+`.
         number: String,
+        /// Name of the trunk that is tried before the others: the one that was reckoned with. The route names the one that
+        /// was taken.
+        first: Option<String>,
         /// Names of the trunks that may be used, in order; empty means all.
         trunks: Vec<String>,
     },

@@ -173,11 +173,25 @@ pub enum TrunkState {
 }
 
 /// Room for new calls over all usable trunks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Room {
-    /// Calls that could be reserved now by concurrency.
+    /// Calls that could be reserved now by concurrency and ports.
     pub lines_free: u32,
     /// Calls that could be reserved now by the rate caps.
+    pub calls_per_second_free: u32,
+    /// The usable trunks in the order of the options, which is the order in which calls fill them: the next calls go to the
+    /// first one until it has no more room, then to the second. At most as many as there are in the options.
+    pub trunks: Vec<TrunkRoom>,
+}
+
+/// Room for new calls on one trunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrunkRoom {
+    /// Which one, by its place in the options.
+    pub trunk: usize,
+    /// Calls that could be reserved now by concurrency.
+    pub lines_free: u32,
+    /// Calls that could be reserved now by the rate cap.
     pub calls_per_second_free: u32,
 }
 

@@ -3,4 +3,5 @@
 mod real;
 mod tidy;
 mod torture;
+mod trunks;
 mod world;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use carillon_pacing::AgentKey;
+use carillon_pacing::{AgentKey, Segment};
 
 use super::answering::{connect_failed, offered};
 use super::event::{Action, Dropped, Event, Phase, Terms, Verdict};
@@ -74,6 +74,8 @@ pub(crate) struct Attempt {
     pub due: Due,
     /// The agent who alone may take the call.
     pub owner: Option<AgentKey>,
+    /// As what the pacer counts it.
+    pub segment: Segment,
     pub launched: Duration,
     pub opened_at: Utc,
     pub(super) terms: Terms,
@@ -90,6 +92,7 @@ impl Attempt {
             campaign,
             due,
             owner: None,
+            segment: Segment::default(),
             launched: now.monotonic,
             opened_at: now.utc,
             terms,
@@ -101,6 +104,12 @@ impl Attempt {
     /// The call is for this agent alone.
     pub fn owned_by(mut self, owner: Option<AgentKey>) -> Self {
         self.owner = owner;
+        self
+    }
+
+    /// The pacer counts it as this.
+    pub fn reckoned_as(mut self, segment: Segment) -> Self {
+        self.segment = segment;
         self
     }
 

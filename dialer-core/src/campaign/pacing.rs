@@ -22,6 +22,7 @@ use super::stopped::Stopped;
 use crate::id::CampaignId;
 use crate::store::write::JournalEnd;
 use crate::time::{Now, Utc};
+use crate::trunk::TrunkNumbers;
 
 /// What an earlier process left to a pacer.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,6 +33,16 @@ pub(crate) struct Heritage<'a> {
     pub learnt: Option<&'a str>,
     /// Where its journal ends.
     pub journal: JournalEnd,
+}
+
+/// What is to outlive the process, as it is written.
+#[derive(Serialize, Deserialize)]
+struct Memory {
+    #[serde(flatten)]
+    predictive: PredictiveState,
+    /// Earlier versions knew no trunks: nothing was learnt of them.
+    #[serde(default)]
+    trunks: TrunkNumbers,
 }
 
 /// The policy that a mode names.
@@ -52,6 +63,8 @@ pub(crate) struct Pacing {
     /// Owners beside the pool, which the policy paces.
     pub team: Team,
     pub shift: Shift,
+    /// Which trunks the numbers in segments mean.
+    pub trunks: TrunkNumbers,
     pub decisions: Decisions,
     pub journal: Journal,
 }
@@ -60,6 +73,7 @@ impl Pacing {
     /// The pacer of a spec.
     pub fn new(id: CampaignId, spec: &CampaignSpec, heritage: Heritage<'_>, now: Now) -> Self {
         let Heritage { ledger, learnt, journal } = heritage;
+        let mut trunks = TrunkNumbers::default();
         let policy = match spec.mode {
             Mode::Manual => Policy::Manual(Manual::default()),
             Mode::Preview => Policy::Preview(Preview::default()),
@@ -69,7 +83,11 @@ impl Pacing {
                 let options = AdaptiveOptions { began_min: began_minute(spec, now), ..Default::default() };
                 Policy::Adaptive(Box::new(Stopped::new(Adaptive::new(options), ledger)))
             }
-            Mode::Predictive => Policy::Predictive(Box::new(predictive(id, spec, ledger, learnt))),
+            Mode::Predictive => {
+                let (predictive, numbers) = predictive(id, spec, ledger, learnt);
+                trunks = numbers;
+                Policy::Predictive(Box::new(predictive))
+            }
         };
         let stop = match spec.mode {
             Mode::Manual | Mode::Preview | Mode::Progressive => Stop::PerAgent,
@@ -78,7 +96,14 @@ impl Pacing {
         };
         let team = Team::new(stop, ledger);
         let journal = Journal::new(id, journal, (now.monotonic, now.utc));
-        Self { policy, team, shift: Shift::new(Roster::of(spec)), decisions: Decisions::default(), journal }
+        Self {
+            policy,
+            team,
+            shift: Shift::new(Roster::of(spec)),
+            trunks,
+            decisions: Decisions::default(),
+            journal,
+        }
     }
 
     /// Whether it looks at the segments of calls and at the hours ahead.
@@ -148,13 +173,12 @@ impl Pacing {
     /// What is to outlive the process, as it is written; `None` where nothing was learnt.
     pub fn learnt(&self) -> Option<String> {
         match &self.policy {
-            Policy::Predictive(predictive) => match serde_json::to_string(&predictive.state()) {
-                Ok(text) => Some(text),
-                Err(error) => {
-                    tracing::warn!(%error, "what the pacer has learnt can't be written");
-                    None
-                }
-            },
+            Policy::Predictive(predictive) => {
+                let memory = Memory { predictive: predictive.state(), trunks: self.trunks.clone() };
+                serde_json::to_string(&memory)
+                    .inspect_err(|error| tracing::warn!(%error, "what the pacer has learnt can't be written"))
+                    .ok()
+            }
             Policy::Manual(_)
             | Policy::Preview(_)
             | Policy::Progressive(_)
@@ -226,24 +250,38 @@ fn snapshot(policy: &Policy, team: &Team, shift: &Shift) -> Option<Snapshot> {
     Some(Snapshot { pacer: policy.snapshot()?, beside: Beside::snapshot(team, shift)? })
 }
 
-/// A predictive pacer that goes on from what was learnt; from nothing where that can't be read.
-fn predictive(id: CampaignId, spec: &CampaignSpec, ledger: Ledger, learnt: Option<&str>) -> Predictive {
+/// A predictive pacer that goes on from what was learnt, and the trunks that it knows; from nothing where that can't be
+/// read.
+fn predictive(
+    id: CampaignId,
+    spec: &CampaignSpec,
+    ledger: Ledger,
+    learnt: Option<&str>,
+) -> (Predictive, TrunkNumbers) {
     let options = PredictiveOptions {
         grace: spec.abandon_after,
         strict: spec.abandon_strict,
         ..PredictiveOptions::default()
     };
-    let Some(text) = learnt else { return Predictive::new(options, ledger) };
-    let restored = match serde_json::from_str::<PredictiveState>(text) {
-        Ok(state) => {
-            Predictive::restore(options, state.with_ledger(ledger)).map_err(|problem| problem.to_string())
-        }
-        Err(error) => Err(error.to_string()),
-    };
-    restored.unwrap_or_else(|problem| {
+    let anew = || (Predictive::new(options, ledger), TrunkNumbers::default());
+    let Some(text) = learnt else { return anew() };
+    remembered(text, options, ledger).unwrap_or_else(|problem| {
         tracing::warn!(campaign = %id, problem, "what the pacer had learnt can't be read: it begins anew");
-        Predictive::new(options, ledger)
+        anew()
     })
+}
+
+fn remembered(
+    text: &str,
+    options: PredictiveOptions,
+    ledger: Ledger,
+) -> Result<(Predictive, TrunkNumbers), String> {
+    let Memory { predictive, trunks } = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    if !trunks.is_sound() {
+        return Err("trunks: a number is there twice, or was never given".into());
+    }
+    let predictive = Predictive::restore(options, predictive.with_ledger(ledger));
+    Ok((predictive.map_err(|problem| problem.to_string())?, trunks))
 }
 
 /// The minute of the campaign's day at which the process started.

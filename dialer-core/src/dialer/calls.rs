@@ -122,6 +122,7 @@ impl Dialer {
 
     /// Hands the intent to the store; the call waits for it.
     fn intend(&mut self, id: AttemptId, route: CallRoute, now: Now) {
+        self.trunk_taken(id, &route.trunk, now);
         let Some(attempt) = self.attempts.get(&id) else { return };
         let intent = Intent {
             attempt: id,

@@ -31,6 +31,7 @@ use crate::selection::offers::Offers;
 use crate::selection::waiting::Waiting;
 use crate::store::write::Write;
 use crate::time::Now;
+use crate::trunk::Room;
 use floor::Floor;
 use outbox::{Outbox, Purpose};
 use timers::{Timer, Timers};
@@ -56,19 +57,6 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self { supply_max: 256, calls_max: 10_000, agents_max: 10_000, campaigns_max: 1_000 }
-    }
-}
-
-/// Room on the trunks.
-#[derive(Clone, Copy, Debug, Default)]
-struct Room {
-    lines_free: u32,
-    calls_per_second_free: u32,
-}
-
-impl Room {
-    fn is_none(self) -> bool {
-        self.lines_free == 0 || self.calls_per_second_free == 0
     }
 }
 
@@ -135,9 +123,7 @@ impl Dialer {
             Input::Recovered(recovered) => self.recover(recovered, now),
             Input::Stored { ticket, result } => self.stored(ticket, result, now),
             Input::Fetched { campaign, fetched } => self.fetched(campaign, fetched, now),
-            Input::Room { lines_free, calls_per_second_free } => {
-                self.room_told(Room { lines_free, calls_per_second_free }, now);
-            }
+            Input::Room(room) => self.room_told(room, now),
             Input::Reserved { attempt, route } => self.reserved(attempt, route, now),
             Input::Busy { attempt } => self.step(attempt, Event::Busy, now),
             Input::Placed { attempt } => self.step(attempt, Event::Placed, now),
@@ -196,7 +182,7 @@ impl Dialer {
 
     /// Runs what is due.
     fn timeout(&mut self, now: Now) {
-        self.room_left = self.room;
+        self.room_left.clone_from(&self.room);
         for _ in 0..TIMERS_PER_TURN_MAX {
             let Some(timer) = self.timers.take_due(now.monotonic) else { return };
             match timer {
@@ -215,15 +201,18 @@ impl Dialer {
         }
     }
 
-    /// Room on the trunks; where there was none, pacers that waited for it are asked.
+    /// Room on the trunks; pacers for whom there was none and is some now are asked.
     fn room_told(&mut self, room: Room, now: Now) {
-        let had_none = self.room.is_none();
+        let running = self.campaigns.values().filter(|campaign| campaign.is_running());
+        let waited = running.filter(|campaign| {
+            let trunks = &campaign.spec.trunks;
+            self.room.calls(trunks) == 0 && room.calls(trunks) > 0
+        });
+        let waited: Vec<_> = waited.map(|campaign| campaign.id).collect();
+        self.room_left.clone_from(&room);
         self.room = room;
-        if had_none && !room.is_none() {
-            let running = self.campaigns.values().filter(|campaign| campaign.is_running());
-            for campaign in running.map(|campaign| campaign.id).collect::<Vec<_>>() {
-                self.ask_soon(campaign, now);
-            }
+        for campaign in waited {
+            self.ask_soon(campaign, now);
         }
     }
 

@@ -62,13 +62,13 @@ impl Dialer {
             && self.floor.user(agent).is_some_and(|user| campaign.supply.owned_len(&user) > 0)
     }
 
-    /// Carries out the plan for owners: who leaves the pool and who returns, and one line for each owner who is free.
-    /// Says how many lines were placed, at most `room`.
-    pub(super) fn call_for_owners(&mut self, id: CampaignId, room: u32, now: Now) -> u32 {
-        let wishes = self.wishes(id);
-        let Some(campaign) = self.campaigns.get_mut(&id) else { return 0 };
+    /// Carries out the plan for owners: who leaves the pool and who returns, and one line for each owner who is free, as far
+    /// as there is room.
+    pub(super) fn call_for_owners(&mut self, id: CampaignId, now: Now) {
+        let (wishes, room) = (self.wishes(id), self.room(id));
+        let Some(campaign) = self.campaigns.get_mut(&id) else { return };
         if wishes.is_empty() && !campaign.pacing.team.has_apart() {
-            return 0;
+            return;
         }
         let limits = campaign.limits();
         let plan = campaign.pacing.plan(&wishes, limits, room, now);
@@ -77,21 +77,19 @@ impl Dialer {
         for kind in pooled.chain(apart) {
             campaign.pacing.observe(&Event { at: now.monotonic, kind });
         }
-        let mut placed = 0;
         for owner in plan.lines {
             if self.previews(id) {
                 self.offer_own_contact(id, owner, now);
             } else {
-                placed += u32::from(self.call_for(id, owner, now));
+                self.call_for(id, owner, now);
             }
         }
-        placed
     }
 
     /// For whom lines leave beyond one per free owner once the pool's `pooled` are placed, on the terms of the decision just
     /// made.
     pub(super) fn plan_ahead(&mut self, id: CampaignId, pooled: u32, now: Now) -> Vec<AgentKey> {
-        let (wishes, room) = (self.wishes(id), self.room().saturating_sub(pooled));
+        let (wishes, room) = (self.wishes(id), self.room(id).saturating_sub(pooled));
         let Some(campaign) = self.campaigns.get_mut(&id).filter(|_| !wishes.is_empty()) else {
             return Vec::new();
         };
@@ -103,12 +101,10 @@ impl Dialer {
     }
 
     /// Calls the best task of an owner that may be called.
-    pub(super) fn call_for(&mut self, id: CampaignId, owner: AgentKey, now: Now) -> bool {
+    pub(super) fn call_for(&mut self, id: CampaignId, owner: AgentKey, now: Now) {
         let user = self.floor.user(owner);
         let due = user.and_then(|user| self.next_callable(id, Some(&user), now));
-        let placed = due.is_some();
         due.into_iter().for_each(|due| self.launch(id, due, Some(owner), now));
-        placed
     }
 
     /// Takes the best task in hand that may be called now, of an owner or of the pool; those before it that may not are

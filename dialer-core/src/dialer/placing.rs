@@ -1,13 +1,14 @@
 //! Placing calls: the supply is filled, the pacer asked, compliance asked, a line held, the permit minted.
 
+use std::iter::{repeat, repeat_n};
 use std::time::Duration;
 
-use carillon_pacing::event::CallKey;
+use carillon_pacing::event::{CallKey, Ending};
 use carillon_pacing::{AgentKey, Capacity, EventKind, Outlook, Segment, Upcoming};
 
 use super::calls::close_task;
 use super::outbox::Purpose;
-use super::{Dialer, Room, Timer};
+use super::{Dialer, Timer};
 use crate::attempt::event::Event;
 use crate::attempt::machine::Attempt;
 use crate::campaign::decisions::explained;
@@ -179,10 +180,9 @@ impl Dialer {
         self.share_if_need_changed(id, now);
         let healthy = self.outbox.is_healthy();
         if self.campaigns.get(&id).is_some_and(Campaign::is_running) && healthy {
-            let placed = self.call_for_owners(id, self.room(), now);
-            self.use_room(placed);
+            self.call_for_owners(id, now);
         }
-        let (calls_left, room) = (self.calls_left(), self.room_left);
+        let calls_left = self.calls_left();
         let (upcoming, outlook) = self.look_ahead(id, now);
         let Some(campaign) = self.campaigns.get_mut(&id).filter(|campaign| campaign.is_running()) else {
             return;
@@ -190,8 +190,8 @@ impl Dialer {
         campaign.keep_period(now);
         let capacity = Capacity {
             now: now.monotonic,
-            lines_free: room.lines_free.min(calls_left),
-            calls_per_second_free: room.calls_per_second_free,
+            lines_free: self.room_left.lines_free(&campaign.spec.trunks).min(calls_left),
+            calls_per_second_free: self.room_left.calls_per_second_free(&campaign.spec.trunks),
             supply: u32::try_from(campaign.supply.len()).unwrap_or(u32::MAX),
             limits: campaign.limits(),
             upcoming,
@@ -225,27 +225,22 @@ impl Dialer {
             self.launch(id, due, None, now);
             placed += 1;
         }
-        self.use_room(placed);
-        let placed = ahead.into_iter().map(|owner| u32::from(self.call_for(id, owner, now))).sum();
-        self.use_room(placed);
+        for owner in ahead {
+            self.call_for(id, owner, now);
+        }
         self.seek_supply(id, now);
     }
 
-    /// Calls that may still be placed now.
-    pub(super) fn room(&self) -> u32 {
-        let Room { lines_free, calls_per_second_free } = self.room_left;
-        lines_free.min(calls_per_second_free).min(self.calls_left())
+    /// Calls that may still be placed for a campaign now.
+    pub(super) fn room(&self, id: CampaignId) -> u32 {
+        let on_trunks = self.campaigns.get(&id).map_or(0, |it| self.room_left.calls(&it.spec.trunks));
+        on_trunks.min(self.calls_left())
     }
 
     /// Attempts that may still be opened.
     pub(super) fn calls_left(&self) -> u32 {
         let left = (self.options.calls_max as usize).saturating_sub(self.attempts.len());
         u32::try_from(left).unwrap_or(u32::MAX)
-    }
-
-    pub(super) fn use_room(&mut self, placed: u32) {
-        self.room_left.lines_free = self.room_left.lines_free.saturating_sub(placed);
-        self.room_left.calls_per_second_free = self.room_left.calls_per_second_free.saturating_sub(placed);
     }
 
     /// What a pacer that looks ahead is told: the segments of the next tasks, and the work to come.
@@ -256,9 +251,17 @@ impl Dialer {
             return (upcoming, None);
         };
         let compliance = &mut self.compliance;
-        for due in campaign.supply.iter().take(UPCOMING_MAX) {
+        // Where they run out no call can be placed now, and whichever comes free first takes it: the last one stands for it.
+        let numbers = &mut campaign.pacing.trunks;
+        let filled = self.room_left.fill(&campaign.spec.trunks).into_iter();
+        let filled: Vec<_> =
+            filled.map(|(name, calls)| (numbers.number(name, &self.room), calls as usize)).collect();
+        let last = filled.last().map_or(0, |(number, _)| *number);
+        let trunks = filled.into_iter().flat_map(|(number, calls)| repeat_n(number, calls.min(UPCOMING_MAX)));
+        let trunks = trunks.chain(repeat(last));
+        for (due, trunk) in campaign.supply.iter().take(UPCOMING_MAX).zip(trunks) {
             let hour = compliance.hour(&campaign.rules, due.timezone.as_deref(), now.utc);
-            if !upcoming.add(segment(due, hour)) {
+            if !upcoming.add(segment(due, hour, trunk)) {
                 break;
             }
         }
@@ -286,7 +289,9 @@ impl Dialer {
         self.last_attempt = next;
         let attempt = AttemptId(next);
         let hour = self.compliance.hour(&campaign.rules, due.timezone.as_deref(), now.utc);
-        let segment = segment(&due, hour);
+        let trunk = self.room_left.take(&campaign.spec.trunks);
+        let number = trunk.as_deref().map_or(0, |name| campaign.pacing.trunks.number(name, &self.room));
+        let segment = segment(&due, hour, number);
         let earlier = self.contacts.insert(due.contact, attempt);
         debug_assert_eq!(earlier, None, "one open attempt per contact");
         let earlier = self.numbers.insert(due.number.clone(), attempt);
@@ -295,17 +300,29 @@ impl Dialer {
         self.outbox.push(Output::Reserve {
             attempt,
             number: due.number.clone(),
+            first: trunk,
             trunks: campaign.spec.trunks.clone(),
         });
-        let machine = Attempt::new(attempt, id, due, campaign.terms, now).owned_by(owner);
+        let machine =
+            Attempt::new(attempt, id, due, campaign.terms, now).owned_by(owner).reckoned_as(segment);
         self.timers.set(Timer::Attempt(attempt), machine.deadline());
         self.attempts.insert(attempt, machine);
-        let call = CallKey(next);
-        let kind = match owner {
-            None => EventKind::CallPlaced { call, segment },
-            Some(agent) => EventKind::CallPlacedFor { call, segment, agent },
-        };
-        self.pace(id, kind, now);
+        self.pace(id, placed(attempt, segment, owner), now);
+    }
+
+    /// A line is held on this trunk. Where it is another one than was reckoned with, the pacer is told: what becomes of the
+    /// call says nothing about the trunk that it did not take.
+    pub(super) fn trunk_taken(&mut self, id: AttemptId, trunk: &str, now: Now) {
+        let Some(attempt) = self.attempts.get_mut(&id) else { return };
+        let Some(campaign) = self.campaigns.get_mut(&attempt.campaign) else { return };
+        let number = campaign.pacing.trunks.number(trunk, &self.room);
+        if attempt.segment.trunk == number {
+            return;
+        }
+        attempt.segment.trunk = number;
+        let (campaign, placed) = (campaign.id, placed(id, attempt.segment, attempt.owner));
+        self.pace(campaign, EventKind::CallEnded { call: CallKey(id.0), ending: Ending::Us }, now);
+        self.pace(campaign, placed, now);
     }
 
     /// The intent is durable: the permit is minted for this instant and the call placed, or it ends here.
@@ -327,9 +344,17 @@ impl Dialer {
     }
 }
 
-/// What is known beforehand of how a task's call will fare. The trunk is not: the gateway chooses it when it holds a line,
-/// after the decision.
-fn segment(due: &Due, hour: u8) -> Segment {
+/// What is known beforehand of how a task's call will fare on a trunk of this number.
+fn segment(due: &Due, hour: u8, trunk: u16) -> Segment {
     let attempt = u8::try_from(due.attempts.saturating_add(1)).unwrap_or(u8::MAX);
-    Segment { trunk: 0, hour, attempt }
+    Segment { trunk, hour, attempt }
+}
+
+/// The event of a call, for its owner alone where it has one.
+fn placed(attempt: AttemptId, segment: Segment, owner: Option<AgentKey>) -> EventKind {
+    let call = CallKey(attempt.0);
+    match owner {
+        None => EventKind::CallPlaced { call, segment },
+        Some(agent) => EventKind::CallPlacedFor { call, segment, agent },
+    }
 }

@@ -108,15 +108,14 @@ impl Dialer {
             return refused("somebody else is calling this contact");
         }
         // What the pacers have used of the room since is the gateway's to tell: it answers `Busy`, and the contact comes again.
-        if self.room.is_none() || self.calls_left() == 0 {
+        let Some(campaign) = self.campaigns.get(&id) else { return refused("the campaign does not run") };
+        if self.room.calls(&campaign.spec.trunks) == 0 || self.calls_left() == 0 {
             self.put_back(id, due);
             return refused("no line is free");
         }
-        let Some(campaign) = self.campaigns.get(&id) else { return refused("the campaign does not run") };
         match self.compliance.check(&campaign.rules, &due, now.utc) {
             Verdict::Allowed(_) => {
                 self.launch(id, due, Some(key), now);
-                self.use_room(1);
                 Ok(Reply::Done)
             }
             verdict @ (Verdict::NotBefore(_) | Verdict::Never(_)) => {

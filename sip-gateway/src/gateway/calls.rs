@@ -13,7 +13,7 @@ use crate::leg::requests::{OWN_USER, Side};
 use crate::leg::{LegId, LegOptions, Notice, RING_MAX};
 use crate::media::{MediaCommand, Remote};
 use crate::message::Uri;
-use crate::options::TrunkOptions;
+use crate::trunk::choice;
 
 /// A line that is reserved and never placed is given back after this time.
 pub const RESERVED_MAX: Duration = Duration::from_secs(30);
@@ -50,8 +50,15 @@ pub(super) enum Stage {
 
 impl Gateway {
     /// Chooses trunk, number and identifiers, and holds a line and a port.
-    pub(super) fn reserve(&mut self, call: CallId, number: &str, trunks: &[String], now: Duration) {
-        match self.choose(call, number, trunks, now) {
+    pub(super) fn reserve(
+        &mut self,
+        call: CallId,
+        number: &str,
+        first: Option<&str>,
+        trunks: &[String],
+        now: Duration,
+    ) {
+        match self.choose(call, number, first, trunks, now) {
             Ok(reserved) => {
                 let route = reserved.route.clone();
                 self.calls.insert(call, reserved);
@@ -256,6 +263,7 @@ impl Gateway {
         &mut self,
         call: CallId,
         number: &str,
+        first: Option<&str>,
         trunks: &[String],
         now: Duration,
     ) -> Result<Call, BusyReason> {
@@ -266,7 +274,8 @@ impl Gateway {
             return Err(BusyReason::Ports);
         }
         let mut busy = BusyReason::NoTrunk;
-        for index in candidates(&self.trunks.iter().map(|trunk| &trunk.options).collect::<Vec<_>>(), trunks) {
+        let names: Vec<&str> = self.trunks.iter().map(|trunk| trunk.options.name.as_str()).collect();
+        for index in choice::order(&names, first, trunks) {
             let Some(trunk) = self.trunks.get_mut(index) else { continue };
             let target = target(&trunk.options.uri, number);
             if Uri::parse(&target).is_err() {
@@ -391,14 +400,6 @@ impl Gateway {
             Stage::Reserved { .. } | Stage::Ending => {}
         }
     }
-}
-
-/// Indices of the trunks that may be used, in the order asked for; all when none is named.
-fn candidates(trunks: &[&TrunkOptions], names: &[String]) -> Vec<usize> {
-    if names.is_empty() {
-        return (0..trunks.len()).collect();
-    }
-    names.iter().filter_map(|name| trunks.iter().position(|trunk| trunk.name == *name)).collect()
 }
 
 /// The Request-URI for a number at a trunk: its URI with the number as user part.

@@ -35,7 +35,7 @@ use bytes::Bytes;
 use rand_chacha::ChaCha20Rng;
 
 use crate::command::Command;
-use crate::event::{Event, Room, TrunkState};
+use crate::event::{Event, Room, TrunkRoom, TrunkState};
 use crate::id::{CallId, StreamId};
 use crate::leg::LegId;
 use crate::leg::orphan::Orphan;
@@ -137,7 +137,9 @@ impl Gateway {
     /// Takes one instruction.
     pub fn command(&mut self, command: Command, now: Duration) {
         match command {
-            Command::Reserve { call, number, trunks } => self.reserve(call, &number, &trunks, now),
+            Command::Reserve { call, number, first, trunks } => {
+                self.reserve(call, &number, first.as_deref(), &trunks, now);
+            }
             Command::Release { call } => self.release(call, now),
             Command::Place(place) => self.place(place, now),
             Command::HangUp { call } => self.hang_up(call, "bye", now),
@@ -185,14 +187,20 @@ impl Gateway {
         if self.draining {
             return Room::default();
         }
+        let usable = self.trunks.iter().enumerate().filter(|(_, trunk)| trunk.state() == TrunkState::Up);
+        let trunks: Vec<TrunkRoom> = usable
+            .map(|(index, trunk)| TrunkRoom {
+                trunk: index,
+                lines_free: trunk.lines_free(),
+                calls_per_second_free: trunk.calls_per_second_free(now),
+            })
+            .collect();
         let ports = u32::try_from(self.ports.free(now)).unwrap_or(u32::MAX);
-        let usable = || self.trunks.iter().filter(|trunk| trunk.state() == TrunkState::Up);
-        let lines: u32 = usable().map(Trunk::lines_free).fold(0, u32::saturating_add);
+        let sum = |each: fn(&TrunkRoom) -> u32| trunks.iter().map(each).fold(0, u32::saturating_add);
         Room {
-            lines_free: lines.min(ports),
-            calls_per_second_free: usable()
-                .map(|trunk| trunk.calls_per_second_free(now))
-                .fold(0, u32::saturating_add),
+            lines_free: sum(|it| it.lines_free).min(ports),
+            calls_per_second_free: sum(|it| it.calls_per_second_free),
+            trunks,
         }
     }
 

@@ -260,7 +260,7 @@ impl Bench {
     /// Reserves a call; its route. Other events stay.
     pub(super) fn reserve(&mut self, call: u64) -> Route {
         let number = "+15550199".to_owned();
-        self.command(Command::Reserve { call: CallId(call), number, trunks: Vec::new() });
+        self.command(Command::Reserve { call: CallId(call), number, first: None, trunks: Vec::new() });
         match self.events.pop() {
             Some(Event::Reserved { route, .. }) => route,
             other => panic!("{other:?}"),

@@ -65,6 +65,7 @@ impl Orphan {
             until: now.saturating_add(WATCH),
             stored,
         };
+        orphan.remember_invites();
         match orphan.stored.dialog.as_ref().map(Dialog::from_durable) {
             Some(Ok(dialog)) => orphan.end(dialog, wire, now),
             Some(Err(error)) => tracing::warn!(%error, "a stored dialog can't be ended"),
@@ -157,21 +158,27 @@ impl Orphan {
         wire.layer.respond(key, plain(request, status), now);
     }
 
-    fn cancel(&mut self, wire: &mut Wire, now: Duration) {
+    /// What may have been sent: an answer to it may be late, one of a fork beside the one that was kept too (§13.2.2.4).
+    fn remember_invites(&mut self) {
         let route = &self.stored.route;
         let mut tries = vec![(route.branch.clone(), route.cseq)];
         if self.credentials.is_some() {
             // Which of them were sent is not known; the peer answers 481 to the others.
             tries.extend((1..=REPETITIONS_MAX).map(|index| repetition(route, index)));
         }
-        for (branch, cseq) in tries {
-            let Ok(invite) = requests::invite(route, self.side, &branch, cseq, &[]) else { continue };
-            if let Ok(cancel) = hop::cancel(&invite) {
+        let invites =
+            tries.iter().map(|(branch, cseq)| requests::invite(route, self.side, branch, *cseq, &[]));
+        self.invites = invites.filter_map(Result::ok).collect();
+    }
+
+    fn cancel(&mut self, wire: &mut Wire, now: Duration) {
+        let route = &self.stored.route;
+        for invite in &self.invites {
+            if let Ok(cancel) = hop::cancel(invite) {
                 // Its own transaction repeats it (timer E) until it is answered.
                 let owner = Owner::Orphan(route.call_id.clone());
                 self.waiting.extend(wire.send(owner, cancel, route.next_hop, route.local, now));
             }
-            self.invites.push(invite);
         }
     }
 

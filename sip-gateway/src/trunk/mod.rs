@@ -1,6 +1,7 @@
 //! A carrier connection: its lines, its rate, its numbers and whether it works.
 
 pub mod caller_ids;
+pub mod choice;
 pub mod registration;
 pub mod shaper;
 pub mod silence;

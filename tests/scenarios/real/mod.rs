@@ -17,3 +17,4 @@ mod resume;
 pub mod rig;
 mod service;
 mod strangers;
+mod trunks;

@@ -8,7 +8,7 @@ use super::rig::process::Signal;
 use super::rig::{LONG, Stage, carillon};
 
 /// What looking back at a database says.
-fn look_back(command: &str, database: &Path, more: &[&str]) -> (i32, String, String) {
+pub(super) fn look_back(command: &str, database: &Path, more: &[&str]) -> (i32, String, String) {
     let mut program = Command::new(carillon());
     program.arg(command).arg("--from").arg(database).args(["--campaign", "1"]).args(more);
     let Output { status, stdout, stderr } = program.output().expect("carillon runs");

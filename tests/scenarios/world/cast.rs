@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use carillon::demo::party::plan::DigestPlan;
+use carillon::demo::party::plan::{DigestPlan, Plan as Callees};
 use carillon::demo::party::token::Tokens;
 use carillon::demo::party::{Sound, carrier, phone};
 use carillon::node;
@@ -19,28 +19,52 @@ use super::plan::Plan;
 
 /// Our SIP address.
 pub const NODE: &str = "10.0.0.1:5060";
-/// The carrier's.
+/// The first carrier's.
 pub const CARRIER: &str = "10.0.1.1:5060";
 /// The trunk's account.
 const ACCOUNT: (&str, &str) = ("carillon", "tr0nk");
 /// RTP addresses of the carrier.
 const CARRIER_PORTS: u16 = 400;
 
-/// The carrier of a plan.
-pub fn carrier(plan: &Plan) -> carrier::Carrier {
-    let mut callees = plan.callees.clone();
+/// The carriers of a plan, one a trunk.
+pub fn carriers(plan: &Plan) -> Vec<carrier::Carrier> {
+    let mut first = plan.callees.clone();
     let proxy = plan.seed.is_multiple_of(2);
-    callees.digest =
+    first.digest =
         plan.digest.then(|| DigestPlan { username: ACCOUNT.0.into(), password: ACCOUNT.1.into(), proxy });
-    let media = |index| SocketAddr::from(([10, 0, 1, 1], 10_000 + index * 2));
-    let options = carrier::Options {
-        address: address(CARRIER),
-        media: (0..CARRIER_PORTS).map(media).collect(),
-        plan: callees,
-        seed: plan.seed,
-        speed: 1.0,
+    let others = plan.others.iter().map(|other| other.callees.clone());
+    let carrier = |(trunk, callees): (usize, Callees)| {
+        let address = carrier_address(trunk);
+        let media = |index| SocketAddr::new(address.ip(), 10_000 + index * 2);
+        let options = carrier::Options {
+            address,
+            media: (0..CARRIER_PORTS).map(media).collect(),
+            plan: callees,
+            // Whom one carrier finds at home another one may not.
+            seed: plan.seed + trunk as u64 * 1_000_003,
+            speed: 1.0,
+        };
+        carrier::Carrier::new(options, Tokens::new(generator(plan.seed, &trunk_name(trunk))))
     };
-    carrier::Carrier::new(options, Tokens::new(generator(plan.seed, "carrier")))
+    std::iter::once(first).chain(others).enumerate().map(carrier).collect()
+}
+
+/// Where the carrier of a trunk is.
+pub fn carrier_address(trunk: usize) -> SocketAddr {
+    SocketAddr::from(([10, 0, 1, trunk as u8 + 1], 5_060))
+}
+
+/// The trunk whose carrier is there.
+pub fn trunk_at(peer: SocketAddr) -> Option<usize> {
+    match peer.ip() {
+        IpAddr::V4(ip) if ip.octets()[..3] == [10, 0, 1] => usize::from(ip.octets()[3]).checked_sub(1),
+        IpAddr::V4(_) | IpAddr::V6(_) => None,
+    }
+}
+
+/// A trunk's name.
+pub fn trunk_name(trunk: usize) -> String {
+    if trunk == 0 { "carrier".to_owned() } else { format!("carrier{}", trunk + 1) }
 }
 
 /// An agent's phone, switched off; `made` tells one from those the agent had before.
@@ -64,8 +88,8 @@ pub fn phone(plan: &Plan, agent: usize, made: u64) -> phone::Phone {
 /// What a node of a plan is made of.
 pub fn node_options(plan: &Plan) -> node::Options {
     let account = if plan.digest { ACCOUNT } else { ("", "") };
-    let trunk = TrunkOptions {
-        name: "carrier".into(),
+    let first = TrunkOptions {
+        name: trunk_name(0),
         uri: format!("sip:{CARRIER}"),
         address: address(CARRIER),
         username: account.0.into(),
@@ -77,6 +101,18 @@ pub fn node_options(plan: &Plan) -> node::Options {
         codecs: vec![Codec::Pcmu, Codec::Pcma],
         options_interval: None,
     };
+    let other = |(trunk, (max_calls, calls_per_second)): (usize, (usize, f64))| TrunkOptions {
+        name: trunk_name(trunk),
+        uri: format!("sip:{}", carrier_address(trunk)),
+        address: carrier_address(trunk),
+        username: String::new(),
+        password: Secret::default(),
+        register: false,
+        max_calls: max_calls as u32,
+        calls_per_second,
+        ..first.clone()
+    };
+    let others: Vec<_> = plan.caps().into_iter().enumerate().skip(1).map(other).collect();
     let user =
         |agent| UserOptions { user: user(agent), password: Secret::new(password(agent)), contact: None };
     let sip = SipOptions {
@@ -84,7 +120,7 @@ pub fn node_options(plan: &Plan) -> node::Options {
         media_address: IpAddr::from([10, 0, 0, 1]),
         rtp_ports: (20_000, 29_999),
         realm: "carillon".into(),
-        trunks: vec![trunk],
+        trunks: std::iter::once(first).chain(others).collect(),
         users: (0..plan.agents).map(user).collect(),
         register_expires_min: Duration::from_secs(60),
         register_expires_max: Duration::from_secs(3_600),

@@ -2,22 +2,24 @@
 //!
 //! Everything comes from one seed; the same seed gives the same trace. `CARILLON_WORLD_SEED=n` replays one world aloud.
 
-mod cast;
+pub(crate) mod cast;
 mod checkers;
-mod dice;
+pub(crate) mod dice;
 mod disk;
 mod junk;
 mod media;
 mod net;
-mod plan;
+pub(crate) mod plan;
 mod run;
 mod tamper;
 mod wire;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use carillon_core::attempt::outcome::Outcome;
 use carillon_core::campaign::spec::{Mode, Unanswered};
+use carillon_core::time::Utc;
 
 use checkers::{Checkers, Violation};
 use dice::Dice;
@@ -91,6 +93,45 @@ fn campaigns_share_agents_by_weight() {
         let attempts = world.disk.durable.attempts().count();
         assert!(attempts > 150 && world.finished.len() == 2, "{attempts} attempts");
     }
+}
+
+/// Calls and answers of each trunk, by the record.
+fn by_trunk(world: &World) -> BTreeMap<String, (u32, u32)> {
+    let mut trunks = BTreeMap::new();
+    for row in world.disk.durable.attempts() {
+        if let Some(orphan) = world.disk.durable.orphan(row.attempt) {
+            let (calls, answers) = trunks.entry(orphan.route.trunk).or_insert((0, 0));
+            (*calls, *answers) = (*calls + 1, *answers + u32::from(row.answered_at.is_some()));
+        }
+    }
+    trunks
+}
+
+/// The pacer learns what each trunk is worth from real calls, and keeps it under the trunk's name.
+#[test]
+fn two_trunks_of_different_answer_rate_are_learnt_apart() {
+    let mut plan = Plan::calm(11, 10, 500);
+    plan.spec.mode = Mode::Predictive;
+    plan.max_calls = 8;
+    plan.callees.shares = plan.other_trunk(0.6, 0, 0.0).callees.shares;
+    plan.others = vec![plan.other_trunk(0.1, 60, 10.0)];
+    let world = run(plan);
+    let trunks = by_trunk(&world);
+    let (one, other) = (trunks["carrier"], trunks["carrier2"]);
+    assert!(one.0 > 60 && other.0 > 60, "{trunks:?}");
+    let recovered = world.disk.durable.recover(Utc(0));
+    let learnt = recovered.campaigns[0].learnt.as_deref().expect("something was learnt");
+    let learnt: serde_json::Value = serde_json::from_str(learnt).expect("JSON");
+    let rate = |name: &str| {
+        let number = &learnt["trunks"]["numbers"][name];
+        let names = learnt["segments"].as_array().expect("segments").iter();
+        let counts = names.zip(learnt["learnt"]["segments"].as_array().expect("their counts"));
+        let own = counts.filter(|(segment, _)| segment["trunk"] == *number).map(|(_, counts)| counts);
+        let sum = |key| own.clone().filter_map(|counts| counts[key].as_f64()).sum::<f64>();
+        sum("answered") / sum("placed")
+    };
+    let (one, other) = (rate("carrier"), rate("carrier2"));
+    assert!(one > 0.4 && other < 0.2, "{one} and {other}; {trunks:?}");
 }
 
 #[test]
@@ -167,20 +208,25 @@ fn every_fourth_seed(first: u64) {
     let many = std::env::var("CARILLON_WORLD_SEEDS").ok().and_then(|seeds| seeds.parse().ok());
     let all = (first..many.unwrap_or(SEEDS)).step_by(4);
     let seeds = all.filter(|seed| one_seed().is_none_or(|one| one == *seed));
-    let mut broken = Vec::new();
+    let (mut broken, mut several) = (Vec::new(), 0);
     for seed in seeds {
         match watched(Plan::seeded(seed)) {
-            Ok(world) => println!(
-                "seed {seed}: {:.0?}, {} attempts, {} datagrams, {} batches, trace {:016x}",
-                world.now,
-                world.disk.durable.attempts().count(),
-                world.trace.datagrams,
-                world.trace.commits,
-                world.trace.hash(),
-            ),
+            Ok(world) => {
+                let trunks = by_trunk(&world);
+                several += u32::from(trunks.len() > 1);
+                println!(
+                    "seed {seed}: {:.0?}, {} attempts, {} datagrams, {} batches, trace {:016x}, {trunks:?}",
+                    world.now,
+                    world.disk.durable.attempts().count(),
+                    world.trace.datagrams,
+                    world.trace.commits,
+                    world.trace.hash(),
+                );
+            }
             Err(violation) => broken.push(violation),
         }
     }
+    assert!(several > 5 || many.is_some() || one_seed().is_some(), "{several} worlds with several trunks");
     let lines: Vec<&str> = broken.iter().filter_map(|violation| violation.lines().next()).collect();
     assert!(broken.is_empty(), "{}\n{}", lines.join("\n"), broken[0]);
 }

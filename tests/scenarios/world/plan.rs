@@ -10,7 +10,7 @@ use carillon_core::contact::ListedContact;
 use carillon_core::time::Utc;
 use carillon_sip::command::AgentLegMode;
 
-use super::cast::user;
+use super::cast::{trunk_name, user};
 use super::dice::Dice;
 use super::junk::KINDS;
 use super::net::Conditions;
@@ -51,6 +51,17 @@ pub enum Step {
     Junk(usize),
 }
 
+/// A trunk beside the first: its carrier reaches the same numbers by another way, and they answer otherwise.
+#[derive(Clone, Debug)]
+pub struct OtherTrunk {
+    /// What callees do.
+    pub callees: Callees,
+    /// Its lines.
+    pub max_calls: u32,
+    /// Its rate.
+    pub calls_per_second: f64,
+}
+
 /// The plan.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -72,12 +83,14 @@ pub struct Plan {
     pub net: Conditions,
     /// Share of commits that stall.
     pub stalls: f64,
-    /// Lines of the trunk.
+    /// Lines of the first trunk.
     pub max_calls: u32,
     /// Its rate.
     pub calls_per_second: f64,
     /// Whether it wants digest.
     pub digest: bool,
+    /// Further trunks.
+    pub others: Vec<OtherTrunk>,
     /// What happens when.
     pub script: Vec<(Duration, Step)>,
     /// Wall clock at the start.
@@ -104,6 +117,7 @@ impl Plan {
             max_calls: 100,
             calls_per_second: 20.0,
             digest: false,
+            others: Vec::new(),
             script: Vec::new(),
             begin: BEGIN,
             calm: true,
@@ -137,6 +151,7 @@ impl Plan {
         plan.max_calls = 6 + dice.below(30) as u32;
         plan.calls_per_second = 2.0 + dice.below(10) as f64;
         plan.digest = dice.chance(0.25);
+        plan.give_trunks();
         if dice.chance(0.15) {
             return plan;
         }
@@ -161,8 +176,48 @@ impl Plan {
             plan.callees.shares.congestion += plan.callees.shares.no_answer;
             plan.callees.shares.no_answer = 0.0;
         }
+        for other in &mut plan.others {
+            other.callees = Callees { shares: other.callees.shares, ..plan.callees.clone() };
+        }
         plan.misfortunes(&mut dice);
         plan
+    }
+
+    /// A trunk on which people answer with this share; who does not is not at home.
+    pub fn other_trunk(&self, person: f64, max_calls: u32, calls_per_second: f64) -> OtherTrunk {
+        let shares = Shares {
+            person,
+            machine: 0.0,
+            busy: 0.0,
+            no_answer: 1.0 - person,
+            congestion: 0.0,
+            rejected: 0.0,
+            invalid: 0.0,
+        };
+        OtherTrunk { callees: Callees { shares, ..self.callees.clone() }, max_calls, calls_per_second }
+    }
+
+    /// In some worlds of one campaign there are further trunks, of another answer rate each; the first one is then small, and
+    /// not always the one to be filled first.
+    fn give_trunks(&mut self) {
+        let mut dice = Dice::new(self.seed, "trunks");
+        if !dice.chance(0.35) || self.shared.is_some() {
+            return;
+        }
+        for _ in 0..1 + dice.below(2) {
+            let (lines, rate) = (1 + dice.below(12) as u32, 1.0 + dice.below(8) as f64);
+            self.others.push(self.other_trunk([0.05, 0.2, 0.7][dice.below(3) as usize], lines, rate));
+        }
+        self.max_calls = 1 + dice.below(8) as u32;
+        if dice.chance(0.5) {
+            self.spec.trunks = (0..=self.others.len()).rev().map(trunk_name).collect();
+        }
+    }
+
+    /// Lines and rate of each trunk.
+    pub fn caps(&self) -> Vec<(usize, f64)> {
+        let others = self.others.iter().map(|other| (other.max_calls as usize, other.calls_per_second));
+        std::iter::once((self.max_calls as usize, self.calls_per_second)).chain(others).collect()
     }
 
     /// In some worlds a share of the contacts has owners: some agents or all of them.

@@ -83,9 +83,10 @@ pub struct World {
     queued: u64,
     process: Option<Process>,
     life: u64,
-    carrier: carrier::Carrier,
+    carriers: Vec<carrier::Carrier>,
     tamper: Tamper,
-    carrier_lines: BTreeMap<SocketAddr, u64>,
+    /// The carrier and its line at each RTP address.
+    carrier_lines: BTreeMap<SocketAddr, (usize, u64)>,
     phones: Vec<Option<phone::Phone>>,
     phones_made: u64,
     net: Net,
@@ -114,7 +115,7 @@ impl World {
     /// A world at its beginning.
     pub fn new(plan: Plan, checkers: Checkers) -> Self {
         let seed = plan.seed;
-        let carrier = cast::carrier(&plan);
+        let carriers = cast::carriers(&plan);
         let tamper = Tamper::new(plan.planted);
         let mut world = Self {
             now: Duration::ZERO,
@@ -122,7 +123,7 @@ impl World {
             queued: 0,
             process: None,
             life: 0,
-            carrier,
+            carriers,
             tamper,
             carrier_lines: BTreeMap::new(),
             phones: (0..plan.agents).map(|_| None).collect(),
@@ -188,10 +189,8 @@ impl World {
         let node =
             self.process.as_ref().and_then(|process| Some(process.node.poll_timeout()? + process.since));
         let phones = self.phones.iter().flatten().filter_map(Party::poll_timeout).min();
-        [queue, node, phones, self.carrier.poll_timeout(), self.disk.poll_timeout()]
-            .into_iter()
-            .flatten()
-            .min()
+        let carriers = self.carriers.iter().filter_map(Party::poll_timeout).min();
+        [queue, node, phones, carriers, self.disk.poll_timeout()].into_iter().flatten().min()
     }
 
     /// Lets happen what is due now: parties, disk and node by their timers, then one thing of the queue.
@@ -207,9 +206,11 @@ impl World {
             }
             return;
         }
-        if self.carrier.poll_timeout().is_some_and(|due| due <= now) {
-            self.carrier.handle_timeout(now);
-            return self.drain_carrier();
+        for trunk in 0..self.carriers.len() {
+            if self.carriers[trunk].poll_timeout().is_some_and(|due| due <= now) {
+                self.carriers[trunk].handle_timeout(now);
+                return self.drain_carrier(trunk);
+            }
         }
         for agent in 0..self.phones.len() {
             if let Some(phone) = &mut self.phones[agent]
@@ -327,10 +328,10 @@ impl World {
             self.trace.note(self.now, &format!("audio {local} {audio:?}"));
             self.see(What::Audio { local, audio });
             let remote = self.process.as_ref().and_then(|process| process.media.remote(local));
-            if let (Audio::Message, Some(line)) =
+            if let (Audio::Message, Some((trunk, line))) =
                 (audio, remote.and_then(|remote| self.carrier_lines.get(&remote)))
             {
-                self.carrier.hears_message(*line, self.now);
+                self.carriers[*trunk].hears_message(*line, self.now);
             }
         }
         if let Some(event) = follows.event {

@@ -18,6 +18,7 @@ use crate::output::Output;
 use crate::store::memory::Memory;
 use crate::task::TaskState;
 use crate::time::{Now, Utc};
+use crate::trunk::Room;
 
 const CAMPAIGN: CampaignId = CampaignId(1);
 const CONTACTS: u64 = 8;
@@ -91,7 +92,7 @@ impl World {
     fn begin(&mut self) {
         let recovered = self.store.recover(self.now().utc);
         self.tell(Input::Recovered(recovered), usize::MAX);
-        self.tell(Input::Room { lines_free: 100, calls_per_second_free: 100 }, usize::MAX);
+        self.tell(Input::Room(Room::on("carrier", 100, 100)), usize::MAX);
         for agent in ["agent1", "agent2"] {
             let command = AgentCommand::SignOn { agent: agent.into() };
             self.tell(Input::Agent { request: RequestId(2), command }, usize::MAX);

@@ -14,12 +14,16 @@ use crate::input::{EndedBy, Failure, Input};
 use crate::live::{AgentView, CampaignView};
 use crate::output::{Output, Refused, Reply};
 use crate::store::read::{Due, Fetched, OWNED_MAX, Recovered};
-use crate::store::write::{Ended, Refusal, Write};
+use crate::store::write::{CallRoute, Ended, Refusal, Write};
 use crate::task::TaskState;
 use crate::time::{Now, Utc};
+use crate::trunk::Room;
 
 /// 2026-11-20 15:00 UTC, a Friday.
 pub const START: Utc = Utc(1_795_186_800_000);
+
+/// The trunk that there is unless a test tells of others.
+pub const TRUNK: &str = "carrier";
 
 /// A task as the store has it.
 #[derive(Clone, Debug)]
@@ -67,6 +71,10 @@ pub struct Desk {
     pub busy: bool,
     /// Lines are held only when a test says so.
     pub trunk_slow: bool,
+    /// The trunk that the gateway takes whatever it is asked for.
+    pub trunk_taken: Option<String>,
+    /// The trunk that each call was given.
+    pub trunks: BTreeMap<AttemptId, String>,
     pub suppressed: BTreeSet<String>,
     next_request: u64,
 }
@@ -107,6 +115,8 @@ impl Desk {
             late: Vec::new(),
             busy: false,
             trunk_slow: false,
+            trunk_taken: None,
+            trunks: BTreeMap::new(),
             suppressed: BTreeSet::new(),
             next_request: 0,
         };
@@ -118,7 +128,7 @@ impl Desk {
             desk.ended.insert(call.attempt, bridged_ending(call.attempt));
         }
         desk.tell(Input::Recovered(recovered));
-        desk.tell(Input::Room { lines_free: 1_000, calls_per_second_free: 1_000 });
+        desk.tell(Input::Room(Room::on(TRUNK, 1_000, 1_000)));
         desk
     }
 
@@ -296,8 +306,11 @@ impl Desk {
                 return self.dialer.handle_input(Input::Busy { attempt }, now);
             }
             Output::Reserve { .. } if self.trunk_slow => return,
-            Output::Reserve { attempt, number, .. } => {
-                let route = route(&number);
+            Output::Reserve { attempt, number, first, .. } => {
+                let asked = first.unwrap_or_else(|| TRUNK.into());
+                let trunk = self.trunk_taken.clone().unwrap_or(asked);
+                self.trunks.insert(attempt, trunk.clone());
+                let route = CallRoute { trunk, ..route(&number) };
                 return self.dialer.handle_input(Input::Reserved { attempt, route }, now);
             }
             Output::Record { ticket, writes } if self.store_slow => return self.late.push((ticket, writes)),

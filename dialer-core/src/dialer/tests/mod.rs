@@ -15,4 +15,5 @@ mod replay;
 mod restart;
 mod roster;
 mod sharing;
+mod trunks;
 mod walk;

@@ -10,6 +10,7 @@ use crate::id::{CampaignId, TaskId};
 use crate::input::{EndedBy, Input};
 use crate::live::PreviewView;
 use crate::output::{Refused, Reply};
+use crate::trunk::Room;
 
 fn preview() -> CampaignSpec {
     CampaignSpec { mode: Mode::Preview, ..spec() }
@@ -152,10 +153,10 @@ fn what_can_no_longer_be_called_is_refused_with_the_reason() {
     assert!(matches!(decide(&mut desk, "agent1", 1, PreviewChoice::Call), Err(Refused::State(_))));
     desk.pass(1_000);
     assert_eq!(task_of(&desk, "agent1"), 2);
-    desk.tell(Input::Room { lines_free: 0, calls_per_second_free: 0 });
+    desk.tell(Input::Room(Room::on("carrier", 0, 0)));
     desk.pass(100);
     assert!(matches!(decide(&mut desk, "agent1", 2, PreviewChoice::Call), Err(Refused::State(_))));
-    desk.tell(Input::Room { lines_free: 5, calls_per_second_free: 5 });
+    desk.tell(Input::Room(Room::on("carrier", 5, 5)));
     desk.pass(1_000);
     assert_eq!(decide(&mut desk, "agent1", 2, PreviewChoice::Call), Ok(Reply::Done));
     assert_eq!(desk.placed.len(), 1);

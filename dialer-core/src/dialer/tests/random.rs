@@ -13,6 +13,7 @@ use crate::campaign::CampaignCommand;
 use crate::campaign::spec::{CampaignSpec, Mode, Unanswered, WrapUp};
 use crate::id::{AttemptId, CampaignId, RequestId, TaskId};
 use crate::input::{EndedBy, Failure, Input};
+use crate::trunk::{Room, TrunkRoom};
 
 #[derive(Clone, Debug)]
 enum Move {
@@ -24,6 +25,8 @@ enum Move {
     Store(bool),
     Slow(bool),
     Trunk(bool),
+    /// Free lines of two trunks, the first of which may be the one that is always taken.
+    Room(u32, u32, bool),
 }
 
 fn any_move() -> impl Strategy<Value = Move> {
@@ -35,6 +38,7 @@ fn any_move() -> impl Strategy<Value = Move> {
         1 => any::<bool>().prop_map(Move::Store),
         1 => any::<bool>().prop_map(Move::Slow),
         1 => any::<bool>().prop_map(Move::Trunk),
+        1 => (0u32..4, 0u32..4, any::<bool>()).prop_map(|(one, other, taken)| Move::Room(one, other, taken)),
     ]
 }
 
@@ -113,6 +117,16 @@ fn carry_out(desk: &mut Desk, campaigns: &[CampaignId], step: Move) {
             desk.store_answers();
         }
         Move::Trunk(busy) => desk.busy = busy,
+        Move::Room(one, other, taken) => {
+            desk.trunk_taken = taken.then(|| "one".into());
+            let trunks = [("one", one), ("other", other)];
+            let trunks = trunks.map(|(name, lines)| TrunkRoom {
+                name: name.into(),
+                lines_free: lines,
+                calls_per_second_free: 3,
+            });
+            desk.tell(Input::Room(Room { lines_free: 5, trunks: trunks.to_vec() }));
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::input::{EndedBy, Failure, Input};
 use crate::output::Refused;
 use crate::store::write::Write;
 use crate::task::{ClosedReason, TaskState};
+use crate::trunk::Room;
 
 #[test]
 fn one_task_from_the_list_to_its_closure() {
@@ -112,11 +113,11 @@ fn a_large_list_is_worked_off_in_order() {
 #[test]
 fn lines_that_come_free_are_used_at_once() {
     let (mut desk, campaign) = Desk::running(spec(), 3, 10);
-    desk.tell(Input::Room { lines_free: 5, calls_per_second_free: 0 });
+    desk.tell(Input::Room(Room::on("carrier", 5, 0)));
     desk.pass(10_000);
     assert!(desk.placed.is_empty());
     assert!(desk.campaign(campaign).pacing_reason.contains("calls per second"));
-    desk.tell(Input::Room { lines_free: 2, calls_per_second_free: 5 });
+    desk.tell(Input::Room(Room::on("carrier", 2, 5)));
     desk.pass(50);
     assert_eq!(desk.placed.len(), 2);
 }

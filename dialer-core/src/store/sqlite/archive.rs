@@ -3,6 +3,7 @@
 //! It takes no lock, writes nothing and holds no transaction for longer than one question, so that the service notices
 //! nothing of it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
@@ -16,6 +17,7 @@ use crate::campaign::spec::CampaignSpec;
 use crate::id::{CampaignId, TaskId};
 use crate::store::write::JournalPart;
 use crate::time::Utc;
+use crate::trunk::names_in;
 
 /// Most attempts that are looked at: the newest.
 pub const PAST_ATTEMPTS_MAX: u32 = 300_000;
@@ -137,12 +139,21 @@ impl Archive {
         Ok((oldest.is_some(), attempts))
     }
 
+    /// Which trunks the numbers in the segments of a campaign's journal mean, as far as they have been written.
+    pub async fn trunks(&mut self, campaign: CampaignId) -> Result<BTreeMap<u16, String>, StoreError> {
+        if !self.has_table("pacer_state").await? {
+            return Ok(BTreeMap::new());
+        }
+        let learnt = sqlx::query_scalar::<_, String>("SELECT learnt FROM pacer_state WHERE campaign = $1")
+            .bind(int(campaign.0))
+            .fetch_optional(&mut self.connection)
+            .await?;
+        Ok(learnt.map_or_else(BTreeMap::new, |learnt| names_in(&learnt)))
+    }
+
     /// The journal of a campaign's pacer, by segment and part; empty in a database of a version that kept none.
     pub async fn journal(&mut self, campaign: CampaignId) -> Result<Vec<JournalPart>, StoreError> {
-        let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_master WHERE name = 'pacer_journal'")
-            .fetch_one(&mut self.connection)
-            .await?;
-        if kept == 0 {
+        if !self.has_table("pacer_journal").await? {
             return Ok(Vec::new());
         }
         let rows = sqlx::query(
@@ -162,6 +173,14 @@ impl Archive {
             })
         };
         rows.iter().map(part).collect()
+    }
+
+    async fn has_table(&mut self, name: &str) -> Result<bool, StoreError> {
+        let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_master WHERE name = $1")
+            .bind(name)
+            .fetch_one(&mut self.connection)
+            .await?;
+        Ok(tables > 0)
     }
 }
 

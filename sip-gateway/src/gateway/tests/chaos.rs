@@ -206,7 +206,7 @@ proptest! {
             match step {
                 Step::Call => {
                     let number = "+15550199".to_owned();
-                    bench.command(Command::Reserve { call: CallId(calls), number, trunks: Vec::new() });
+                    bench.command(Command::Reserve { call: CallId(calls), number, first: None, trunks: Vec::new() });
                     calls += 1;
                 }
                 Step::Answer(which, what) => {

@@ -7,12 +7,12 @@ use proptest::prelude::*;
 use super::super::testing::*;
 use super::{CALL, failed};
 use crate::command::{Command, PlaceCall};
-use crate::event::{BusyReason, Event, Failure, Room, TrunkState};
+use crate::event::{BusyReason, Event, Failure, Room, TrunkRoom, TrunkState};
 use crate::id::CallId;
 
 fn reserve(bench: &mut Bench, call: u64, trunks: &[&str]) -> Event {
     let trunks = trunks.iter().map(|name| (*name).to_owned()).collect();
-    bench.command(Command::Reserve { call: CallId(call), number: "+15550199".into(), trunks });
+    bench.command(Command::Reserve { call: CallId(call), number: "+15550199".into(), first: None, trunks });
     bench.last_event()
 }
 
@@ -45,6 +45,47 @@ fn each_limit_is_told_by_its_name() {
     bench.command(Command::Drain);
     assert_eq!(reserve(&mut bench, 3, &[]), busy(3, BusyReason::NoTrunk));
     assert_eq!(bench.gateway.room(bench.now), Room::default());
+}
+
+/// Reserves with a trunk named; the one that was taken.
+fn reserved_on(bench: &mut Bench, call: u64, first: &str, trunks: &[&str]) -> String {
+    let (first, trunks) = (Some(first.to_owned()), trunks.iter().map(|name| (*name).to_owned()).collect());
+    bench.command(Command::Reserve { call: CallId(call), number: "+15550199".into(), first, trunks });
+    match bench.last_event() {
+        Event::Reserved { route, .. } => route.trunk,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_trunk_that_was_reckoned_with_is_taken_while_it_has_room() {
+    let mut options = options();
+    options.trunks[0].max_calls = 2;
+    options.trunks.extend(["beta", "gamma"].map(trunk));
+    options.trunks[1].max_calls = 1;
+    let mut bench = Bench::new(options);
+    assert_eq!(reserved_on(&mut bench, 1, "beta", &[]), "beta");
+    assert_eq!(reserved_on(&mut bench, 2, "beta", &[]), "alpha", "full: the next in order");
+    assert_eq!(reserved_on(&mut bench, 3, "alpha", &["gamma"]), "gamma", "not allowed");
+    let room: Vec<_> = bench.gateway.room(bench.now).trunks.iter().map(|it| it.lines_free).collect();
+    assert_eq!(room, [1, 0, 9]);
+}
+
+#[test]
+fn the_room_of_each_trunk_is_told_in_the_order_of_filling() {
+    let mut options = options();
+    options.trunks.push(trunk("beta"));
+    options.trunks[0].max_calls = 2;
+    options.trunks[1].calls_per_second = 4.0;
+    let mut bench = Bench::new(options);
+    let room = |bench: &Bench| bench.gateway.room(bench.now).trunks;
+    let of =
+        |trunk, lines_free, calls_per_second_free| TrunkRoom { trunk, lines_free, calls_per_second_free };
+    assert_eq!(room(&bench), [of(0, 2, 5), of(1, 10, 2)]);
+    reserve(&mut bench, 1, &[]);
+    reserve(&mut bench, 2, &[]);
+    reserve(&mut bench, 3, &[]);
+    assert_eq!(room(&bench), [of(0, 0, 3), of(1, 9, 1)], "the first to its cap, then the second");
 }
 
 #[test]

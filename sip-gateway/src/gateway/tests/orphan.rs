@@ -182,3 +182,18 @@ fn an_old_agent_leg_gets_bye_and_may_say_bye_itself() {
     bench.feed(PHONE, invite().request("BYE", "theirs", 1, &[], ""));
     assert_eq!(bench.starts(PHONE), ["200 OK"]);
 }
+
+#[test]
+fn a_fork_that_answers_after_the_one_that_was_kept_is_ended_too() {
+    let mut bench = Bench::new(options());
+    adopt(&mut bench, route("alpha", CARRIER), Some(dialog(CARRIER)));
+    let bye = bench.one(CARRIER);
+    assert!(bye.is("BYE "));
+    bench.feed(CARRIER, bye.reply("200 OK", "theirs", &[], ""));
+    bench.pass(ms(2_000));
+    let contact = "Contact: <sip:fork@192.0.2.10:5060>";
+    bench.feed(CARRIER, invite().reply("200 OK", "fork", &[contact], ""));
+    assert_eq!(bench.starts(CARRIER), ["ACK", "BYE"]);
+    bench.feed(CARRIER, invite().reply("200 OK", "fork", &[contact], ""));
+    assert_eq!(bench.starts(CARRIER), ["ACK"], "it came again: one BYE is enough");
+}

@@ -35,6 +35,10 @@ pub struct Campaign {
     pub carrier: Option<SocketAddr>,
     /// `max_calls`.
     pub max_calls: u32,
+    /// `calls_per_second`.
+    pub calls_per_second: f64,
+    /// Whether there is a second trunk, `other`, at [`super::Stage::other_carrier`].
+    pub other_trunk: bool,
     /// `codecs`.
     pub codecs: &'static [&'static str],
     /// Whether `username` and `password` are set.
@@ -70,6 +74,8 @@ impl Default for Campaign {
             time_limit: "12s",
             carrier: None,
             max_calls: 10,
+            calls_per_second: 50.0,
+            other_trunk: false,
             codecs: &["PCMU", "PCMA"],
             credentials: false,
             register: false,
@@ -121,6 +127,12 @@ impl Campaign {
             write!(agents, "[[agents.agent]]\nuser = \"{user}\"\npassword = \"{PASSWORD}\"\n{contact}\n")
                 .expect("a text grows");
         }
+        let other_trunk = if self.other_trunk {
+            let (uri, ids) = (ports.other_carrier(), "[\"+15550000002\"]");
+            format!("\n[[trunk]]\nname = \"other\"\nuri = \"sip:{uri}\"\ncaller_ids = {ids}\n")
+        } else {
+            String::new()
+        };
         let retry: Vec<String> =
             self.retry.iter().map(|(outcome, delay)| format!("{outcome} = \"{delay}\"")).collect();
         format!(
@@ -148,9 +160,10 @@ username = "{username}"
 password = "{password}"
 register = {register}
 max_calls = {max_calls}
-calls_per_second = 50.0
+calls_per_second = {calls_per_second:?}
 caller_ids = ["+15550000001"]
 codecs = {codecs:?}
+{other_trunk}
 
 [agents]
 leg = "{leg}"
@@ -183,6 +196,7 @@ success = ["success"]
             carrier = self.carrier.unwrap_or(ports.carrier()),
             register = self.register,
             max_calls = self.max_calls,
+            calls_per_second = self.calls_per_second,
             codecs = self.codecs,
             leg = self.leg,
             wait_for = self.wait_for,

@@ -101,6 +101,11 @@ impl Stage {
         SippPlan::new(self, "carrier", scenario, self.ports.carrier(), self.ports.spare_media(0))
     }
 
+    /// SIPp as the carrier of the second trunk; its media are where the fourth phone's would be.
+    pub fn other_carrier(&self, scenario: &'static str) -> SippPlan<'_> {
+        SippPlan::new(self, "other", scenario, self.ports.other_carrier(), self.ports.phone_rtp(3).0)
+    }
+
     /// SIPp as the phone of the first agent.
     pub fn sipp_phone(&self, scenario: &'static str) -> SippPlan<'_> {
         SippPlan::new(self, "phone", scenario, self.ports.phone(0), self.ports.spare_media(1))

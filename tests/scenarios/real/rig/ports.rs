@@ -49,6 +49,11 @@ impl Ports {
         self.at(4 + 2 * index)
     }
 
+    /// Where the carrier of a second trunk listens for SIP.
+    pub fn other_carrier(&self) -> SocketAddr {
+        self.at(16)
+    }
+
     /// Carillon's RTP ports, first and last.
     pub fn rtp(&self) -> (u16, u16) {
         (self.first + 20, self.first + 59)

@@ -12,7 +12,7 @@ use carillon_core::id::{AttemptId, ContactId, TaskId};
 use carillon_core::store::write::{Intent, Write};
 
 use super::floor::Floor;
-use crate::world::cast::{CARRIER, address};
+use crate::world::cast::trunk_at;
 use crate::world::media::Audio;
 use crate::world::plan::Plan;
 use crate::world::wire::{Seen, Way, What};
@@ -45,6 +45,8 @@ impl Answer {
 #[derive(Clone, Debug)]
 pub struct Call {
     pub call_id: String,
+    /// Which trunk it went to; of a phone's calls nothing.
+    pub trunk: usize,
     /// User part of the Request-URI.
     pub called: String,
     /// Branches of its INVITEs: a second one after a challenge.
@@ -212,6 +214,12 @@ impl Calls {
         self.agent_of(call).is_none() && waited && !left
     }
 
+    /// Calls of the present process that are up on a trunk.
+    pub fn up_on(&self, trunk: usize, now: Duration) -> usize {
+        let own = self.trunk.values().filter(|call| call.life == self.life && call.trunk == trunk);
+        own.filter(|call| !call.over(now)).count()
+    }
+
     /// The call whose news has just come.
     pub fn invited(&self) -> Option<&Call> {
         match &self.news {
@@ -223,12 +231,14 @@ impl Calls {
     fn sent(&mut self, peer: SocketAddr, text: &Text, at: Duration) {
         let Some(method) = text.method() else { return };
         let call_id = text.call_id();
-        let trunk = peer == address(CARRIER);
+        let trunk_taken = trunk_at(peer);
+        let trunk = trunk_taken.is_some();
         let calls = if trunk { &mut self.trunk } else { &mut self.phones };
         if method == "INVITE" && text.to_tag().is_empty() && !calls.contains_key(call_id) {
             let call = Call {
                 call_id: call_id.to_owned(),
                 called: user_of(text.uri()).to_owned(),
+                trunk: trunk_taken.unwrap_or_default(),
                 branches: vec![text.branch().to_owned()],
                 from_tag: text.from_tag().to_owned(),
                 rtp: sdp::Audio::read(&text.body).map(|audio| audio.address),

@@ -5,11 +5,17 @@ use std::time::Duration;
 
 use super::calls::Calls;
 use super::{Checker, Told};
+use crate::world::cast::trunk_name;
 use crate::world::plan::Plan;
 use crate::world::wire::Seen;
 
-/// Invariant 20: the trunk's rate in every sliding second, and its lines.
+/// Invariant 20: each trunk's rate in every sliding second, and its lines. And the trunk that was recorded is the one that
+/// the INVITE goes to.
 pub struct Caps {
+    trunks: Vec<Cap>,
+}
+
+struct Cap {
     per_second: usize,
     lines: usize,
     invites: VecDeque<Duration>,
@@ -17,11 +23,12 @@ pub struct Caps {
 
 impl Caps {
     pub fn new(plan: &Plan) -> Self {
-        Self {
-            per_second: plan.calls_per_second.floor() as usize,
-            lines: plan.max_calls as usize,
+        let cap = |(lines, per_second): (usize, f64)| Cap {
+            per_second: per_second.floor() as usize,
+            lines,
             invites: VecDeque::new(),
-        }
+        };
+        Self { trunks: plan.caps().into_iter().map(cap).collect() }
     }
 }
 
@@ -31,21 +38,23 @@ impl Checker for Caps {
     }
 
     fn see(&mut self, seen: &Seen<'_>, calls: &Calls) -> Told {
-        if calls.invited().is_none() {
-            return Ok(());
+        let Some(call) = calls.invited() else { return Ok(()) };
+        let name = trunk_name(call.trunk);
+        let attempt = calls.by_call.get(&call.call_id).and_then(|id| calls.attempts.get(id));
+        if let Some(attempt) = attempt.filter(|attempt| attempt.intent.route.trunk != name) {
+            return Err(format!("INVITE to {name}, recorded as {}", attempt.intent.route.trunk));
         }
-        while self.invites.front().is_some_and(|at| *at + Duration::from_secs(1) <= seen.at) {
-            self.invites.pop_front();
+        let Some(Cap { per_second, lines, invites }) = self.trunks.get_mut(call.trunk) else {
+            return Err(format!("INVITE to {name}, which nobody has"));
+        };
+        while invites.front().is_some_and(|at| *at + Duration::from_secs(1) <= seen.at) {
+            invites.pop_front();
         }
-        self.invites.push_back(seen.at);
-        if self.invites.len() > self.per_second {
-            return Err(format!(
-                "{} INVITEs within a second, {} allowed",
-                self.invites.len(),
-                self.per_second
-            ));
+        invites.push_back(seen.at);
+        if invites.len() > *per_second {
+            return Err(format!("{name}: {} INVITEs within a second, {per_second} allowed", invites.len()));
         }
-        let up = calls.trunk.values().filter(|call| call.life == calls.life && !call.over(seen.at)).count();
-        if up > self.lines { Err(format!("{up} calls, {} lines", self.lines)) } else { Ok(()) }
+        let up = calls.up_on(call.trunk, seen.at);
+        if up > *lines { Err(format!("{name}: {up} calls, {lines} lines")) } else { Ok(()) }
     }
 }

@@ -36,7 +36,8 @@ pub struct Liveness {
     owed_from: Duration,
     /// Attempts that ended, and when their task is to be closed or scheduled.
     unsettled: VecDeque<(Duration, AttemptId)>,
-    lines: usize,
+    /// Of each trunk.
+    lines: Vec<usize>,
     begin: Utc,
     campaigns: Vec<CampaignId>,
     zones: BTreeMap<String, i64>,
@@ -52,7 +53,7 @@ impl Liveness {
         Self {
             owed_from: if plan.calm { Duration::ZERO } else { FAULTS_END + RECOVERY_MAX },
             unsettled: VecDeque::new(),
-            lines: plan.max_calls as usize,
+            lines: plan.caps().into_iter().map(|(lines, _)| lines).collect(),
             begin: plan.begin,
             campaigns: (1..=plan.specs().len() as u64).map(CampaignId).collect(),
             zones: ZONES.iter().map(|(name, offset)| ((*name).to_owned(), *offset)).collect(),
@@ -116,10 +117,9 @@ impl Liveness {
         free as i64 - out.count() as i64 - opening.count() as i64
     }
 
-    /// Whether the trunk has a line left.
+    /// Whether a trunk has a line left.
     fn a_line_is_free(&self, seen: &Seen<'_>, calls: &Calls) -> bool {
-        let used = calls.trunk.values().filter(|call| call.life == calls.life && !call.over(seen.at));
-        used.count() < self.lines
+        self.lines.iter().enumerate().any(|(trunk, lines)| calls.up_on(trunk, seen.at) < *lines)
     }
 
     /// Free agents for whom no line of their own is out: nobody but they can call their contacts.

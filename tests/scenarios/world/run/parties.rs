@@ -9,7 +9,7 @@ use carillon::node::NodeInput;
 use carillon_sip::media::MediaEvent;
 
 use super::{Happening, World};
-use crate::world::cast::{self, CARRIER, NODE, address, phone_address, phone_media};
+use crate::world::cast::{self, NODE, address, carrier_address, phone_address, phone_media, trunk_at};
 use crate::world::tamper::Departure;
 use crate::world::wire::{Way, What};
 
@@ -26,9 +26,9 @@ impl World {
                 bytes = self.tamper.arrival(&text, bytes);
             }
             self.tell(NodeInput::Datagram { bytes: Bytes::from(bytes), from, local: to });
-        } else if to == address(CARRIER) {
-            self.carrier.datagram(&bytes, from, self.now);
-            self.drain_carrier();
+        } else if let Some(trunk) = trunk_at(to).filter(|trunk| *trunk < self.carriers.len()) {
+            self.carriers[trunk].datagram(&bytes, from, self.now);
+            self.drain_carrier(trunk);
         } else if let Some(agent) = (0..self.phones.len()).find(|agent| phone_address(*agent) == to)
             && let Some(phone) = &mut self.phones[agent]
         {
@@ -58,7 +58,7 @@ impl World {
         self.trace.datagram(self.now, Way::Out, to, &bytes);
         if let Some(text) = Text::read(&bytes) {
             self.see(What::Sip { way: Way::Out, peer: to, text: &text });
-            if text.method() == Some("INVITE") && to == address(CARRIER) {
+            if text.method() == Some("INVITE") && trunk_at(to).is_some() {
                 self.latest_invite = Some(text);
             }
         }
@@ -71,12 +71,12 @@ impl World {
         }
     }
 
-    pub(super) fn drain_carrier(&mut self) {
-        while let Some(output) = self.carrier.poll_output() {
+    pub(super) fn drain_carrier(&mut self, trunk: usize) {
+        while let Some(output) = self.carriers[trunk].poll_output() {
             match output {
-                PartyOutput::Transmit { to, bytes } => self.send(address(CARRIER), to, bytes),
+                PartyOutput::Transmit { to, bytes } => self.send(carrier_address(trunk), to, bytes),
                 PartyOutput::Media(PartyMedia::Start { line, local, .. }) => {
-                    self.carrier_lines.insert(local, line);
+                    self.carrier_lines.insert(local, (trunk, line));
                 }
                 PartyOutput::Media(PartyMedia::Sound { .. } | PartyMedia::Stop { .. }) => {}
                 PartyOutput::Event(_) => {}
