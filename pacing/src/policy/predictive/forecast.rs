@@ -18,11 +18,12 @@ const EARLIER: [f64; 2] = [0.0, 0.5];
 /// Answers under way for each agent to be free at which one more is worth the accepted risk as it is.
 const USUAL_ANSWERS: f64 = 0.36;
 /// Bounds of the worth.
-const WORTH: (f64, f64) = (0.3, 3.3);
+const WORTH: (f64, f64) = (0.6, 1.5);
 
 /// How much waiting one more answer saves, against what is usual: agents to be free for each answer that is under way,
 /// the new one included. A free agent among many answers would be served soon anyway, one whom hardly any answer
-/// reaches would not. The optimal policies of solved models accept risks in just this proportion (`optimum_tests`).
+/// reaches would not. The optimal policies of solved models accept risks in this
+/// proportion (`optimum_tests`), within narrower bounds here: many lines for few agents lose several calls at once.
 pub(super) fn worth(answers: f64, agents: f64) -> f64 {
     (USUAL_ANSWERS * agents / answers.max(1e-6)).clamp(WORTH.0, WORTH.1)
 }

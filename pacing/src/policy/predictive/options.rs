@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct PredictiveOptions {
     /// How long a person who answered may wait for an agent.
     pub grace: Duration,
-    /// Abandoned calls held back by the hard stop; of teams up to 12 agents half as many.
+    /// Abandoned calls held back by the hard stop; of teams up to 12 agents a quarter.
     pub reserve: f64,
     /// Share of the live answers still expected that the hard stop counts as there, 0 to 1.
     pub credit_share: f64,

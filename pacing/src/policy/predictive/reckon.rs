@@ -13,13 +13,16 @@ const EARLY_S: f64 = 900.0;
 const EARLY_PRICE: f64 = 0.4;
 /// Share of the answers that a stopped team would still bring that may be counted as there.
 const CREDIT_STOPPED: f64 = 0.8;
-/// Share of the reserve that does where losses are reckoned exactly. To a small team a call is a large part of its budget.
-const RESERVE_EXACT: f64 = 0.5;
+/// Share of the reserve that does where losses are reckoned exactly. To a small team a call is a large part of its budget, so
+/// its exposure reaches up further instead: lines whose losses are sure to be few may still use the last call.
+const RESERVE_EXACT: f64 = 0.25;
 /// Machines expected a live answer, believed like so many answers.
 const MACHINES_AN_ANSWER: (f64, f64) = (2.0, 30.0);
 /// Deviations of the normal up to which answers that find no agent are charged: usually (0.03%, as the highest of
 /// many moments is beyond its quantile three times as often as any one of them), and at the very end of the period.
 const EXPOSED: (f64, f64) = (3.4, 5.0);
+/// The same where losses are reckoned exactly.
+const EXPOSED_EXACT: (f64, f64) = (4.4, 5.0);
 /// From so many ring horizons before the end of the period it grows.
 const LAST_HORIZONS: f64 = 8.0;
 
@@ -86,7 +89,8 @@ impl Predictive {
     /// How many deviations of the normal the exposure reaches up: more where little time is left to earn back what luck
     /// takes.
     fn deviations(&self, capacity: &Capacity) -> f64 {
-        let (usual, last) = EXPOSED;
+        let small = self.seats.working() as usize <= EXACT_AGENTS_MAX;
+        let (usual, last) = if small { EXPOSED_EXACT } else { EXPOSED };
         let Some(outlook) = capacity.outlook else { return usual };
         let left_s = 3600.0 * outlook.agent_hours_left.max(0.0) / f64::from(self.seats.working()).max(1.0);
         let horizon_s = self.tables.points_s[POINTS - 1] + self.options.grace.as_secs_f64();

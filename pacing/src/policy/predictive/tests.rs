@@ -32,7 +32,7 @@ fn starts_with_one_line_per_free_agent() {
 
 #[test]
 fn one_line_per_free_agent_without_budget_or_message() {
-    let spent = Ledger { live: 1_000, abandoned: 29, ..Ledger::default() };
+    let spent = Ledger { live: 1_000, abandoned: 30, ..Ledger::default() };
     let mut pacer = Predictive::new(PredictiveOptions::default(), spent);
     ready(10).for_each(|event| pacer.observe(&event));
     let decision = pacer.decide(&room(0.03, true));
