@@ -11,7 +11,6 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use carillon_core::agent::AgentCommand;
 use carillon_core::campaign::CampaignCommand;
 use carillon_core::campaign::decisions::Decided;
@@ -25,9 +24,9 @@ use carillon_core::time::Utc;
 use carillon_sip::event::TrunkState;
 use carillon_sip::gateway::counters::Counters;
 use carillon_sip::io::media::{self, MediaHandle, MediaOptions};
-use carillon_sip::io::udp::{BindError, Drained, SipSocket};
 use carillon_sip::media::prompt::Prompt;
 use carillon_sip::media::{MediaCommand, MediaEvent};
+use carillon_sip::transport::Local;
 use mio::{Events, Poll, Token, Waker};
 use rand_chacha::ChaCha20Rng;
 use tokio::sync::{oneshot, watch};
@@ -36,13 +35,12 @@ use crate::clock::{RealNow, wall};
 use crate::doorbell::Doorbell;
 use crate::meters::Batches;
 use crate::node::{self, Node, NodeInput, NodeOutput};
+use crate::sockets::{SocketError, Sockets};
 
 /// Messages from other threads that may wait; a sender beyond that waits itself.
 const MESSAGES_MAX: usize = 65_536;
 /// Messages taken per turn.
 const MESSAGES_PER_TURN: usize = 256;
-/// Datagrams taken per turn and socket.
-const DATAGRAMS_PER_TURN: usize = 64;
 /// How long streams that are to be closed may wait for other commands to wake the RTP thread. Less than their ports rest.
 const CLOSE_PATIENCE: Duration = Duration::from_millis(50);
 /// How often a wallboard gets a new view.
@@ -209,7 +207,7 @@ impl Mailbox {
 pub enum EngineError {
     /// A listening address can't be had.
     #[error("sip.listen: {0}")]
-    Listen(#[from] BindError),
+    Listen(#[from] SocketError),
     /// The system refused threads, polls or randomness.
     #[error("{what}: {error}")]
     System {
@@ -229,12 +227,7 @@ pub fn start(
     let origin = Instant::now();
     let Mailbox { poll, bell, sender, messages } = mailbox;
 
-    let mut listeners = Vec::new();
-    for (index, &address) in options.node.sip.listen.iter().enumerate() {
-        let mut listener = SipSocket::bind(address)?;
-        listener.register(poll.registry(), Token(index)).map_err(system("epoll"))?;
-        listeners.push(listener);
-    }
+    let sockets = Sockets::bind(&options.node.sip.listen, poll.registry())?;
 
     let media = {
         let (sender, bell) = (sender.clone(), bell.clone());
@@ -244,7 +237,7 @@ pub fn start(
             bell.ring();
         };
         let rng = secure_generator()?;
-        let own = listeners.iter().map(SipSocket::local).collect();
+        let own = sockets.own();
         media::spawn(MediaOptions { clock_start: origin, own, rng }, Arc::new(tell))
             .map_err(system("media thread"))?
     };
@@ -259,7 +252,8 @@ pub fn start(
         node,
         poll,
         origin,
-        listeners,
+        sockets,
+        inputs: Vec::new(),
         media,
         media_due: None,
         store: options.store,
@@ -274,7 +268,6 @@ pub fn start(
         known: Status::default(),
         live_due: Duration::ZERO,
         batches,
-        datagrams: Vec::with_capacity(DATAGRAMS_PER_TURN),
     };
     let thread = std::thread::Builder::new()
         .name("engine".into())
@@ -287,7 +280,8 @@ struct Engine {
     node: Node,
     poll: Poll,
     origin: Instant,
-    listeners: Vec<SipSocket>,
+    sockets: Sockets,
+    inputs: Vec<NodeInput>,
     media: MediaHandle,
     /// Commands wait for the RTP thread, which is to be woken by then: once a turn, or later where nothing hurries.
     media_due: Option<Duration>,
@@ -303,7 +297,6 @@ struct Engine {
     known: Status,
     live_due: Duration,
     batches: Batches,
-    datagrams: Vec<(Bytes, SocketAddr)>,
 }
 
 impl Engine {
@@ -318,13 +311,13 @@ impl Engine {
                 Turn::More => true,
                 Turn::Idle => false,
             };
-            more |= self.take_datagrams();
+            more |= self.take_messages_of_peers();
             self.take_timers();
             self.show();
             self.wake_media();
             let wait = if more { Duration::ZERO } else { self.wait() };
             match self.poll.poll(&mut events, Some(wait)) {
-                Ok(()) => {}
+                Ok(()) => events.iter().for_each(|event| self.sockets.wake(event.token())),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
                     tracing::error!(%error, "epoll failed; the engine stops");
@@ -371,20 +364,12 @@ impl Engine {
         Turn::More
     }
 
-    /// Takes datagrams, up to the budget; true when there may be more.
-    fn take_datagrams(&mut self) -> bool {
-        let mut more = false;
-        let mut datagrams = std::mem::take(&mut self.datagrams);
-        for index in 0..self.listeners.len() {
-            let listener = &mut self.listeners[index];
-            let local = listener.local();
-            let drained = listener.receive(DATAGRAMS_PER_TURN, |bytes, from| datagrams.push((bytes, from)));
-            more |= drained == Drained::MayHoldMore;
-            for (bytes, from) in datagrams.drain(..) {
-                self.handle(NodeInput::Datagram { bytes, from, local });
-            }
-        }
-        self.datagrams = datagrams;
+    /// Takes what sockets brought, up to the budget; true when there may be more.
+    fn take_messages_of_peers(&mut self) -> bool {
+        let mut inputs = std::mem::take(&mut self.inputs);
+        let more = self.sockets.take(self.now().monotonic, &mut inputs);
+        inputs.drain(..).for_each(|input| self.handle(input));
+        self.inputs = inputs;
         more
     }
 
@@ -459,15 +444,10 @@ impl Engine {
         }
     }
 
-    fn transmit(&mut self, to: SocketAddr, local: SocketAddr, bytes: &[u8]) {
-        let listener = self.listeners.iter().find(|listener| listener.local() == local);
-        let Some(listener) = listener.or(self.listeners.first()) else { return };
-        if let Err(error) = listener.send(bytes, to)
-            && error.kind() != io::ErrorKind::WouldBlock
-        {
-            tracing::debug!(%error, "send failed");
-            let now = self.now();
-            self.node.handle(NodeInput::Unreachable { to }, now);
+    fn transmit(&mut self, to: SocketAddr, local: Local, bytes: &[u8]) {
+        let now = self.now();
+        if let Some(failed) = self.sockets.send(bytes, to, local, now.monotonic) {
+            self.node.handle(failed, now);
         }
     }
 

@@ -22,5 +22,6 @@ pub mod say;
 pub mod serve;
 pub mod signals;
 pub mod simulate;
+pub mod sockets;
 pub mod telemetry;
 pub mod workers;

@@ -19,6 +19,7 @@ use carillon_sip::id::CallId;
 use carillon_sip::media::RecordingDone;
 use carillon_sip::media::prompt::Prompt;
 use carillon_sip::options::TrunkOptions;
+use carillon_sip::transport::Local;
 
 use crate::clock::{CampaignClock, RealNow};
 
@@ -194,10 +195,12 @@ pub fn binding(row: &BindingRow, now: RealNow) -> Option<Binding> {
     if expires_in == Duration::ZERO {
         return None;
     }
+    let Local { transport, address } = row.address.parse().ok()?;
     Some(Binding {
         user: row.user.clone(),
         contact: row.contact.clone(),
-        address: row.address.parse().ok()?,
+        address,
+        transport,
         expires_in,
         call_id: row.call_id.clone(),
         cseq: row.cseq,
@@ -290,7 +293,7 @@ fn core_binding(binding: &Binding, now: RealNow) -> BindingRow {
     BindingRow {
         user: binding.user.clone(),
         contact: binding.contact.clone(),
-        address: binding.address.to_string(),
+        address: Local { transport: binding.transport, address: binding.address }.to_string(),
         expires_at: now.utc.after(binding.expires_in),
         call_id: binding.call_id.clone(),
         cseq: binding.cseq,

@@ -26,6 +26,7 @@ use carillon_sip::event::{Room, TrunkState};
 use carillon_sip::gateway::{self, Gateway, counters::Counters};
 use carillon_sip::media::prompt::Prompt;
 use carillon_sip::media::{MediaCommand, MediaEvent};
+use carillon_sip::transport::Local;
 use rand_chacha::ChaCha20Rng;
 
 use crate::clock::{CampaignClock, RealNow};
@@ -48,19 +49,28 @@ pub struct Options {
 /// One thing that happened.
 #[derive(Debug)]
 pub enum NodeInput {
-    /// A datagram came in on the listening address `local`.
+    /// A datagram, or a message of a connection, came in on the listening address `local`.
     Datagram {
         /// As received.
         bytes: Bytes,
         /// Source.
         from: SocketAddr,
         /// Listening address.
-        local: SocketAddr,
+        local: Local,
     },
-    /// A datagram could not be sent.
+    /// Nothing can be sent to this address: a datagram was refused, a connection could not be opened or broke.
     Unreachable {
         /// Where to.
         to: SocketAddr,
+        /// Our address that it would have left from.
+        local: Local,
+    },
+    /// The peer closed its connection.
+    Closed {
+        /// The peer.
+        to: SocketAddr,
+        /// Our address that it was connected with.
+        local: Local,
     },
     /// The media threads tell something.
     Media(MediaEvent),
@@ -108,7 +118,7 @@ pub enum NodeOutput {
         /// Destination.
         to: SocketAddr,
         /// Listening address it leaves from.
-        local: SocketAddr,
+        local: Local,
         /// The datagram.
         bytes: Bytes,
     },
@@ -198,7 +208,8 @@ impl Node {
             NodeInput::Datagram { bytes, from, local } => {
                 self.gateway.datagram(bytes, from, local, now.monotonic);
             }
-            NodeInput::Unreachable { to } => self.gateway.transport_error(to, now.monotonic),
+            NodeInput::Unreachable { to, local } => self.gateway.transport_error(to, local, now.monotonic),
+            NodeInput::Closed { to, local } => self.gateway.closed(to, local, now.monotonic),
             NodeInput::Media(event) => self.gateway.media(event, now.monotonic),
             NodeInput::Drain => self.gateway.command(Command::Drain, now.monotonic),
             NodeInput::Recovered(recovered) => {

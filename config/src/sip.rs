@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use carillon_sip::media::Codec;
 use carillon_sip::options::{Options, Secret, Timers, TrunkOptions};
+use carillon_sip::transport::{Local, NotLocal, Transport};
 
 use crate::reader::{At, Document, Section, named};
 use crate::spec::check_name;
@@ -66,7 +67,7 @@ pub(crate) fn sip(document: &Document<'_>, mut section: Section<'_>) -> Options 
     }
 }
 
-fn listen(document: &Document<'_>, section: &mut Section<'_>) -> Vec<SocketAddr> {
+fn listen(document: &Document<'_>, section: &mut Section<'_>) -> Vec<Local> {
     const VARIABLE: &str = "CARILLON_SIP_LISTEN";
     let written = section.texts("listen", true);
     let written = match section.variable(VARIABLE) {
@@ -80,7 +81,7 @@ fn listen(document: &Document<'_>, section: &mut Section<'_>) -> Vec<SocketAddr>
         }),
         None => written,
     };
-    let Some(written) = written else { return vec![LISTEN_DEFAULT] };
+    let Some(written) = written else { return vec![LISTEN_DEFAULT.into()] };
     if written.value.is_empty() || written.value.len() > LISTEN_MAX {
         document.problem(&written.place, format!("must name 1 to {LISTEN_MAX} addresses"));
     }
@@ -97,28 +98,26 @@ fn listen(document: &Document<'_>, section: &mut Section<'_>) -> Vec<SocketAddr>
     addresses
 }
 
-fn listen_address(text: &str) -> Result<SocketAddr, String> {
-    for prefix in ["tcp:", "tls:", "ws:", "wss:"] {
+fn listen_address(text: &str) -> Result<Local, String> {
+    for prefix in ["tls:", "ws:", "wss:"] {
         if text.starts_with(prefix) {
-            return Err(format!("{prefix} is not in this version; only udp:"));
+            return Err(format!("{prefix} is not in this version; only udp: and tcp:"));
         }
     }
-    let address = text.strip_prefix("udp:").unwrap_or(text);
-    let address: SocketAddr =
-        address.parse().map_err(|_| "must be an IP address with port, like \"127.0.0.1:5060\"".to_owned())?;
-    if address.port() == 0 { Err("port must not be 0".into()) } else { Ok(address) }
+    let local: Local = text.parse().map_err(|error: NotLocal| error.to_string())?;
+    if local.address.port() == 0 { Err("port must not be 0".into()) } else { Ok(local) }
 }
 
 fn media_address(
     document: &Document<'_>,
     written: Option<At<String>>,
     section: &Section<'_>,
-    listen: &[SocketAddr],
+    listen: &[Local],
 ) -> IpAddr {
     let place = written.as_ref().map_or_else(|| section.place("media_address"), |at| at.place.clone());
     let address = match written {
         Some(at) => at.value.parse().map_err(|_| "must be an IP address"),
-        None => Ok(listen.first().unwrap_or(&LISTEN_DEFAULT).ip()),
+        None => Ok(listen.first().map_or(LISTEN_DEFAULT, |local| local.address).ip()),
     };
     match address {
         Ok(address) if address.is_unspecified() || address.is_multicast() => {
@@ -152,11 +151,7 @@ fn port_range(text: &str) -> Result<(u16, u16), String> {
 }
 
 /// Reads every `[[trunk]]`; at least one has to be there.
-pub(crate) fn trunks(
-    document: &Document<'_>,
-    root: &mut Section<'_>,
-    listen: &[SocketAddr],
-) -> Vec<TrunkOptions> {
+pub(crate) fn trunks(document: &Document<'_>, root: &mut Section<'_>, listen: &[Local]) -> Vec<TrunkOptions> {
     let Some(sections) = root.sections("trunk", "[[trunk]]") else { return Vec::new() };
     if sections.is_empty() {
         document.problem(&root.place("[[trunk]]"), "needs at least one trunk with name, uri and caller_ids");
@@ -176,7 +171,7 @@ fn trunk(
     document: &Document<'_>,
     mut section: Section<'_>,
     names: &mut BTreeSet<String>,
-    listen: &[SocketAddr],
+    listen: &[Local],
 ) -> TrunkOptions {
     let name = section.text_required("name");
     let uri = section.text_required("uri");
@@ -205,19 +200,20 @@ fn trunk(
     {
         document.problem(&rate.place, "must be above 0 and at most 10000");
     }
-    let address = match section.has("uri").then(|| trunk_address(&uri.value, listen)) {
-        Some(Ok(address)) => address,
+    let (transport, address) = match section.has("uri").then(|| trunk_address(&uri.value, listen)) {
+        Some(Ok(found)) => found,
         Some(Err(message)) => {
             document.problem(&uri.place, message);
-            LISTEN_DEFAULT
+            (Transport::Udp, LISTEN_DEFAULT)
         }
-        None => LISTEN_DEFAULT,
+        None => (Transport::Udp, LISTEN_DEFAULT),
     };
     section.finish();
     TrunkOptions {
         name: name.value,
         uri: uri.value,
         address,
+        transport,
         username,
         password: Secret::new(password),
         register,
@@ -263,19 +259,25 @@ fn check_codecs(document: &Document<'_>, written: At<Vec<At<String>>>) -> Vec<Co
     codecs
 }
 
-/// Where a trunk's `uri` leads: the first of its addresses in a family that we listen on.
-fn trunk_address(uri: &str, listen: &[SocketAddr]) -> Result<SocketAddr, String> {
-    let (host, port) = split_sip_uri(uri, NeighbourUri::Trunk)?;
+/// Where a trunk's `uri` leads: the first of its addresses in a family that we listen on over its transport.
+fn trunk_address(uri: &str, listen: &[Local]) -> Result<(Transport, SocketAddr), String> {
+    let (host, port, transport) = split_sip_uri(uri, NeighbourUri::Trunk)?;
+    let same: Vec<&Local> = listen.iter().filter(|own| own.transport == transport).collect();
+    // What the carrier sends by itself must find us over the same transport.
+    if same.is_empty() && !listen.is_empty() {
+        let prefix = if transport == Transport::Tcp { "tcp" } else { "udp" };
+        return Err(format!("needs an address on {prefix}: in [sip] listen"));
+    }
     let found: Vec<SocketAddr> = (host, port)
         .to_socket_addrs()
         .map_err(|error| format!("host {host} can't be resolved: {error}"))?
         .collect();
     // Without a good listen address its own problem is told; this one would only repeat it.
     let fits = |address: &&SocketAddr| {
-        listen.is_empty() || listen.iter().any(|own| own.is_ipv4() == address.is_ipv4())
+        listen.is_empty() || same.iter().any(|own| own.address.is_ipv4() == address.is_ipv4())
     };
     match found.iter().find(fits) {
-        Some(address) => Ok(*address),
+        Some(address) => Ok((transport, *address)),
         None if found.is_empty() => Err(format!("host {host} has no address")),
         None => Err(format!("host {host} has no address of a family that [sip] listen has")),
     }
@@ -290,17 +292,23 @@ pub(crate) enum NeighbourUri {
     Contact,
 }
 
-/// Host and port of `sip:[user@]host[:port]` (RFC 3261 §19.1.1), the host without brackets.
-pub(crate) fn split_sip_uri(uri: &str, what: NeighbourUri) -> Result<(&str, u16), String> {
+/// Host, port and transport of `sip:[user@]host[:port][;transport=udp|tcp]` (RFC 3261 §19.1.1), the host without brackets.
+pub(crate) fn split_sip_uri(uri: &str, what: NeighbourUri) -> Result<(&str, u16, Transport), String> {
     let form = || match what {
         NeighbourUri::Trunk => "must be like \"sip:carrier.example:5060\"".to_owned(),
         NeighbourUri::Contact => "must be like \"sip:agent1@192.0.2.7:5060\"".to_owned(),
     };
     if uri.starts_with("sips:") {
-        return Err("sips: is not in this version; only sip: over UDP".into());
+        return Err("sips: is not in this version; only sip: over UDP and TCP".into());
     }
     let rest = uri.strip_prefix("sip:").ok_or_else(form)?;
-    let rest = rest.strip_suffix(";transport=udp").unwrap_or(rest);
+    let (rest, transport) = match rest.split_once(";transport=") {
+        None => (rest, Transport::Udp),
+        Some((rest, name)) => match Transport::of_param(Some(name)) {
+            Some(transport) => (rest, transport),
+            None => return Err(format!("transport {name} is not in this version; only udp and tcp")),
+        },
+    };
     let host_port = match (rest.split_once('@'), what) {
         (Some((user, host_port)), NeighbourUri::Contact) if !user.is_empty() => host_port,
         (None, NeighbourUri::Trunk | NeighbourUri::Contact) => rest,
@@ -319,5 +327,5 @@ pub(crate) fn split_sip_uri(uri: &str, what: NeighbourUri) -> Result<(&str, u16)
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
     let known = host.parse::<IpAddr>().is_ok()
         || (what == NeighbourUri::Trunk && (1..=253).contains(&host.len()) && host.bytes().all(is_name));
-    if known && port != 0 { Ok((host, port)) } else { Err(form()) }
+    if known && port != 0 { Ok((host, port, transport)) } else { Err(form()) }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::event::{Dialog, Route};
 use crate::id::CallId;
 use crate::media::prompt::Prompt;
+use crate::transport::Transport;
 
 /// One instruction to the gateway.
 #[derive(Clone, Debug)]
@@ -116,6 +117,8 @@ pub struct Binding {
     pub contact: String,
     /// Where requests to it are sent (source address of the REGISTER).
     pub address: SocketAddr,
+    /// What the REGISTER came over.
+    pub transport: Transport,
     /// How long it is still valid.
     pub expires_in: Duration,
     /// Call-ID of the REGISTER.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::command::Binding;
 use crate::id::CallId;
 use crate::media::RecordingDone;
+use crate::transport::Local;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -219,7 +220,7 @@ pub struct Route {
     /// Address the INVITE is sent to.
     pub next_hop: SocketAddr,
     /// Our listening address, in Via and Contact.
-    pub local: SocketAddr,
+    pub local: Local,
 }
 
 /// What must be known to end an answered call (RFC 3261 §12).
@@ -244,7 +245,7 @@ pub struct Dialog {
     /// Where requests were sent.
     pub next_hop: SocketAddr,
     /// Our listening address.
-    pub local: SocketAddr,
+    pub local: Local,
 }
 
 /// Why a call ended without an answer.

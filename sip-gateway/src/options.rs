@@ -7,12 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::auth::Credentials;
 use crate::media::Codec;
+use crate::transport::{Local, Transport};
 
 /// Everything the gateway is configured with.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// UDP addresses to listen on, for trunks and softphones. The first one is written into Via and Contact.
-    pub listen: Vec<SocketAddr>,
+    /// Addresses to listen on, for trunks and softphones. The first one of a transport is written into Via and Contact of what
+    /// goes over it.
+    pub listen: Vec<Local>,
     /// Address written into SDP and bound for RTP.
     pub media_address: IpAddr,
     /// Lowest and highest UDP port for RTP and RTCP, inclusive.
@@ -59,6 +61,8 @@ pub struct TrunkOptions {
     pub uri: String,
     /// Where `uri` resolved to.
     pub address: SocketAddr,
+    /// What `uri` asks for; a connection is opened when there is something to send.
+    pub transport: Transport,
     /// Digest user; empty when the trunk knows us by address.
     pub username: String,
     /// Digest password.

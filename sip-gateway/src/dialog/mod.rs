@@ -19,6 +19,7 @@ use bytes::Bytes;
 
 use crate::event;
 use crate::message::{FieldError, HeaderName, NameAddr, Request, Response, Uri};
+use crate::transport::Local;
 
 pub use receive::{Negotiation, Served};
 pub use repeat::{AnswerRepeater, Repetition};
@@ -93,7 +94,7 @@ pub struct Dialog {
     contact: Bytes,
     reach: Reach,
     next_hop: SocketAddr,
-    local: SocketAddr,
+    local: Local,
     invite: Invite,
 }
 
@@ -114,8 +115,9 @@ impl Dialog {
         response: &Response,
         reach: Reach,
         next_hop: SocketAddr,
-        local: SocketAddr,
+        local: impl Into<Local>,
     ) -> Result<Self, DialogError> {
+        let local = local.into();
         let cseq = invite.headers.cseq()?;
         if !(200..300).contains(&response.status) || response.headers.cseq()? != cseq {
             return Err(DialogError::NotAnswered);
@@ -214,7 +216,7 @@ impl Dialog {
     }
 
     /// Our address that its requests leave from.
-    pub fn local(&self) -> SocketAddr {
+    pub fn local(&self) -> Local {
         self.local
     }
 
@@ -225,12 +227,12 @@ impl Dialog {
 }
 
 /// Our Contact of this INVITE, for later 2xx of ours; a plain one when it has none.
-fn own_contact(invite: &Request, local: SocketAddr) -> Bytes {
+fn own_contact(invite: &Request, local: Local) -> Bytes {
     invite.headers.first(HeaderName::Contact).cloned().unwrap_or_else(|| contact_at(local))
 }
 
-fn contact_at(local: SocketAddr) -> Bytes {
-    format!("<sip:{local}>").into()
+fn contact_at(local: Local) -> Bytes {
+    format!("<sip:{}>", local.uri_rest()).into()
 }
 
 /// §13.2.2.4: the ACK carries the credentials of its INVITE.

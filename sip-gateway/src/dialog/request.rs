@@ -32,7 +32,7 @@ impl Dialog {
     fn build(&self, method: Method, cseq: u32, branch: &str) -> Request {
         let (uri, routes) = self.path();
         let mut headers = Headers::with_capacity(8 + routes.len());
-        headers.append(HeaderName::Via, Via::udp(self.local, branch));
+        headers.append(HeaderName::Via, Via::own(self.local, branch));
         headers.append(HeaderName::MaxForwards, MAX_FORWARDS);
         for route in routes {
             headers.append(HeaderName::Route, route);

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::{Dialog, Reach};
 use crate::message::{NameAddr, Request, Response, Uri};
+use crate::transport::Transport;
 
 impl Dialog {
     /// Request-URI and Route headers of the next request (§12.2.1.1).
@@ -30,7 +31,7 @@ impl Dialog {
             Reach::Follow => {
                 let next = self.route_set.first().map_or(&self.remote_target, |route| &route.uri);
                 // A name can't be resolved here, another transport can't be had: the way the INVITE took still leads there.
-                if let Some(address) = udp_address(next) {
+                if let Some(address) = reachable(next, self.local.transport) {
                     self.next_hop = address;
                 }
             }
@@ -65,10 +66,12 @@ impl Dialog {
     }
 }
 
-/// An address that SIP over UDP can be sent to. Groups and wildcards are nobody's contact.
-fn udp_address(uri: &Uri) -> Option<SocketAddr> {
-    let over_udp = uri.param("transport").is_none_or(|transport| transport.eq_ignore_ascii_case("udp"));
-    let address = uri.socket_addr().filter(|_| over_udp && uri.param("maddr").is_none())?;
+/// An address that can be sent to over the dialog's transport. Groups and wildcards are nobody's contact. Over a connection
+/// a URI that names no transport is taken to mean the same one.
+fn reachable(uri: &Uri, transport: Transport) -> Option<SocketAddr> {
+    let named = uri.param("transport");
+    let same = named.is_none() || Transport::of_param(named) == Some(transport);
+    let address = uri.socket_addr().filter(|_| same && uri.param("maddr").is_none())?;
     let ip = address.ip();
     let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
     (!ip.is_unspecified() && !ip.is_multicast() && !broadcast).then_some(address)
@@ -116,7 +119,7 @@ mod tests {
 
     #[test]
     fn only_addresses_that_udp_reaches_are_followed() {
-        let follow = |text: &str| udp_address(&Uri::parse(text).expect("a good URI"));
+        let follow = |text: &str| reachable(&Uri::parse(text).expect("a good URI"), Transport::Udp);
         assert_eq!(follow("sip:192.0.2.1:5070"), "192.0.2.1:5070".parse().ok());
         assert_eq!(follow("sip:[2001:db8::1]"), "[2001:db8::1]:5060".parse().ok());
         for never in [

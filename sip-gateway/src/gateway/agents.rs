@@ -13,6 +13,7 @@ use crate::leg::requests::{OWN_USER, Side};
 use crate::leg::{LegId, LegOptions, Notice};
 use crate::media::{Codec, MediaCommand};
 use crate::message::Uri;
+use crate::transport::Transport;
 
 /// How long a phone may ring: a persistent leg answers by itself, and a customer won't wait longer.
 pub const PHONE_RING_MAX: Duration = Duration::from_secs(20);
@@ -310,8 +311,8 @@ impl Gateway {
     }
 
     fn phone_route(&mut self, user: &str, now: Duration) -> Option<Route> {
-        let (contact, next_hop) = self.contact_of(user, now)?;
-        let local = self.local();
+        let (contact, transport, next_hop) = self.contact_of(user, now)?;
+        let local = self.local(transport);
         let names = &mut self.wire.names;
         Some(Route {
             trunk: user.to_owned(),
@@ -320,7 +321,7 @@ impl Gateway {
             branch: names.branch(),
             from_tag: names.tag(),
             cseq: names.cseq(),
-            from_uri: format!("sip:{OWN_USER}@{local}"),
+            from_uri: format!("sip:{OWN_USER}@{}", local.address),
             to_uri: contact.clone(),
             request_uri: contact,
             next_hop,
@@ -329,12 +330,13 @@ impl Gateway {
     }
 
     /// Where a phone is: its binding, else its fixed contact.
-    fn contact_of(&self, user: &str, now: Duration) -> Option<(String, std::net::SocketAddr)> {
+    fn contact_of(&self, user: &str, now: Duration) -> Option<(String, Transport, std::net::SocketAddr)> {
         if let Some(bound) = self.registrar.of(user, now) {
-            return Some((bound.contact.clone(), bound.address));
+            return Some((bound.contact.clone(), bound.transport, bound.address));
         }
         let contact = self.options.users.iter().find(|known| known.user == user)?.contact.clone()?;
-        let address = Uri::parse(&contact).ok()?.socket_addr()?;
-        Some((contact, address))
+        let uri = Uri::parse(&contact).ok()?;
+        let (transport, address) = (Transport::of_param(uri.param("transport"))?, uri.socket_addr()?);
+        Some((contact, transport, address))
     }
 }

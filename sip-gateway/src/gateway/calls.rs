@@ -13,6 +13,7 @@ use crate::leg::requests::{OWN_USER, Side};
 use crate::leg::{LegId, LegOptions, Notice, RING_MAX};
 use crate::media::{MediaCommand, Remote};
 use crate::message::Uri;
+use crate::transport::Transport;
 use crate::trunk::choice;
 
 /// A line that is reserved and never placed is given back after this time.
@@ -300,11 +301,10 @@ impl Gateway {
     }
 
     fn trunk_route(&mut self, index: usize, caller_id: String, target: String) -> Route {
-        let local = self.local();
-        let (name, next_hop) = match self.trunks.get(index) {
-            Some(trunk) => (trunk.options.name.clone(), trunk.options.address),
-            None => (String::new(), local),
-        };
+        let trunk = self.trunks.get(index).map(|trunk| &trunk.options);
+        let local = self.local(trunk.map_or(Transport::Udp, |trunk| trunk.transport));
+        let name = trunk.map_or_else(String::new, |trunk| trunk.name.clone());
+        let next_hop = trunk.map_or(local.address, |trunk| trunk.address);
         let user = if caller_id.is_empty() { OWN_USER } else { &caller_id };
         let names = &mut self.wire.names;
         Route {
@@ -313,7 +313,7 @@ impl Gateway {
             branch: names.branch(),
             from_tag: names.tag(),
             cseq: names.cseq(),
-            from_uri: format!("sip:{user}@{local}"),
+            from_uri: format!("sip:{user}@{}", local.address),
             to_uri: target.clone(),
             request_uri: target,
             caller_id,

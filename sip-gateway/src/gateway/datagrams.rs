@@ -11,9 +11,10 @@ use crate::leg::LegId;
 use crate::leg::wire::Owner;
 use crate::message::{self, DecodeError, Headers, Message, Method, Request, Response};
 use crate::transaction::{self, TransactionKey};
+use crate::transport::Local;
 
 impl Gateway {
-    pub(super) fn receive(&mut self, bytes: Bytes, from: SocketAddr, local: SocketAddr, now: Duration) {
+    pub(super) fn receive(&mut self, bytes: Bytes, from: SocketAddr, local: Local, now: Duration) {
         self.wire.counters.datagrams_received += 1;
         match message::decode(bytes) {
             // A scanner learns nothing, not even that somebody listens.
@@ -92,7 +93,7 @@ impl Gateway {
         }
     }
 
-    fn transmit(&mut self, to: SocketAddr, local: SocketAddr, bytes: Bytes) {
+    fn transmit(&mut self, to: SocketAddr, local: Local, bytes: Bytes) {
         self.wire.counters.datagrams_sent += 1;
         self.outputs.push_back(Output::Transmit { to, local, bytes });
     }
@@ -106,7 +107,7 @@ impl Gateway {
         key: TransactionKey,
         request: &Request,
         from: SocketAddr,
-        _local: SocketAddr,
+        local: Local,
         now: Duration,
     ) {
         if let Some(leg) = self.leg_of(&request.headers) {
@@ -118,7 +119,7 @@ impl Gateway {
         }
         let policy = StrayPolicy { trusted: self.is_trusted(from), registrar: true };
         match stray::answer(request, &policy) {
-            StrayAnswer::PassOn => self.register(key, request, from, now),
+            StrayAnswer::PassOn => self.register(key, request, from, local.transport, now),
             StrayAnswer::Respond(response) => {
                 self.wire.counters.strays += 1;
                 self.wire.layer.respond(key, response, now);

@@ -45,6 +45,7 @@ use crate::options::Options;
 use crate::registrar::Registrar;
 use crate::registrar::flood::Flood;
 use crate::transaction::{Layer, LayerOptions, TagMaker, Tally};
+use crate::transport::{Local, Transport};
 use crate::trunk::Trunk;
 use crate::trunk::registration::Registration;
 use agents::Agent;
@@ -59,12 +60,12 @@ use timers::{Timer, Timers};
 /// What the gateway wants done, in order.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// Send a datagram.
+    /// Send a datagram, or a message over the connection to this address.
     Transmit {
         /// Destination.
         to: SocketAddr,
         /// Which of our listening addresses it leaves from.
-        local: SocketAddr,
+        local: Local,
         /// The datagram.
         bytes: Bytes,
     },
@@ -155,9 +156,9 @@ impl Gateway {
         self.settle(now);
     }
 
-    /// Takes one received datagram; `local` is the listening address it came in on.
-    pub fn datagram(&mut self, bytes: Bytes, from: SocketAddr, local: SocketAddr, now: Duration) {
-        self.receive(bytes, from, local, now);
+    /// Takes one received datagram, or message of a stream; `local` is the listening address it came in on.
+    pub fn datagram(&mut self, bytes: Bytes, from: SocketAddr, local: impl Into<Local>, now: Duration) {
+        self.receive(bytes, from, local.into(), now);
         self.settle(now);
     }
 
@@ -176,9 +177,20 @@ impl Gateway {
         self.settle(now);
     }
 
-    /// Takes the report that a datagram to `to` could not be sent (RFC 3261 §18.4).
-    pub fn transport_error(&mut self, to: SocketAddr, now: Duration) {
-        self.wire.layer.transport_error(to, now);
+    /// Takes the report that nothing can be sent to `to` (RFC 3261 §18.4).
+    pub fn transport_error(&mut self, to: SocketAddr, local: impl Into<Local>, now: Duration) {
+        let local = local.into();
+        self.wire.layer.transport_error(to, local, now);
+        self.closed(to, local, now);
+    }
+
+    /// Takes the report that the peer closed the connection to `to`. Responses may still come over a new one, so transactions
+    /// go on; a phone behind it can't be reached until it comes again.
+    pub fn closed(&mut self, to: SocketAddr, local: impl Into<Local>, now: Duration) {
+        let transport = local.into().transport;
+        if transport.is_stream() {
+            self.connection_closed(to, transport, now);
+        }
         self.settle(now);
     }
 
@@ -292,8 +304,10 @@ impl Gateway {
         self.outputs.push_back(Output::Media(command));
     }
 
-    /// Our address in Via and Contact.
-    fn local(&self) -> SocketAddr {
-        self.options.listen.first().copied().unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 5060)))
+    /// Our address in Via and Contact of what goes over this transport.
+    fn local(&self, transport: Transport) -> Local {
+        let same = |local: &&Local| local.transport == transport;
+        let fallback = Local { transport, address: SocketAddr::from(([127, 0, 0, 1], 5060)) };
+        self.options.listen.iter().find(same).copied().unwrap_or(fallback)
     }
 }

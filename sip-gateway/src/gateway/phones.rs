@@ -10,6 +10,7 @@ use crate::event::Event;
 use crate::message::Request;
 use crate::registrar::bindings::Change;
 use crate::transaction::TransactionKey;
+use crate::transport::Transport;
 
 impl Gateway {
     /// Answers a REGISTER.
@@ -18,9 +19,10 @@ impl Gateway {
         key: TransactionKey,
         request: &Request,
         from: SocketAddr,
+        transport: Transport,
         now: Duration,
     ) {
-        let registered = self.registrar.register(request, from, now);
+        let registered = self.registrar.register(request, from, transport, now);
         if registered.granted {
             self.wire.counters.register_granted += 1;
         } else {
@@ -42,6 +44,12 @@ impl Gateway {
     /// Removes bindings that have run out.
     pub(super) fn expire_bindings(&mut self, now: Duration) {
         let changes = self.registrar.expire(now);
+        self.bindings_changed(changes, now);
+    }
+
+    /// A connection is closed: phones behind it can't be reached.
+    pub(super) fn connection_closed(&mut self, to: SocketAddr, transport: Transport, now: Duration) {
+        let changes = self.registrar.closed(transport, to);
         self.bindings_changed(changes, now);
     }
 

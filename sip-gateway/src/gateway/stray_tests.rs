@@ -147,7 +147,7 @@ fn fate(octets: Bytes) -> Fate {
         Err(DecodeError::Drop(_)) => return Fate::Dropped,
         Err(DecodeError::Answer { status, .. }) => return Fate::Answered(status),
     };
-    let here = "192.0.2.1:5060".parse().expect("an address");
+    let here: std::net::SocketAddr = "192.0.2.1:5060".parse().expect("an address");
     let there = "192.0.2.10:5060".parse().expect("an address");
     let options = LayerOptions { answer_to_source: true, ..LayerOptions::new(Timers::default()) };
     let mut layer = Layer::new(options, TagMaker::new([3; 32]));

@@ -14,6 +14,7 @@ use crate::event::{Event, Route};
 use crate::id::CallId;
 use crate::media::{Codec, MediaCommand};
 use crate::options::{Options, Secret, Timers, TrunkOptions, UserOptions};
+use crate::transport::{Local, Transport};
 
 pub(super) const LOCAL: &str = "192.0.2.1:5060";
 pub(super) const CARRIER: &str = "192.0.2.10:5060";
@@ -135,6 +136,7 @@ pub(super) fn trunk(name: &str) -> TrunkOptions {
         caller_ids: vec!["+15550100".to_owned(), "+15550101".to_owned()],
         codecs: vec![Codec::Pcmu, Codec::Pcma],
         options_interval: None,
+        transport: Transport::Udp,
     }
 }
 
@@ -145,7 +147,7 @@ pub(super) fn options() -> Options {
         contact: contact.map(str::to_owned),
     };
     Options {
-        listen: vec![address(LOCAL)],
+        listen: vec![address(LOCAL).into()],
         media_address: address(LOCAL).ip(),
         rtp_ports: (20_000, 20_099),
         realm: "carillon".to_owned(),
@@ -162,6 +164,8 @@ pub(super) fn options() -> Options {
 pub(super) struct Bench {
     pub gateway: Gateway,
     pub now: Duration,
+    /// What peers speak to and are spoken to from.
+    pub local: Local,
     wire: Vec<(SocketAddr, Text)>,
     events: Vec<Event>,
     media: Vec<MediaCommand>,
@@ -177,9 +181,10 @@ impl Bench {
     /// A bench whose first events were not taken yet.
     pub(super) fn untouched(options: Options) -> Self {
         let rng = ChaCha20Rng::seed_from_u64(7);
+        let local = options.listen[0];
         let gateway = Gateway::new(options, rng, Duration::ZERO);
-        let mut bench =
-            Self { gateway, now: Duration::ZERO, wire: Vec::new(), events: Vec::new(), media: Vec::new() };
+        let now = Duration::ZERO;
+        let mut bench = Self { gateway, now, local, wire: Vec::new(), events: Vec::new(), media: Vec::new() };
         bench.drain();
         bench
     }
@@ -190,7 +195,7 @@ impl Bench {
     }
 
     pub(super) fn feed(&mut self, from: &str, text: String) {
-        self.gateway.datagram(Bytes::from(text), address(from), address(LOCAL), self.now);
+        self.gateway.datagram(Bytes::from(text), address(from), self.local, self.now);
         self.drain();
     }
 
@@ -200,7 +205,7 @@ impl Bench {
     }
 
     pub(super) fn unreachable(&mut self, to: &str) {
-        self.gateway.transport_error(address(to), self.now);
+        self.gateway.transport_error(address(to), self.local, self.now);
         self.drain();
     }
 
@@ -301,6 +306,7 @@ impl Bench {
             user: "anna".into(),
             contact: "sip:anna@10.0.0.5:5062".into(),
             address: address(PHONE),
+            transport: Transport::Udp,
             expires_in: Duration::from_secs(3600),
             call_id: "stored".into(),
             cseq: 1,
@@ -331,7 +337,7 @@ impl Bench {
         while let Some(output) = self.gateway.poll_output() {
             match output {
                 Output::Transmit { to, local, bytes } => {
-                    assert_eq!(local, address(LOCAL));
+                    assert_eq!(local, self.local);
                     self.wire.push((to, Text(String::from_utf8(bytes.to_vec()).unwrap())));
                 }
                 Output::Event(event) => self.events.push(event),

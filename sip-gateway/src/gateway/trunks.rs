@@ -11,6 +11,7 @@ use crate::message::{CSeq, FieldError, HeaderName, Method, NameAddr, Request, Re
 use crate::options::TrunkOptions;
 use crate::transaction::TransactionKey;
 use crate::transaction::hop::MAX_FORWARDS;
+use crate::transport::Local;
 use crate::trunk::registration::Registration;
 
 /// No trunk is asked more often, whatever the options say.
@@ -19,9 +20,9 @@ pub const HEALTH_INTERVAL_MIN: Duration = Duration::from_secs(1);
 impl Gateway {
     /// Tells how each trunk stands at the start, and registers with those that want it.
     pub(super) fn start_trunks(&mut self, now: Duration) {
-        let local = self.local();
         for index in 0..self.trunks.len() {
             let Some(trunk) = self.trunks.get(index) else { continue };
+            let local = self.local(trunk.options.transport);
             let (register, health) = (trunk.options.register, trunk.options.options_interval);
             let state = trunk.state();
             self.tell_trunk(index, Some(state));
@@ -74,8 +75,8 @@ impl Gateway {
 
     /// Asks a trunk whether it lives.
     pub(super) fn check_health(&mut self, index: usize, now: Duration) {
-        let local = self.local();
         let Some(trunk) = self.trunks.get(index) else { return };
+        let local = self.local(trunk.options.transport);
         let Some(interval) = trunk.options.options_interval else { return };
         let interval = interval.max(HEALTH_INTERVAL_MIN);
         let (tag, call_id) = (self.wire.names.tag(), self.wire.names.call_id());
@@ -130,16 +131,16 @@ impl Gateway {
 /// RFC 3261 §11.1.
 fn options_request(
     options: &TrunkOptions,
-    local: std::net::SocketAddr,
+    local: Local,
     branch: &str,
     tag: &str,
     call_id: String,
 ) -> Result<Request, FieldError> {
     let uri = Uri::parse(&options.uri)?;
-    let own = NameAddr::new(Uri::parse(&format!("sip:{local}"))?);
+    let own = NameAddr::new(Uri::parse(&format!("sip:{}", local.uri_rest()))?);
     let mut request = Request::new(Method::Options, uri.clone());
     let headers = &mut request.headers;
-    headers.append(HeaderName::Via, Via::udp(local, branch));
+    headers.append(HeaderName::Via, Via::own(local, branch));
     headers.append(HeaderName::MaxForwards, MAX_FORWARDS);
     headers.append(HeaderName::From, own.clone().with_param("tag", tag));
     headers.append(HeaderName::To, NameAddr::new(uri));

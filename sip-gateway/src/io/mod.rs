@@ -3,6 +3,7 @@
 pub mod media;
 mod pairs;
 pub mod recorder;
+pub mod tcp;
 pub mod udp;
 pub mod wav;
 

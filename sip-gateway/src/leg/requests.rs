@@ -1,13 +1,12 @@
 //! The INVITE as a leg writes it (RFC 3261 §8.1.1, §13.2.1).
 
-use std::net::SocketAddr;
-
 use bytes::Bytes;
 
 use crate::dialog::capability::ALLOW;
 use crate::event::Route;
 use crate::message::{CSeq, FieldError, HeaderName, Method, NameAddr, Request, Uri, Via};
 use crate::transaction::hop::MAX_FORWARDS;
+use crate::transport::Local;
 
 /// How we name ourselves.
 pub const USER_AGENT: &str = concat!("Carillon/", env!("CARGO_PKG_VERSION"));
@@ -38,7 +37,7 @@ pub fn invite(
         from = from.with_display("Carillon");
     }
     let headers = &mut request.headers;
-    headers.append(HeaderName::Via, Via::udp(route.local, branch));
+    headers.append(HeaderName::Via, Via::own(route.local, branch));
     headers.append(HeaderName::MaxForwards, MAX_FORWARDS);
     headers.append(HeaderName::From, from.with_param("tag", &route.from_tag));
     headers.append(HeaderName::To, NameAddr::new(Uri::parse(&route.to_uri)?));
@@ -65,7 +64,7 @@ pub fn invite(
     Ok(request)
 }
 
-fn contact(user: &str, local: SocketAddr) -> Result<Bytes, FieldError> {
+fn contact(user: &str, local: Local) -> Result<Bytes, FieldError> {
     let user = if user.is_empty() { OWN_USER } else { user };
-    Ok(NameAddr::new(Uri::parse(&format!("sip:{user}@{local}"))?).to_bytes())
+    Ok(NameAddr::new(Uri::parse(&format!("sip:{user}@{}", local.uri_rest()))?).to_bytes())
 }

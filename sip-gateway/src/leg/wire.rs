@@ -9,6 +9,7 @@ use crate::gateway::names::Names;
 use crate::message::Request;
 use crate::options::Timers;
 use crate::transaction::{Layer, SendError, TransactionKey};
+use crate::transport::Local;
 
 /// Who a client transaction's responses belong to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +51,7 @@ impl Wire {
         owner: Owner,
         request: Request,
         to: SocketAddr,
-        local: SocketAddr,
+        local: Local,
         now: Duration,
     ) -> Result<TransactionKey, SendError> {
         let sent = self.layer.send_request(request, to, local, now);
@@ -69,7 +70,7 @@ impl Wire {
     }
 
     /// Sends the ACK of a 2xx, which has no transaction (RFC 3261 §13.2.2.4).
-    pub fn send_ack(&mut self, ack: &Request, to: SocketAddr, local: SocketAddr) {
+    pub fn send_ack(&mut self, ack: &Request, to: SocketAddr, local: Local) {
         if let Err(error) = self.layer.send_ack(ack, to, local) {
             tracing::debug!(%error, "ACK not sent");
             self.counters.unsent += 1;

@@ -10,6 +10,7 @@
 mod cseq;
 mod decode;
 mod encode;
+pub mod framer;
 mod header_name;
 mod headers;
 mod method;

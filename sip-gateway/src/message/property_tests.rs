@@ -175,9 +175,9 @@ proptest! {
 
 fn request(uri: &str) -> Request {
     let mut request = Request::new(Method::Invite, Uri::parse(uri).unwrap());
-    let local = "192.0.2.1:5060".parse().unwrap();
+    let local: std::net::SocketAddr = "192.0.2.1:5060".parse().unwrap();
     let headers = &mut request.headers;
-    headers.append(HeaderName::Via, Via::udp(local, "z9hG4bKabc"));
+    headers.append(HeaderName::Via, Via::own(local, "z9hG4bKabc"));
     headers.append(HeaderName::MaxForwards, "70");
     headers.append(HeaderName::From, "<sip:a@example.com>;tag=1");
     headers.append(HeaderName::To, NameAddr::new(Uri::parse("sip:b@example.com").unwrap()));

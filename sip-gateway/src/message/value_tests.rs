@@ -217,11 +217,11 @@ fn vias_are_read_in_every_form() {
 #[test]
 fn our_own_via_asks_for_rport() {
     assert_eq!(
-        Via::udp(socket("192.0.2.1:5060"), "z9hG4bKx").to_bytes(),
+        Via::own(socket("192.0.2.1:5060"), "z9hG4bKx").to_bytes(),
         "SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKx;rport"
     );
     assert_eq!(
-        Via::udp(socket("[2001:db8::1]:5060"), "z9hG4bKx").to_bytes(),
+        Via::own(socket("[2001:db8::1]:5060"), "z9hG4bKx").to_bytes(),
         "SIP/2.0/UDP [2001:db8::1]:5060;branch=z9hG4bKx;rport"
     );
 }

@@ -9,6 +9,7 @@ use super::params::{self, Params};
 use super::text::{Span, Text, is_space, is_token, is_token_octet, number, skip_space};
 use super::uri::{DEFAULT_PORT, host_ip, scan_host};
 use super::{FieldError, VALUE_LENGTH_MAX};
+use crate::transport::Local;
 
 /// The start of every branch made by RFC 3261 (§8.1.1.7).
 pub const MAGIC_COOKIE: &str = "z9hG4bK";
@@ -53,8 +54,9 @@ pub(super) struct Parts {
 }
 
 impl Via {
-    /// The Via of our own request over UDP: sent-by, branch, and `rport` asked for (RFC 3581 §3).
-    pub fn udp(sent_by: SocketAddr, branch: &str) -> Self {
+    /// The Via of our own request: sent-by, branch, and `rport` asked for (RFC 3581 §3).
+    pub fn own(local: impl Into<Local>, branch: &str) -> Self {
+        let Local { transport, address: sent_by } = local.into();
         let mut params = Params::default();
         params.push("branch", branch);
         params.push("rport", "");
@@ -62,7 +64,11 @@ impl Via {
             IpAddr::V4(ip) => ip.to_string(),
             IpAddr::V6(ip) => format!("[{ip}]"),
         };
-        Self { transport: Transport::Udp, host: host.into(), port: Some(sent_by.port()), params }
+        let transport = match transport {
+            crate::transport::Transport::Udp => Transport::Udp,
+            crate::transport::Transport::Tcp => Transport::Tcp,
+        };
+        Self { transport, host: host.into(), port: Some(sent_by.port()), params }
     }
 
     /// Reads one Via element.

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::command::Binding;
+use crate::transport::Transport;
 
 /// A registered contact.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub struct Bound {
     pub contact: String,
     /// Source address of the REGISTER: where requests to it are sent (RFC 3581, NAT).
     pub address: SocketAddr,
+    /// What the REGISTER came over: requests to it go the same way.
+    pub transport: Transport,
     /// Call-ID of the REGISTER.
     pub call_id: String,
     /// CSeq number of the REGISTER.
@@ -28,6 +31,8 @@ pub struct Wish {
     pub contact: String,
     /// Where the REGISTER came from.
     pub address: SocketAddr,
+    /// What it came over.
+    pub transport: Transport,
     /// Call-ID of the REGISTER.
     pub call_id: String,
     /// CSeq number of the REGISTER.
@@ -86,6 +91,7 @@ impl Bindings {
         let bound = Bound {
             contact: wish.contact,
             address: wish.address,
+            transport: wish.transport,
             call_id: wish.call_id,
             cseq: wish.cseq,
             expires_at: now.saturating_add(wish.expires),
@@ -104,13 +110,16 @@ impl Bindings {
         }
     }
 
-    /// Puts back a stored binding unless a newer one is there already.
+    /// Puts back a stored binding unless a newer one is there already. The connection of an earlier process is gone, and a
+    /// phone behind one must come by itself.
     pub fn restore(&mut self, binding: Binding, now: Duration) -> bool {
-        let fits = !binding.expires_in.is_zero() && !self.users.contains_key(&binding.user);
+        let alive = !binding.expires_in.is_zero() && !binding.transport.is_stream();
+        let fits = alive && !self.users.contains_key(&binding.user);
         if fits {
             let bound = Bound {
                 contact: binding.contact,
                 address: binding.address,
+                transport: binding.transport,
                 call_id: binding.call_id,
                 cseq: binding.cseq,
                 expires_at: now.saturating_add(binding.expires_in),
@@ -136,6 +145,17 @@ impl Bindings {
             .users
             .iter()
             .filter(|(_, bound)| bound.expires_at <= now)
+            .map(|(user, _)| user.clone())
+            .collect();
+        over.iter().filter_map(|user| self.remove(user)).collect()
+    }
+
+    /// Removes what can't be reached any more since the connection to `address` was closed.
+    pub fn closed(&mut self, transport: Transport, address: SocketAddr) -> Vec<Change> {
+        let over: Vec<String> = self
+            .users
+            .iter()
+            .filter(|(_, bound)| bound.transport == transport && bound.address == address)
             .map(|(user, _)| user.clone())
             .collect();
         over.iter().filter_map(|user| self.remove(user)).collect()
@@ -174,6 +194,7 @@ fn binding(user: &str, bound: &Bound, expires_in: Duration) -> Binding {
         user: user.into(),
         contact: bound.contact.clone(),
         address: bound.address,
+        transport: bound.transport,
         expires_in,
         call_id: bound.call_id.clone(),
         cseq: bound.cseq,
@@ -188,6 +209,7 @@ mod tests {
         Wish {
             contact: contact.into(),
             address: "192.0.2.7:5062".parse().unwrap(),
+            transport: Transport::Udp,
             call_id: call_id.into(),
             cseq,
             expires: Duration::from_secs(expires_s),
@@ -254,6 +276,7 @@ mod tests {
             user: "anna".into(),
             contact: "sip:a@old".into(),
             address: "192.0.2.7:5062".parse().unwrap(),
+            transport: Transport::Udp,
             expires_in: Duration::from_secs(30),
             call_id: "x".into(),
             cseq: 7,

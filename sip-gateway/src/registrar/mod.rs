@@ -12,6 +12,7 @@ use crate::command::Binding;
 use crate::dialog::capability::response as plain;
 use crate::message::{Contacts, HeaderName, NameAddr, Request, Response, Scheme, Uri};
 use crate::options::{Options, Secret, UserOptions};
+use crate::transport::Transport;
 use bindings::{Bindings, Bound, Change, Wish};
 
 /// Lifetime granted when the phone asks for none (RFC 3261 §10.3 step 6 leaves it to us).
@@ -55,8 +56,14 @@ impl Registrar {
     }
 
     /// Answers a sound REGISTER.
-    pub fn register(&mut self, request: &Request, from: SocketAddr, now: Duration) -> Registered {
-        match self.decide(request, from, now) {
+    pub fn register(
+        &mut self,
+        request: &Request,
+        from: SocketAddr,
+        transport: Transport,
+        now: Duration,
+    ) -> Registered {
+        match self.decide(request, from, transport, now) {
             Ok(changes) => {
                 let mut response = plain(request, 200);
                 let user = aor_user(request).unwrap_or_default();
@@ -84,6 +91,11 @@ impl Registrar {
         self.users.contains_key(&binding.user) && self.bindings.restore(binding, now)
     }
 
+    /// Removes what was only reachable over a connection that is closed.
+    pub fn closed(&mut self, transport: Transport, address: SocketAddr) -> Vec<Change> {
+        self.bindings.closed(transport, address)
+    }
+
     /// When the next binding runs out.
     pub fn next_expiry(&self) -> Option<Duration> {
         self.bindings.next_expiry()
@@ -99,6 +111,7 @@ impl Registrar {
         &mut self,
         request: &Request,
         from: SocketAddr,
+        transport: Transport,
         now: Duration,
     ) -> Result<Vec<Change>, Response> {
         // Steps 2 and 3: who is it.
@@ -133,7 +146,7 @@ impl Registrar {
                     return Ok(Vec::new());
                 };
                 let contact = contact.uri.raw().to_owned();
-                let wish = Wish { contact, address: from, call_id, cseq, expires };
+                let wish = Wish { contact, address: from, transport, call_id, cseq, expires };
                 self.bindings.apply(&user, wish, now).map_err(out_of_order)
             }
         }

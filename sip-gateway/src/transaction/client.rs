@@ -12,6 +12,7 @@ use super::machine::Machine;
 use super::output::{Output, SendError};
 use super::table::{Audience, Entry};
 use crate::message::{FieldError, Method, Request, Response};
+use crate::transport::Local;
 
 impl Layer {
     /// Takes up a client transaction and sends its request.
@@ -19,7 +20,7 @@ impl Layer {
         &mut self,
         request: Request,
         to: SocketAddr,
-        local: SocketAddr,
+        local: Local,
         audience: Audience,
         now: Duration,
     ) -> Result<TransactionKey, SendError> {
@@ -28,7 +29,7 @@ impl Layer {
             return Err(SendError::BranchInUse);
         }
         let bytes = Bytes::from(request.to_vec()?);
-        let machine = Machine::client(&request.method, self.lengths(), now);
+        let machine = Machine::client(&request.method, self.lengths(local), now);
         let mut entry = Entry::new(machine, request, matched_by, to, local);
         entry.last = bytes.clone();
         entry.audience = audience;
@@ -55,7 +56,7 @@ impl Layer {
         &mut self,
         response: Response,
         from: SocketAddr,
-        local: SocketAddr,
+        local: Local,
         now: Duration,
     ) -> Result<(), FieldError> {
         let found = self.table.find(&MatchKey::client(&response.headers)?);

@@ -14,7 +14,7 @@ fn an_invite_is_sent_and_repeated_until_something_comes() {
     send(&mut layer, &invite_text("z9hG4bKa"), Duration::ZERO);
     let first = drain(&mut layer);
     assert!(
-        matches!(first.as_slice(), [Output::Transmit { to, local, .. }] if *to == at(CARRIER) && *local == at(OURS))
+        matches!(first.as_slice(), [Output::Transmit { to, local, .. }] if *to == at(CARRIER) && *local == at(OURS).into())
     );
     assert_eq!(run_to(&mut layer, ms(500)), first, "timer A repeats the very same datagram");
     assert_eq!(passed_up(&receive(&mut layer, &response_text("z9hG4bKa", 180, "b"), ms(600))), [180]);
@@ -238,7 +238,7 @@ fn a_transport_error_reaches_the_transactions_of_that_address() {
     let other = request_text("OPTIONS", "z9hG4bKb");
     layer.send_request(request(&other), at("192.0.2.99:5060"), at(OURS), Duration::ZERO).expect("sent");
     drain(&mut layer);
-    layer.transport_error(at(CARRIER), ms(1));
+    layer.transport_error(at(CARRIER), at(OURS), ms(1));
     assert_eq!(drain(&mut layer), [Output::TransportError { key }, Output::Terminated { key }]);
     assert_eq!(layer.clients(), 1);
 }

@@ -14,11 +14,12 @@ use super::output::{LayerOptions, Output, SendError, Tally};
 use super::server::{plain, tagged};
 use super::table::{Audience, Table};
 use super::tag::TagMaker;
-use super::timer::{Lengths, Reliability};
+use super::timer::Lengths;
 use super::{Action, hop};
 use crate::message::{EncodeError, Message, Method, Request, Response};
+use crate::transport::Local;
 
-/// All transactions of a node over UDP.
+/// All transactions of a node, over all transports.
 pub struct Layer {
     pub(super) options: LayerOptions,
     pub(super) tags: TagMaker,
@@ -31,7 +32,7 @@ pub struct Layer {
 pub(super) enum Cause {
     Nothing,
     Request(Request, SocketAddr),
-    Response(Response, SocketAddr, SocketAddr),
+    Response(Response, SocketAddr, Local),
     Respond(Bytes),
 }
 
@@ -47,13 +48,13 @@ impl Layer {
         &mut self,
         request: Request,
         to: SocketAddr,
-        local: SocketAddr,
+        local: impl Into<Local>,
         now: Duration,
     ) -> Result<TransactionKey, SendError> {
         if request.method == Method::Ack {
             return Err(SendError::Ack);
         }
-        self.start_client(request, to, local, Audience::User, now)
+        self.start_client(request, to, local.into(), Audience::User, now)
     }
 
     /// Cancels an INVITE that has a provisional response (RFC 3261 §9.1). The CANCEL's own transaction stays inside.
@@ -68,8 +69,13 @@ impl Layer {
     }
 
     /// Sends the ACK of a 2xx, which makes no transaction (RFC 3261 §13.2.2.4).
-    pub fn send_ack(&mut self, ack: &Request, to: SocketAddr, local: SocketAddr) -> Result<(), EncodeError> {
-        let bytes = Bytes::from(ack.to_vec()?);
+    pub fn send_ack(
+        &mut self,
+        ack: &Request,
+        to: SocketAddr,
+        local: impl Into<Local>,
+    ) -> Result<(), EncodeError> {
+        let (bytes, local) = (Bytes::from(ack.to_vec()?), local.into());
         self.outputs.push_back(Output::Transmit { to, local, bytes });
         Ok(())
     }
@@ -97,9 +103,10 @@ impl Layer {
         request: &Request,
         response: Response,
         from: SocketAddr,
-        local: SocketAddr,
+        local: impl Into<Local>,
     ) {
-        let to = self.return_address(request, from);
+        let local = local.into();
+        let to = self.return_address(request, from, local);
         match tagged(response, request, &self.tags).to_vec() {
             Ok(bytes) => self.outputs.push_back(Output::Transmit { to, local, bytes: bytes.into() }),
             Err(error) => tracing::debug!(%error, "response can't be written"),
@@ -107,7 +114,8 @@ impl Layer {
     }
 
     /// Takes a received message.
-    pub fn receive(&mut self, message: Message, from: SocketAddr, local: SocketAddr, now: Duration) {
+    pub fn receive(&mut self, message: Message, from: SocketAddr, local: impl Into<Local>, now: Duration) {
+        let local = local.into();
         let result = match message {
             Message::Request(request) => self.receive_request(request, from, local, now),
             Message::Response(response) => self.receive_response(response, from, local, now),
@@ -118,8 +126,8 @@ impl Layer {
     }
 
     /// Takes the report that nothing can be sent to `to` (RFC 3261 §18.4).
-    pub fn transport_error(&mut self, to: SocketAddr, now: Duration) {
-        for key in self.table.towards(to) {
+    pub fn transport_error(&mut self, to: SocketAddr, local: impl Into<Local>, now: Duration) {
+        for key in self.table.towards(to, local.into()) {
             let Some(entry) = self.table.get_mut(key) else { continue };
             let actions = entry.machine.transport_error(now);
             self.carry_out(key, actions, Cause::Nothing, now);
@@ -224,7 +232,7 @@ impl Layer {
         }
     }
 
-    pub(super) fn lengths(&self) -> Lengths {
-        Lengths::new(self.options.timers, Reliability::Unreliable)
+    pub(super) fn lengths(&self, local: Local) -> Lengths {
+        Lengths::new(self.options.timers, local.transport.reliability())
     }
 }

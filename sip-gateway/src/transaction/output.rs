@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::key::TransactionKey;
 use crate::message::{EncodeError, FieldError, Request, Response};
 use crate::options::Timers;
+use crate::transport::Local;
 
 /// Most client transactions at once. An answered call keeps its INVITE for 32 s and its BYE for 5 s, so this is
 /// room for about 800 calls a second.
@@ -44,7 +45,7 @@ pub enum Output {
         /// Destination.
         to: SocketAddr,
         /// Our address that it leaves from.
-        local: SocketAddr,
+        local: Local,
         /// The datagram.
         bytes: Bytes,
     },
@@ -57,7 +58,7 @@ pub enum Output {
         /// Where it came from.
         from: SocketAddr,
         /// Our address that it came to.
-        local: SocketAddr,
+        local: Local,
     },
     /// The peer cancelled an INVITE that has no final response: answer it with 487 (RFC 3261 §9.2).
     /// The CANCEL itself is already answered.
@@ -89,7 +90,7 @@ pub enum Output {
         /// Where it came from.
         from: SocketAddr,
         /// Our address that it came to.
-        local: SocketAddr,
+        local: Local,
     },
     /// No final response (client), no ACK for a failure (server), or no answer from the user (server).
     Timeout {

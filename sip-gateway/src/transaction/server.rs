@@ -10,6 +10,7 @@ use super::output::Output;
 use super::table::{Audience, Entry};
 use super::tag::TagMaker;
 use crate::message::{FieldError, HeaderName, Method, Request, Response, reason_phrase};
+use crate::transport::Local;
 
 /// When a client that found the table full may come again, in seconds (RFC 3261 §21.5.4).
 const RETRY_AFTER_SECONDS: &str = "32";
@@ -20,7 +21,7 @@ impl Layer {
         &mut self,
         mut request: Request,
         from: SocketAddr,
-        local: SocketAddr,
+        local: Local,
         now: Duration,
     ) -> Result<(), FieldError> {
         // Before the stamp, for the Via as sent is part of the key of RFC 2543.
@@ -69,7 +70,7 @@ impl Layer {
         request: Request,
         matched_by: MatchKey,
         from: SocketAddr,
-        local: SocketAddr,
+        local: Local,
         now: Duration,
     ) {
         let entry = self.server_entry(request.clone(), matched_by, from, local, now);
@@ -90,7 +91,7 @@ impl Layer {
         cancel: Request,
         matched_by: MatchKey,
         from: SocketAddr,
-        local: SocketAddr,
+        local: Local,
         now: Duration,
     ) {
         let target = self.table.find_cancelled(&matched_by);
@@ -110,7 +111,7 @@ impl Layer {
         matched_by: MatchKey,
         response: Response,
         from: SocketAddr,
-        local: SocketAddr,
+        local: Local,
         now: Duration,
     ) {
         let mut entry = self.server_entry(request.clone(), matched_by, from, local, now);
@@ -126,17 +127,17 @@ impl Layer {
         request: Request,
         matched_by: MatchKey,
         from: SocketAddr,
-        local: SocketAddr,
+        local: Local,
         now: Duration,
     ) -> Entry {
-        let to = self.return_address(&request, from);
-        let machine = Machine::server(&request.method, self.lengths(), now);
+        let to = self.return_address(&request, from, local);
+        let machine = Machine::server(&request.method, self.lengths(local), now);
         Entry::new(machine, request, matched_by, to, local)
     }
 
-    /// Where the responses to a request go (§18.2.2, RFC 3581 §4).
-    pub(super) fn return_address(&self, stamped: &Request, from: SocketAddr) -> SocketAddr {
-        if self.options.answer_to_source {
+    /// Where the responses to a request go (§18.2.2, RFC 3581 §4); over a connection always back along it.
+    pub(super) fn return_address(&self, stamped: &Request, from: SocketAddr, local: Local) -> SocketAddr {
+        if self.options.answer_to_source || local.transport.is_stream() {
             return from;
         }
         stamped.headers.via_top().ok().and_then(|via| via.response_address()).unwrap_or(from)

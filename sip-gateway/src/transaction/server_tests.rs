@@ -64,7 +64,7 @@ fn responses_go_back_the_way_the_request_came() {
         assert_eq!(via.received().is_some(), text.contains("rport") || !source.starts_with("192.0.2.1:"));
         let outputs = respond(&mut layer, key, &request, 200, Duration::ZERO);
         assert!(
-            matches!(outputs.as_slice(), [Output::Transmit { to, local, .. }] if *to == at(expected) && *local == at(OURS))
+            matches!(outputs.as_slice(), [Output::Transmit { to, local, .. }] if *to == at(expected) && *local == at(OURS).into())
         );
     }
 }

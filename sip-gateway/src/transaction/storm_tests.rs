@@ -197,7 +197,7 @@ impl World {
                     .replace("1 INVITE", &format!("1 {method}"));
                 self.layer.receive(message(&text), at(CARRIER), at(OURS), self.now);
             }
-            Step::TransportError => self.layer.transport_error(at(CARRIER), self.now),
+            Step::TransportError => self.layer.transport_error(at(CARRIER), at(OURS), self.now),
             Step::Wait { ms: wait } => {
                 self.now += ms(wait);
                 self.layer.handle_timeout(self.now);

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::key::{MatchKey, MergeKey, TransactionKey};
 use super::machine::Machine;
 use crate::message::{Method, Request};
+use crate::transport::Local;
 
 /// Who hears of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +31,7 @@ pub(super) struct Entry {
     /// Where its messages go.
     pub(super) to: SocketAddr,
     /// Our address that it goes over.
-    pub(super) local: SocketAddr,
+    pub(super) local: Local,
     pub(super) audience: Audience,
     matched_by: MatchKey,
     merged_by: Option<MergeKey>,
@@ -43,7 +44,7 @@ impl Entry {
         request: Request,
         matched_by: MatchKey,
         to: SocketAddr,
-        local: SocketAddr,
+        local: Local,
     ) -> Self {
         // §8.2.2.2 is a server's duty.
         let merged_by = if machine.is_client() { None } else { MergeKey::of(&request) };
@@ -154,9 +155,10 @@ impl Table {
         self.merged.get(&MergeKey::of(request)?).copied()
     }
 
-    /// Transactions whose messages go to `to`, in order.
-    pub(super) fn towards(&self, to: SocketAddr) -> Vec<TransactionKey> {
-        self.entries.iter().filter(|(_, entry)| entry.to == to).map(|(key, _)| *key).collect()
+    /// Transactions whose messages go to `to` over the transport of `local`, in order.
+    pub(super) fn towards(&self, to: SocketAddr, local: Local) -> Vec<TransactionKey> {
+        let same = |entry: &Entry| entry.to == to && entry.local.transport == local.transport;
+        self.entries.iter().filter(|(_, entry)| same(entry)).map(|(key, _)| *key).collect()
     }
 
     /// When the next timer fires.

@@ -150,6 +150,7 @@ pub(crate) mod tests {
             calls_per_second: 10.0,
             caller_ids: vec!["+15550100".into(), "+15550101".into()],
             codecs: vec![Codec::Pcmu],
+            transport: crate::transport::Transport::Udp,
             options_interval: None,
         }
     }

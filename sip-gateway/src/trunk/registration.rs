@@ -1,6 +1,5 @@
 //! Our registration with a carrier (RFC 3261 §10.2): sent, answered to challenges, refreshed, taken back.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::auth::Answers;
@@ -12,6 +11,7 @@ use crate::message::{CSeq, Contacts, FieldError, HeaderName, Method, NameAddr, R
 use crate::options::TrunkOptions;
 use crate::transaction::TransactionKey;
 use crate::transaction::hop::MAX_FORWARDS;
+use crate::transport::Local;
 
 /// Lifetime asked for.
 pub const EXPIRES: Duration = Duration::from_secs(3600);
@@ -29,7 +29,7 @@ pub const RETRY_MAX: Duration = Duration::from_secs(600);
 #[derive(Debug)]
 pub struct Registration {
     trunk: usize,
-    local: SocketAddr,
+    local: Local,
     call_id: String,
     tag: String,
     cseq: u32,
@@ -51,7 +51,7 @@ enum State {
 
 impl Registration {
     /// A registration of the trunk with this index, not sent yet.
-    pub fn new(trunk: usize, local: SocketAddr, wire: &mut Wire) -> Self {
+    pub fn new(trunk: usize, local: Local, wire: &mut Wire) -> Self {
         Self {
             trunk,
             local,
@@ -210,10 +210,10 @@ impl Registration {
         let user = if options.username.is_empty() { "carillon" } else { &options.username };
         let record = NameAddr::new(Uri::parse(&format!("sip:{user}@{}", registrar.host()))?);
         let expires = self.expires.as_secs().to_string();
-        let contact = NameAddr::new(Uri::parse(&format!("sip:{user}@{}", self.local))?);
+        let contact = NameAddr::new(Uri::parse(&format!("sip:{user}@{}", self.local.uri_rest()))?);
         let mut request = Request::new(Method::Register, registrar);
         let headers = &mut request.headers;
-        headers.append(HeaderName::Via, Via::udp(self.local, branch));
+        headers.append(HeaderName::Via, Via::own(self.local, branch));
         headers.append(HeaderName::MaxForwards, MAX_FORWARDS);
         headers.append(HeaderName::From, record.clone().with_param("tag", &self.tag));
         headers.append(HeaderName::To, record);
@@ -231,12 +231,12 @@ impl Registration {
 }
 
 /// What the carrier granted: beside our contact, else in Expires (§10.2.4).
-fn granted(response: &Response, local: SocketAddr) -> Option<Duration> {
+fn granted(response: &Response, local: Local) -> Option<Duration> {
     let contacts = match response.headers.contacts().ok()? {
         Contacts::Star => Vec::new(),
         Contacts::List(contacts) => contacts,
     };
-    let ours = contacts.iter().find(|contact| contact.uri.socket_addr() == Some(local));
+    let ours = contacts.iter().find(|contact| contact.uri.socket_addr() == Some(local.address));
     let own = ours.and_then(|contact| contact.param("expires")?.parse::<u32>().ok());
     let seconds = own.or_else(|| response.headers.expires())?;
     (seconds > 0).then(|| Duration::from_secs(u64::from(seconds)))

@@ -17,4 +17,5 @@ mod resume;
 pub mod rig;
 mod service;
 mod strangers;
+mod tcp;
 mod trunks;

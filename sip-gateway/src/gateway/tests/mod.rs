@@ -10,6 +10,7 @@ mod limits;
 mod orphan;
 mod prompt;
 mod registrar;
+mod tcp;
 mod trunk_call;
 mod trunk_registration;
 

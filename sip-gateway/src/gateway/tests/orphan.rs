@@ -18,7 +18,7 @@ fn route(trunk: &str, next_hop: &str) -> Route {
         from_uri: "sip:+15550100@192.0.2.1:5060".into(),
         to_uri: "sip:+15550199@192.0.2.10:5060".into(),
         next_hop: address(next_hop),
-        local: address(LOCAL),
+        local: address(LOCAL).into(),
     }
 }
 
@@ -33,7 +33,7 @@ fn dialog(next_hop: &str) -> Dialog {
         route_set: vec!["<sip:192.0.2.10;lr>".into()],
         local_cseq: 41,
         next_hop: address(next_hop),
-        local: address(LOCAL),
+        local: address(LOCAL).into(),
     }
 }
 

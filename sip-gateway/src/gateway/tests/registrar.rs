@@ -4,7 +4,7 @@ use super::super::testing::*;
 use super::digest::{md5, sha256};
 use crate::event::Event;
 
-struct Phone {
+pub(super) struct Phone {
     user: &'static str,
     password: &'static str,
     algorithm: &'static str,
@@ -13,7 +13,7 @@ struct Phone {
 }
 
 impl Phone {
-    fn new(user: &'static str, password: &'static str) -> Self {
+    pub(super) fn new(user: &'static str, password: &'static str) -> Self {
         Self { user, password, algorithm: "MD5", record: user, cseq: 0 }
     }
 
@@ -34,7 +34,7 @@ impl Phone {
     }
 
     /// REGISTER, answered to its challenge; the final response.
-    fn register(&mut self, bench: &mut Bench, from: &str, more: &[&str]) -> Text {
+    pub(super) fn register(&mut self, bench: &mut Bench, from: &str, more: &[&str]) -> Text {
         let first = self.request(more);
         bench.feed(from, first);
         let challenge = bench.one(from);

@@ -33,6 +33,8 @@ pub struct Campaign {
     pub time_limit: &'static str,
     /// Where the trunk is, when not at the stage's own port for it.
     pub carrier: Option<SocketAddr>,
+    /// Whether the trunk is reached over TCP; phones may come over either.
+    pub tcp: bool,
     /// `max_calls`.
     pub max_calls: u32,
     /// `calls_per_second`.
@@ -73,6 +75,7 @@ impl Default for Campaign {
             record: false,
             time_limit: "12s",
             carrier: None,
+            tcp: false,
             max_calls: 10,
             calls_per_second: 50.0,
             other_trunk: false,
@@ -149,13 +152,13 @@ record = {record}
 time_limit = "{time_limit}"
 
 [sip]
-listen = "{listen}"
+listen = ["udp:{listen}", "tcp:{listen}"]
 media_address = "127.0.0.1"
 rtp_ports = "{rtp_first}-{rtp_last}"
 
 [[trunk]]
 name = "carrier"
-uri = "sip:{carrier}"
+uri = "sip:{carrier}{transport}"
 username = "{username}"
 password = "{password}"
 register = {register}
@@ -194,6 +197,7 @@ success = ["success"]
             time_limit = self.time_limit,
             listen = ports.listen(),
             carrier = self.carrier.unwrap_or(ports.carrier()),
+            transport = if self.tcp { ";transport=tcp" } else { "" },
             register = self.register,
             max_calls = self.max_calls,
             calls_per_second = self.calls_per_second,

@@ -118,7 +118,12 @@ impl Stage {
 
     /// The same with another password.
     pub fn phone_with_password(&self, index: u16, laws: &[Law], password: &str) -> Phone {
-        Phone::start(self, index, laws, password)
+        Phone::start(self, index, laws, password, "")
+    }
+
+    /// baresip as the phone of the agent of an index, over TCP.
+    pub fn phone_over_tcp(&self, index: u16, laws: &[Law]) -> Phone {
+        Phone::start(self, index, laws, PASSWORD, ";transport=tcp")
     }
 
     /// Writes the campaign's files.

@@ -21,7 +21,7 @@ pub struct Phone {
 
 impl Phone {
     /// Starts the phone of `agentN`, N = `index` + 1.
-    pub(super) fn start(stage: &Stage, index: u16, laws: &[Law], password: &str) -> Phone {
+    pub(super) fn start(stage: &Stage, index: u16, laws: &[Law], password: &str, transport: &str) -> Phone {
         let user = Stage::user(index);
         let directory = stage.directory().join(format!("phone-{user}"));
         let heard = directory.join("heard");
@@ -51,7 +51,7 @@ impl Phone {
         ];
         let codecs: Vec<String> = laws.iter().map(|law| format!("{}/8000/1", law.name())).collect();
         let account = format!(
-            "<sip:{user}@{}>;auth_pass={password};answermode=auto;regint=60;audio_codecs={}\n",
+            "<sip:{user}@{}{transport}>;auth_pass={password};answermode=auto;regint=60;audio_codecs={}\n",
             stage.ports.listen(),
             codecs.join(",")
         );

@@ -24,6 +24,7 @@ pub struct SippPlan<'a> {
     pause_ms: u32,
     repeats: bool,
     remembers: bool,
+    tcp: bool,
     words: Vec<(&'static str, String)>,
     keys: Vec<(&'static str, String)>,
 }
@@ -54,6 +55,7 @@ impl<'a> SippPlan<'a> {
             pause_ms: 0,
             repeats: true,
             remembers: true,
+            tcp: false,
             words: Vec::new(),
             keys,
         }
@@ -75,6 +77,12 @@ impl<'a> SippPlan<'a> {
     /// Takes a request of a call that is over for a new call: a REGISTER of the same Call-ID.
     pub fn forgetful(mut self) -> Self {
         self.remembers = false;
+        self
+    }
+
+    /// Listens on TCP, one connection for all calls.
+    pub fn over_tcp(mut self) -> Self {
+        self.tcp = true;
         self
     }
 
@@ -122,6 +130,9 @@ impl<'a> SippPlan<'a> {
             .args(["-timeout", GIVES_UP_S, "-timeout_error", "-trace_msg", "-message_file"])
             .arg(&messages);
         command.args(["-trace_err", "-error_file"]).arg(directory.join(format!("{}.errors.log", self.name)));
+        if self.tcp {
+            command.args(["-t", "t1"]);
+        }
         if !self.repeats {
             command.arg("-nr");
         }
@@ -132,8 +143,9 @@ impl<'a> SippPlan<'a> {
             command.args(["-key", key, value]);
         }
         let mut process = Process::start(self.name, &mut command, directory);
-        let open =
-            eventually(Duration::from_secs(5), || (!process.runs() || is_bound(self.at)).then_some(()));
+        let open = eventually(Duration::from_secs(5), || {
+            (!process.runs() || is_bound(self.at, self.tcp)).then_some(())
+        });
         assert!(open.is_some() && process.runs(), "SIPp did not come up:\n{}", process.output());
         Sipp { process, messages, ip: self.at.ip() }
     }
@@ -188,8 +200,9 @@ impl Sipp {
 }
 
 /// Whether a program has bound a UDP port, by the kernel's table: trying to bind it would be in SIPp's way.
-fn is_bound(at: SocketAddr) -> bool {
-    let table = fs::read_to_string("/proc/net/udp").expect("the kernel's table of UDP sockets");
+fn is_bound(at: SocketAddr, tcp: bool) -> bool {
+    let table = if tcp { "/proc/net/tcp" } else { "/proc/net/udp" };
+    let table = fs::read_to_string(table).expect("the kernel's table of sockets");
     let port = format!(":{:04X}", at.port());
     table.lines().any(|line| line.split_whitespace().nth(1).is_some_and(|local| local.ends_with(&port)))
 }

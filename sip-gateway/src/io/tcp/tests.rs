@@ -1,0 +1,130 @@
+//! Real connections on the loopback.
+
+use std::time::Instant;
+
+use super::*;
+
+const MESSAGE: &str = "OPTIONS sip:a@192.0.2.1 SIP/2.0\r\nCall-ID: 1\r\nContent-Length: 0\r\n\r\n";
+
+struct Rig {
+    poll: mio::Poll,
+    streams: SipStreams,
+    now: Duration,
+    heard: Vec<Received>,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let poll = mio::Poll::new().unwrap();
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        let streams = SipStreams::bind(loopback, poll.registry(), Token(10)).unwrap();
+        Self { poll, streams, now: Duration::ZERO, heard: Vec::new() }
+    }
+
+    /// Runs until `done`, for ten seconds at most.
+    fn until(&mut self, done: impl Fn(&Self) -> bool) {
+        let began = Instant::now();
+        let mut events = mio::Events::with_capacity(16);
+        while !done(self) {
+            assert!(began.elapsed() < Duration::from_secs(10), "{:?}", self.heard);
+            self.poll.poll(&mut events, Some(Duration::from_millis(20))).unwrap();
+            events.iter().for_each(|event| self.streams.wake(event.token()));
+            let heard = &mut self.heard;
+            // A budget of one shows that nothing is forgotten between turns.
+            while self.streams.receive(1, self.now, |received| heard.push(received)) == Drained::MayHoldMore {
+            }
+        }
+    }
+
+    fn client(&self) -> std::net::TcpStream {
+        std::net::TcpStream::connect(self.streams.local()).unwrap()
+    }
+}
+
+fn text(received: &Received) -> Option<&[u8]> {
+    match received {
+        Received::Message { bytes, .. } => Some(bytes),
+        Received::Closed { .. } | Received::Failed { .. } => None,
+    }
+}
+
+#[test]
+fn messages_come_whole_and_answers_go_back_along_the_connection() {
+    let mut rig = Rig::new();
+    let mut client = rig.client();
+    let from = client.local_addr().unwrap();
+    let (first, second) = MESSAGE.split_at(20);
+    client.write_all(first.as_bytes()).unwrap();
+    rig.until(|rig| rig.streams.len() == 1);
+    assert_eq!(rig.heard, []);
+    client.write_all(format!("{second}{MESSAGE}\r\n\r\n").as_bytes()).unwrap();
+    rig.until(|rig| rig.heard.len() == 2);
+    assert!(rig.heard.iter().all(|it| text(it) == Some(MESSAGE.as_bytes())));
+    rig.streams.send(b"answer", from, rig.now);
+    let mut answer = [0; 8];
+    client.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"\r\nanswer", "the ping is answered first");
+    drop(client);
+    rig.until(|rig| rig.heard.len() == 3);
+    assert_eq!(rig.heard[2], Received::Closed { to: from });
+    assert!(rig.streams.is_empty());
+}
+
+#[test]
+fn a_connection_is_opened_where_there_is_none_and_used_again() {
+    let mut rig = Rig::new();
+    let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = peer.local_addr().unwrap();
+    rig.streams.send(b"one", to, rig.now);
+    rig.streams.send(b"two", to, rig.now);
+    let (mut accepted, _) = peer.accept().unwrap();
+    rig.until(|rig| rig.streams.connections.values().all(|it| it.unsent.is_empty()));
+    let mut octets = [0; 6];
+    accepted.read_exact(&mut octets).unwrap();
+    assert_eq!(&octets, b"onetwo");
+    accepted.write_all(MESSAGE.as_bytes()).unwrap();
+    rig.until(|rig| !rig.heard.is_empty());
+    assert_eq!(rig.heard[0], Received::Message { bytes: MESSAGE.into(), from: to });
+}
+
+#[test]
+fn nobody_there_is_told() {
+    let mut rig = Rig::new();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    rig.streams.send(b"one", closed, rig.now);
+    rig.until(|rig| !rig.heard.is_empty());
+    assert_eq!(rig.heard, [Received::Failed { to: closed }]);
+}
+
+#[test]
+fn garbage_closes_its_own_connection_only() {
+    let mut rig = Rig::new();
+    let (mut bad, mut good) = (rig.client(), rig.client());
+    rig.until(|rig| rig.streams.len() == 2);
+    bad.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    rig.until(|rig| rig.streams.len() == 1);
+    assert_eq!(bad.read(&mut [0; 8]).unwrap_or_default(), 0, "it hears nothing");
+    good.write_all(MESSAGE.as_bytes()).unwrap();
+    rig.until(|rig| rig.heard.iter().any(|it| text(it).is_some()));
+}
+
+#[test]
+fn who_says_nothing_is_closed_and_who_reads_nothing_is_cut_off() {
+    let mut rig = Rig::new();
+    let silent = rig.client();
+    rig.until(|rig| rig.streams.len() == 1);
+    rig.streams.sweep(FIRST_MESSAGE_MAX - Duration::from_secs(1));
+    assert_eq!(rig.streams.len(), 1);
+    rig.streams.sweep(FIRST_MESSAGE_MAX);
+    assert!(rig.streams.is_empty());
+    drop(silent);
+    let deaf = rig.client();
+    let to = deaf.local_addr().unwrap();
+    rig.until(|rig| rig.streams.len() == 1);
+    let large = vec![b'x'; 64 * 1024];
+    // The system's own buffers take some megabytes first.
+    for _ in 0..1_000 {
+        rig.streams.send(&large, to, rig.now);
+    }
+    rig.until(|rig| rig.heard.contains(&Received::Failed { to }));
+}

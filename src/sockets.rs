@@ -1,0 +1,128 @@
+//! The listening sockets of all transports: what they bring as inputs of the node, and where its messages leave.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use carillon_sip::io::tcp::{Received, SipStreams};
+use carillon_sip::io::udp::{BindError, Drained, SipSocket};
+use carillon_sip::transport::{Local, Transport};
+use mio::{Registry, Token};
+use thiserror::Error;
+
+use crate::node::NodeInput;
+
+/// Datagrams taken from a socket, and reads from connections, before other work has its turn.
+const PER_TURN: usize = 64;
+/// Tokens for the connections of one listener.
+const STREAM_TOKENS: usize = 1 << 40;
+/// How often connections over which nothing comes are looked for.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A socket could not be had.
+#[derive(Debug, Error)]
+pub enum SocketError {
+    /// The address can't be had.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The system's poll refuses it.
+    #[error("epoll: {0}")]
+    Poll(#[from] io::Error),
+}
+
+/// All sockets that SIP goes over.
+pub struct Sockets {
+    datagrams: Vec<SipSocket>,
+    streams: Vec<SipStreams>,
+    /// When idle connections were last looked for.
+    swept: Duration,
+    received: Vec<Received>,
+}
+
+impl Sockets {
+    /// Binds every address and has `registry` tell of it. Tokens up to the number of addresses and from `1 << 40` are used.
+    pub fn bind(listen: &[Local], registry: &Registry) -> Result<Self, SocketError> {
+        let (mut datagrams, mut streams) = (Vec::new(), Vec::new());
+        for (index, local) in listen.iter().enumerate() {
+            match local.transport {
+                Transport::Udp => {
+                    let mut socket = SipSocket::bind(local.address)?;
+                    socket.register(registry, Token(index))?;
+                    datagrams.push(socket);
+                }
+                Transport::Tcp => {
+                    let first = Token((index + 1).saturating_mul(STREAM_TOKENS));
+                    streams.push(SipStreams::bind(local.address, registry, first)?);
+                }
+            }
+        }
+        Ok(Self { datagrams, streams, swept: Duration::ZERO, received: Vec::new() })
+    }
+
+    /// The addresses bound: no media may be sent there.
+    pub fn own(&self) -> Vec<SocketAddr> {
+        let datagrams = self.datagrams.iter().map(SipSocket::local);
+        datagrams.chain(self.streams.iter().map(SipStreams::local)).collect()
+    }
+
+    /// Takes note that the poll told of this token.
+    pub fn wake(&mut self, token: Token) {
+        self.streams.iter_mut().for_each(|streams| streams.wake(token));
+    }
+
+    /// Takes what came, up to the budget of a turn; true when there may be more.
+    pub fn take(&mut self, now: Duration, inputs: &mut Vec<NodeInput>) -> bool {
+        let mut more = false;
+        for socket in &mut self.datagrams {
+            let local = Local::from(socket.local());
+            let each = |bytes: Bytes, from| inputs.push(NodeInput::Datagram { bytes, from, local });
+            more |= socket.receive(PER_TURN, each) == Drained::MayHoldMore;
+        }
+        let sweeps = now >= self.swept.saturating_add(SWEEP_INTERVAL);
+        if sweeps {
+            self.swept = now;
+        }
+        for streams in &mut self.streams {
+            if sweeps {
+                streams.sweep(now);
+            }
+            let local = Local::tcp(streams.local());
+            let drained = streams.receive(PER_TURN, now, |it| self.received.push(it));
+            more |= drained == Drained::MayHoldMore;
+            inputs.extend(self.received.drain(..).map(|it| match it {
+                Received::Message { bytes, from } => NodeInput::Datagram { bytes, from, local },
+                Received::Closed { to } => NodeInput::Closed { to, local },
+                Received::Failed { to } => NodeInput::Unreachable { to, local },
+            }));
+        }
+        more
+    }
+
+    /// Sends a message from `local`. Where that fails at once the input that says so is returned; connections tell later.
+    pub fn send(&mut self, bytes: &[u8], to: SocketAddr, local: Local, now: Duration) -> Option<NodeInput> {
+        let sent = match local.transport {
+            Transport::Udp => {
+                let here = self.datagrams.iter().find(|socket| socket.local() == local.address);
+                let socket = here.or(self.datagrams.first());
+                socket.map_or(Err(io::ErrorKind::AddrNotAvailable.into()), |socket| socket.send(bytes, to))
+            }
+            Transport::Tcp => match self.streams.iter_mut().find(|it| it.local() == local.address) {
+                Some(streams) => {
+                    streams.send(bytes, to, now);
+                    Ok(())
+                }
+                None => Err(io::ErrorKind::AddrNotAvailable.into()),
+            },
+        };
+        match sent {
+            Ok(()) => None,
+            // SIP over UDP repeats what is lost.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            Err(error) => {
+                tracing::debug!(%error, "send failed");
+                Some(NodeInput::Unreachable { to, local })
+            }
+        }
+    }
+}
