@@ -138,6 +138,7 @@ impl TrunkNumbers {
     }
 
     /// Names by number.
+    #[cfg(any(test, feature = "store"))]
     fn names(self) -> BTreeMap<u16, String> {
         self.numbers.into_iter().map(|(name, number)| (number, name)).collect()
     }
@@ -153,6 +154,7 @@ impl TrunkNumbers {
 
 /// Trunks by their numbers in segments, as they are written with what a campaign's pacer has learnt; none where that can't
 /// be read.
+#[cfg(any(test, feature = "store"))]
 pub(crate) fn names_in(learnt: &str) -> BTreeMap<u16, String> {
     #[derive(Default, Deserialize)]
     struct Part {

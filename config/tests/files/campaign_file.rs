@@ -8,6 +8,7 @@ use carillon_core::attempt::outcome::Outcome;
 use carillon_core::campaign::spec::{CampaignSpec, ClosureSpec, Day, Jurisdiction, Mode, Unanswered, WrapUp};
 use carillon_sip::command::AgentLegMode;
 use carillon_sip::media::Codec;
+use carillon_sip::transport::Transport;
 
 #[test]
 fn the_example_holds_what_it_says() {
@@ -71,7 +72,7 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(file.spec.closure, ClosureSpec::default());
     assert_eq!((file.seed, &file.safe_harbour, &file.list.suppression), (None, &None, &None));
     assert_eq!(file.sip.listen, ["127.0.0.1:5060".parse().unwrap()]);
-    assert_eq!(file.sip.media_address, file.sip.listen[0].ip());
+    assert_eq!(file.sip.media_address, file.sip.listen[0].address.ip());
     assert_eq!((file.sip.rtp_ports, file.sip.realm.as_str()), ((20_000, 29_999), "carillon"));
     assert_eq!(file.sip.trunks[0].address, "127.0.0.1:5060".parse().unwrap());
     assert_eq!((file.sip.trunks[0].max_calls, file.sip.trunks[0].calls_per_second), (200, 50.0));
@@ -99,6 +100,17 @@ fn a_trunk_may_have_a_name() {
     let text = MINIMAL.replace("sip:127.0.0.1", "sip:localhost:5091;transport=udp");
     let file = CampaignFile::load(&folder.write(&text)).unwrap();
     assert_eq!(file.sip.trunks[0].address, "127.0.0.1:5091".parse().unwrap());
+}
+
+#[test]
+fn a_trunk_may_be_reached_over_tcp() {
+    let folder = Folder::new();
+    let listen = "[sip]\nlisten = [\"127.0.0.1:5060\", \"tcp:127.0.0.1:5060\"]\n";
+    let text = MINIMAL.replace("sip:127.0.0.1", "sip:127.0.0.1:5091;transport=tcp");
+    let file = CampaignFile::load(&folder.write(&format!("{text}\n{listen}"))).unwrap();
+    let trunk = &file.sip.trunks[0];
+    assert_eq!((trunk.address.to_string().as_str(), trunk.transport), ("127.0.0.1:5091", Transport::Tcp));
+    assert_eq!(file.sip.listen[1].to_string(), "tcp:127.0.0.1:5060");
 }
 
 #[test]

@@ -71,7 +71,7 @@ fn the_gateway_is_checked_too() {
         ("listen = \"127.0.0.1:5060\"", "listen = []", "[sip] listen", "1 to 16 addresses"),
         (
             "listen = \"127.0.0.1:5060\"",
-            "listen = \"tcp:127.0.0.1:5060\"",
+            "listen = \"tls:127.0.0.1:5060\"",
             "[sip] listen",
             "not in this version",
         ),
@@ -119,6 +119,13 @@ fn trunks_are_checked_too() {
         ("name = \"carrier\"", "label = \"carrier\"", "label", "unknown key"),
         ("uri = \"sip:127.0.0.1:5090\"", "uri = \"127.0.0.1:5090\"", "uri", "must be like"),
         ("uri = \"sip:127.0.0.1:5090\"", "uri = \"sips:127.0.0.1\"", "uri", "not in this version"),
+        (
+            "uri = \"sip:127.0.0.1:5090\"",
+            "uri = \"sip:127.0.0.1;transport=tcp\"",
+            "uri",
+            "needs an address on tcp:",
+        ),
+        ("uri = \"sip:127.0.0.1:5090\"", "uri = \"sip:127.0.0.1;transport=sctp\"", "uri", "only udp and tcp"),
         ("uri = \"sip:127.0.0.1:5090\"", "uri = \"sip:me@127.0.0.1\"", "uri", "must be like"),
         ("uri = \"sip:127.0.0.1:5090\"", "uri = \"sip:127.0.0.1:99999\"", "uri", "must be like"),
         ("uri = \"sip:127.0.0.1:5090\"", "uri = \"sip:[::1]:5090\"", "uri", "no address of a family"),

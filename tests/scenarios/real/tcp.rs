@@ -17,8 +17,10 @@ fn carrier_and_phone_over_tcp_hear_each_other() {
         .pause_ms(1_000)
         .over_tcp()
         .start();
+    let mut run = stage.run(&Campaign { tcp: true, contacts: 3, ..Campaign::default() });
+    run.wait_until_up();
     let phone = stage.phone_over_tcp(0, &[Law::Mu]);
-    let report = stage.run(&Campaign { tcp: true, contacts: 3, ..Campaign::default() }).finish();
+    let report = run.finish();
     carrier.finish(LONG);
 
     assert_eq!(report.with_outcome("answered").len(), 3);
@@ -36,8 +38,10 @@ fn a_phone_over_tcp_takes_calls_of_a_carrier_over_udp() {
     let stage = Stage::new();
     let customer = Customer::speaking(Law::Mu, CUSTOMER_HZ);
     let mut carrier = stage.carrier("carrier_answer_media.xml").customer(&customer).pause_ms(2_000).start();
+    let mut run = stage.run(&Campaign { leg: "per_call", ..Campaign::default() });
+    run.wait_until_up();
     let phone = stage.phone_over_tcp(0, &[Law::Mu]);
-    let report = stage.run(&Campaign { leg: "per_call", ..Campaign::default() }).finish();
+    let report = run.finish();
     carrier.finish(LONG);
 
     let attempt = report.only_attempt();

@@ -99,6 +99,7 @@ pub fn node_options(plan: &Plan) -> node::Options {
         calls_per_second: plan.calls_per_second,
         caller_ids: vec!["+15559990001".into(), "+15559990002".into()],
         codecs: vec![Codec::Pcmu, Codec::Pcma],
+        transport: carillon_sip::transport::Transport::Udp,
         options_interval: None,
     };
     let other = |(trunk, (max_calls, calls_per_second)): (usize, (usize, f64))| TrunkOptions {
@@ -116,7 +117,7 @@ pub fn node_options(plan: &Plan) -> node::Options {
     let user =
         |agent| UserOptions { user: user(agent), password: Secret::new(password(agent)), contact: None };
     let sip = SipOptions {
-        listen: vec![address(NODE)],
+        listen: vec![address(NODE).into()],
         media_address: IpAddr::from([10, 0, 0, 1]),
         rtp_ports: (20_000, 29_999),
         realm: "carillon".into(),

@@ -190,6 +190,11 @@ impl Run {
         Report::read(&self.report)
     }
 
+    /// Waits until it listens: a phone over TCP that finds nobody tries again much later.
+    pub fn wait_until_up(&mut self) {
+        self.process.wait_for_output("trunk=", LONG);
+    }
+
     /// Waits until it ends; its exit status.
     pub fn exit_status(&mut self) -> i32 {
         self.process.wait(LONG)

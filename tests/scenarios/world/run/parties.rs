@@ -25,7 +25,7 @@ impl World {
                 self.see(What::Sip { way: Way::In, peer: from, text: &text });
                 bytes = self.tamper.arrival(&text, bytes);
             }
-            self.tell(NodeInput::Datagram { bytes: Bytes::from(bytes), from, local: to });
+            self.tell(NodeInput::Datagram { bytes: Bytes::from(bytes), from, local: to.into() });
         } else if let Some(trunk) = trunk_at(to).filter(|trunk| *trunk < self.carriers.len()) {
             self.carriers[trunk].datagram(&bytes, from, self.now);
             self.drain_carrier(trunk);
