@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
 
 use super::check::minutes_of;
-use super::spec::{CampaignSpec, Day, WorkShift};
+use super::spec::{CampaignSpec, WorkShift};
 use crate::time::Utc;
 
 /// The group of everybody whom no shift names.
@@ -100,7 +100,7 @@ fn week<'a>(shifts: impl Iterator<Item = &'a WorkShift>) -> Week {
     for shift in shifts {
         let (Some(from), Some(to)) = (minutes_of(&shift.from), minutes_of(&shift.to)) else { continue };
         for day in &shift.days {
-            week.get_mut(index(*day)).into_iter().for_each(|day| day.push((from, to)));
+            week.get_mut(day.index()).into_iter().for_each(|day| day.push((from, to)));
         }
     }
     for day in &mut week {
@@ -117,20 +117,9 @@ fn week<'a>(shifts: impl Iterator<Item = &'a WorkShift>) -> Week {
     week
 }
 
-fn index(day: Day) -> usize {
-    match day {
-        Day::Mon => 0,
-        Day::Tue => 1,
-        Day::Wed => 2,
-        Day::Thu => 3,
-        Day::Fri => 4,
-        Day::Sat => 5,
-        Day::Sun => 6,
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod testing {
+    use super::super::spec::Day;
     use super::*;
 
     pub fn shift(days: &[Day], from: &str, to: &str, agents: &[&str]) -> WorkShift {
@@ -148,6 +137,7 @@ pub(crate) mod testing {
 mod tests {
     use std::time::Duration;
 
+    use super::super::spec::Day;
     use super::testing::{roster, shift};
     use super::*;
 

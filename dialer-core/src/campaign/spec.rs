@@ -230,6 +230,21 @@ pub enum Day {
     Sun,
 }
 
+impl Day {
+    /// Its place in the week, Monday's is 0.
+    pub fn index(self) -> usize {
+        match self {
+            Self::Mon => 0,
+            Self::Tue => 1,
+            Self::Wed => 2,
+            Self::Thu => 3,
+            Self::Fri => 4,
+            Self::Sat => 5,
+            Self::Sun => 6,
+        }
+    }
+}
+
 /// When a task closes and when it is tried again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

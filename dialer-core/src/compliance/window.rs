@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
 
 use crate::campaign::check::{ENTRIES_MAX, minutes_of};
-use crate::campaign::spec::{Day, Window};
+use crate::campaign::spec::Window;
 use crate::time::Utc;
 
 /// Minutes of a day; the end of a window may be this.
@@ -68,7 +68,7 @@ impl Calendar {
                 return Err(WindowError::Days);
             }
             for day in &window.days {
-                if let Some(day) = spans.get_mut(index(*day)) {
+                if let Some(day) = spans.get_mut(day.index()) {
                     day.push((from, to));
                 }
             }
@@ -147,18 +147,6 @@ fn start_of(zone: &TimeZone, date: civil::Date, minute: u16) -> Option<Utc> {
     Some(Utc(zone.to_zoned(date.to_datetime(time)).ok()?.timestamp().as_millisecond()))
 }
 
-fn index(day: Day) -> usize {
-    match day {
-        Day::Mon => 0,
-        Day::Tue => 1,
-        Day::Wed => 2,
-        Day::Thu => 3,
-        Day::Fri => 4,
-        Day::Sat => 5,
-        Day::Sun => 6,
-    }
-}
-
 fn minutes(text: &str) -> Result<u16, WindowError> {
     minutes_of(text).ok_or_else(|| WindowError::Time(text.chars().take(10).collect()))
 }
@@ -166,6 +154,7 @@ fn minutes(text: &str) -> Result<u16, WindowError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::campaign::spec::Day;
 
     fn utc(text: &str) -> Utc {
         Utc(text.parse::<Timestamp>().unwrap().as_millisecond())
