@@ -86,8 +86,8 @@ pub(crate) struct Campaign {
     pub wrap_ups: u64,
     /// Agents who take its calls; all where it names none.
     takers: BTreeSet<String>,
-    /// How much it needed agents when that was looked at last.
-    pub needed: Need,
+    /// How much it needed agents, and how often owners had run out of tasks, when that was looked at last.
+    pub needed: (Need, u64),
     /// When free agents were lost, not yet charged to an abandoned call.
     losses: VecDeque<Duration>,
     run: Run,
@@ -131,7 +131,7 @@ impl Campaign {
             recordings: BTreeMap::new(),
             wrap_ups: 0,
             takers,
-            needed: Need::Nothing,
+            needed: (Need::Nothing, 0),
             losses: VecDeque::new(),
             run: Run::Draft,
             started_at: None,

@@ -14,6 +14,8 @@ pub(crate) const OWNED_IN_HAND_MAX: usize = 4;
 pub(crate) struct Supply {
     queue: VecDeque<Due>,
     owned: BTreeMap<String, VecDeque<Due>>,
+    /// How often an owner's last task was taken.
+    emptied: u64,
     tasks: BTreeSet<TaskId>,
 }
 
@@ -31,6 +33,11 @@ impl Supply {
     /// Tasks of this owner.
     pub fn owned_len(&self, owner: &str) -> usize {
         self.owned.get(owner).map_or(0, VecDeque::len)
+    }
+
+    /// How often an owner ran out of tasks in hand: whoever looks again knows by it that somebody did.
+    pub fn emptied(&self) -> u64 {
+        self.emptied
     }
 
     /// Owners who have tasks in hand.
@@ -82,6 +89,7 @@ impl Supply {
         let due = queue.pop_front();
         if queue.is_empty() {
             self.owned.remove(owner);
+            self.emptied += 1;
         }
         let due = due?;
         self.tasks.remove(&due.task);
@@ -97,6 +105,7 @@ impl Supply {
 
     pub fn clear(&mut self) {
         self.queue.clear();
+        self.emptied += u64::from(!self.owned.is_empty());
         self.owned.clear();
         self.tasks.clear();
     }

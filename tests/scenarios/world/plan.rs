@@ -197,11 +197,11 @@ impl Plan {
         OtherTrunk { callees: Callees { shares, ..self.callees.clone() }, max_calls, calls_per_second }
     }
 
-    /// In some worlds of one campaign there are further trunks, of another answer rate each; the first one is then small, and
+    /// In some worlds there are further trunks, of another answer rate each; the first one is then small, and
     /// not always the one to be filled first.
     fn give_trunks(&mut self) {
         let mut dice = Dice::new(self.seed, "trunks");
-        if !dice.chance(0.35) || self.shared.is_some() {
+        if !dice.chance(0.35) {
             return;
         }
         for _ in 0..1 + dice.below(2) {
