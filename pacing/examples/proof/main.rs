@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use carillon_pacing::sim::study::{Row, run_seed, sum_up};
 use carillon_pacing::sim::{Plan, Scenario, Shift, ceiling, policies, poster};
@@ -177,32 +177,43 @@ fn run(tasks: &[Task], asked: &Asked) -> Vec<Row> {
         .enumerate()
         .flat_map(|(task, it)| (asked.first..asked.first + it.seeds).map(move |seed| (task, seed)))
         .collect();
+    let done = AtomicUsize::new(0);
+    let mut days = spread(&runs, asked.threads, |(index, seed)| {
+        let task = &tasks[*index];
+        let policy = resolved[*index].get_or_init(|| policies::resolve(task.policy, &task.scenario));
+        let days = run_seed(&task.scenario, policy, *seed).unwrap_or_default();
+        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+        if done.is_multiple_of(20) || done == runs.len() {
+            eprintln!("{done} of {} runs ({})", runs.len(), task.scenario.name);
+        }
+        days
+    })
+    .into_iter();
+    // One after the other, seeds within a task, as `runs` has them.
+    let row = |task: &Task| {
+        let seeds: Vec<Vec<Shift>> = (0..task.seeds).filter_map(|_| days.next()).collect();
+        sum_up(&task.scenario, task.policy, &seeds)
+    };
+    tasks.iter().map(row).collect()
+}
+
+/// Does all the work on so many threads and gives what came of it, in order.
+fn spread<T: Sync, R: Send>(items: &[T], threads: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
-    let done: Mutex<BTreeMap<(usize, u64), Vec<Shift>>> = Mutex::default();
+    let done: Mutex<BTreeMap<usize, R>> = Mutex::default();
     std::thread::scope(|scope| {
-        for _ in 0..asked.threads {
+        for _ in 0..threads {
             scope.spawn(|| {
-                while let Some((index, seed)) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let task = &tasks[*index];
-                    let policy =
-                        resolved[*index].get_or_init(|| policies::resolve(task.policy, &task.scenario));
-                    let days = run_seed(&task.scenario, policy, *seed).unwrap_or_default();
-                    let mut done = done.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-                    done.insert((*index, *seed), days);
-                    if done.len().is_multiple_of(20) || done.len() == runs.len() {
-                        eprintln!("{} of {} runs ({})", done.len(), runs.len(), task.scenario.name);
-                    }
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(item) = items.get(index) else { return };
+                    let result = work(item);
+                    done.lock().unwrap_or_else(PoisonError::into_inner).insert(index, result);
                 }
             });
         }
     });
-    let done = done.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let row = |(index, task): (usize, &Task)| {
-        let seeds: Vec<Vec<Shift>> =
-            done.range((index, 0)..(index + 1, 0)).map(|(_, days)| days.clone()).collect();
-        sum_up(&task.scenario, task.policy, &seeds)
-    };
-    tasks.iter().enumerate().map(row).collect()
+    done.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
 }
 
 /// Ceilings under the limit of the base scenarios of small teams, by name.
@@ -212,21 +223,12 @@ fn ceilings(tasks: &[Task], asked: &Asked) -> BTreeMap<String, f64> {
         asked.compare && base && task.scenario.agents <= CEILING_AGENTS_MAX
     };
     let small: Vec<&Scenario> = tasks.iter().filter(small).map(|task| &task.scenario).collect();
-    let next = AtomicUsize::new(0);
-    let found: Mutex<BTreeMap<String, f64>> = Mutex::default();
-    std::thread::scope(|scope| {
-        for _ in 0..asked.threads {
-            scope.spawn(|| {
-                while let Some(scenario) = small.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Some(highest) = ceiling::utilisation(scenario) {
-                        let mut found = found.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-                        found.insert(scenario.name.clone(), highest);
-                    }
-                }
-            });
-        }
-    });
-    found.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner())
+    let found = spread(&small, asked.threads, |scenario| ceiling::utilisation(scenario));
+    small
+        .iter()
+        .zip(found)
+        .filter_map(|(scenario, highest)| Some((scenario.name.clone(), highest?)))
+        .collect()
 }
 
 fn output(program: &str, args: &[&str]) -> String {

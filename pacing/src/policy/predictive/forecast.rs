@@ -192,7 +192,7 @@ impl Exact {
 }
 
 /// Adds one event of probability `p` to a distribution whose last used index becomes `last`.
-fn convolve(distribution: &mut [f64], last: usize, p: f64) {
+pub(super) fn convolve(distribution: &mut [f64], last: usize, p: f64) {
     let last = last.min(distribution.len() - 1);
     let full = last == distribution.len() - 1;
     // The last place keeps what would go beyond it.

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Predictive;
+use super::forecast::convolve;
 use super::tables::{ByPoint, POINTS, WEIGHTS};
 use crate::decision::{Bound, Forecast, Reason};
 use crate::event::{AgentKey, CallKey};
@@ -49,16 +50,15 @@ impl Owners {
         self.owners.insert(call, owner);
     }
 
-    /// The call was answered or ended; whether it was an owner's.
-    pub fn settled(&mut self, call: CallKey) -> bool {
-        let Some(owner) = self.owners.remove(&call) else { return false };
+    /// The call was answered or ended.
+    pub fn settled(&mut self, call: CallKey) {
+        let Some(owner) = self.owners.remove(&call) else { return };
         if let Some(calls) = self.calls.get_mut(&owner) {
             calls.retain(|other| *other != call);
             if calls.is_empty() {
                 self.calls.remove(&owner);
             }
         }
-        true
     }
 
     /// What the decision of this moment leaves to owners; `None` where no line in excess may leave.
@@ -85,10 +85,7 @@ impl One {
         }
         self.lines += 1;
         for (answers, by) in self.answers.iter_mut().zip(by) {
-            for index in (1..=self.lines).rev() {
-                answers[index] = answers[index] * (1.0 - by) + answers[index - 1] * by;
-            }
-            answers[0] *= 1.0 - by;
+            convolve(answers, self.lines, *by);
         }
     }
 
@@ -172,13 +169,11 @@ impl Predictive {
         let unanswered = u32::try_from(calls.len()).unwrap_or(u32::MAX);
         let is_free = self.floor.activity(owner) == Some(AgentActivity::Ready);
         let free = if is_free { [1.0; POINTS] } else { self.seats.by(owner) };
-        let grace_s = self.options.grace.as_secs_f64();
-        let near = grace_s / (self.tables.points_s[0] + grace_s).max(1e-3);
         let mut answers = [[0.0; OWN_LINES_MAX + 1]; POINTS];
         answers.iter_mut().for_each(|it| it[0] = 1.0);
         let mut one = One {
             free,
-            free_now: if is_free { 1.0 } else { free[0] * near },
+            free_now: if is_free { 1.0 } else { free[0] * self.near() },
             waiting: self.floor.own_lines(owner).saturating_sub(unanswered),
             lines: 0,
             answers,

@@ -35,8 +35,7 @@ impl Predictive {
         let rate = self.learnt.answers_per_agent_hour(stopped);
         let expected = hours_left * rate;
         let credit = if self.options.strict { 0.0 } else { self.credit(hours_left, expected) };
-        let small = self.seats.working() as usize <= EXACT_AGENTS_MAX;
-        let reserve = self.options.reserve * if small { RESERVE_EXACT } else { 1.0 };
+        let reserve = self.options.reserve * if self.is_small() { RESERVE_EXACT } else { 1.0 };
         let charged = self.ledger.charged(capacity.limits.false_positives);
         // What a live answer still to come brings, once those lost to machine detection beside it are charged; where it
         // brings nothing, all that is still to come is a burden.
@@ -60,6 +59,17 @@ impl Predictive {
             None => self.price.accepted(each.max(0.0), left, expected, cost, caution),
         };
         (if stop { allowance } else { f64::INFINITY }, accepted)
+    }
+
+    /// Whether the team is of a size whose losses are reckoned exactly, owners included.
+    fn is_small(&self) -> bool {
+        self.seats.working() as usize <= EXACT_AGENTS_MAX
+    }
+
+    /// Share of the agents coming by the first point who come within the grace of an answer now.
+    pub(super) fn near(&self) -> f64 {
+        let grace_s = self.options.grace.as_secs_f64();
+        grace_s / (self.tables.points_s[0] + grace_s).max(1e-3)
     }
 
     fn since_launch_s(&self, capacity: &Capacity) -> f64 {
@@ -89,8 +99,7 @@ impl Predictive {
     /// How many deviations of the normal the exposure reaches up: more where little time is left to earn back what luck
     /// takes.
     fn deviations(&self, capacity: &Capacity) -> f64 {
-        let small = self.seats.working() as usize <= EXACT_AGENTS_MAX;
-        let (usual, last) = if small { EXPOSED_EXACT } else { EXPOSED };
+        let (usual, last) = if self.is_small() { EXPOSED_EXACT } else { EXPOSED };
         let Some(outlook) = capacity.outlook else { return usual };
         let left_s = 3600.0 * outlook.agent_hours_left.max(0.0) / f64::from(self.seats.working()).max(1.0);
         let horizon_s = self.tables.points_s[POINTS - 1] + self.options.grace.as_secs_f64();
@@ -99,7 +108,6 @@ impl Predictive {
 
     fn picture(&self, launching: bool) -> Picture {
         let doubt = self.tables.doubt;
-        let grace_s = self.options.grace.as_secs_f64();
         // Later than the launch the answers seen are many, and doubt about the level is the fast level's matter.
         Picture {
             waiting: f64::from(self.floor.lines_waiting()),
@@ -109,7 +117,7 @@ impl Predictive {
             coming: std::array::from_fn(|point| self.seats.coming(point)),
             doubt,
             doubt_free: if launching { self.tables.doubt_free.max(0.1) } else { self.tables.doubt_free },
-            near: grace_s / (self.tables.points_s[0] + grace_s).max(1e-3),
+            near: self.near(),
         }
     }
 
@@ -145,16 +153,16 @@ impl Predictive {
             (risk, exposure) = (self.exact.risk(), self.exact.exposure(tail));
         }
         let most = if exactly { most.min(EXACT_LINES_MAX as u32) } else { most };
+        let doubt: ByPoint = picture.doubt.map(|doubt| 1.0 + doubt.min(4.0).sqrt());
+        let agents = picture.free + picture.coming[POINTS / 2].mean;
+        // Nobody is rushed in the first minutes because few answers seem to be under way.
+        let worth_most = if self.since_launch_s(capacity) < EARLY_S { 1.0 } else { f64::INFINITY };
         for (odds, count) in runs.chain(std::iter::once((rest, u32::MAX))) {
             new = std::array::from_fn(|point| self.tables.new_line(odds, point));
             let room = most.saturating_sub(placed).min(count);
             let must = least.saturating_sub(placed).min(room);
             let wanted = if exactly {
                 let (under_way, each) = (picture.under_way(), new[POINTS - 1].mean);
-                let agents = picture.free + picture.coming[POINTS / 2].mean;
-                // Nobody is rushed in the first minutes because few answers seem to be under way.
-                let worth_most = if self.since_launch_s(capacity) < EARLY_S { 1.0 } else { f64::INFINITY };
-                let doubt: ByPoint = std::array::from_fn(|point| 1.0 + picture.doubt[point].min(4.0).sqrt());
                 let by = |point: usize| (new[point].mean * doubt[point]).min(1.0);
                 let mut wanted = 0;
                 while wanted < room {
@@ -212,10 +220,8 @@ impl Predictive {
             exposure: if exactly { exposure } else { picture.exposure(&new, 0.0, deviations) },
             allowance: if allowance.is_finite() { allowance } else { f64::MAX },
         };
-        let rest: ByPoint = std::array::from_fn(|point| {
-            let doubt = 1.0 + picture.doubt[point].min(4.0).sqrt();
-            (self.tables.new_line(rest, point).mean * doubt).min(1.0)
-        });
+        let rest: ByPoint =
+            std::array::from_fn(|point| (self.tables.new_line(rest, point).mean * doubt[point]).min(1.0));
         self.owners.stands(Some(Stance {
             accepted: price,
             allowance: allowance + owned - forecast.exposure,
