@@ -39,6 +39,28 @@ struct Seat {
     by: ByPoint,
 }
 
+impl Seat {
+    // A call for each of ten thousand agents costs a sixth of a decision.
+    #[inline(always)]
+    /// Brings its probabilities up to date, in the sums too.
+    fn refresh(&mut self, now_s: f64, frame: &Frame, tables: &Tables, sums: &mut [Moments; POINTS]) {
+        let new = match self.activity {
+            Activity::Busy(stage) if stage < SEAT_STAGES && !self.leaving => {
+                let by = tables.seat(stage, frame.seat_bins.at(now_s - self.since_s));
+                let speed = (self.ended + SPEED_WEIGHT) / (self.expected + SPEED_WEIGHT);
+                by.map(|by| scaled(by, by, speed))
+            }
+            Activity::Busy(_) | Activity::Free | Activity::Away => [0.0; POINTS],
+        };
+        for ((sum, old), new) in sums.iter_mut().zip(&mut self.by).zip(new) {
+            if !self.apart {
+                sum.replace(*old, new);
+            }
+            *old = new;
+        }
+    }
+}
+
 /// All agents. What is said of those who are free or come free is said of the pool.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Seats {
@@ -213,10 +235,13 @@ impl Seats {
         if count == 0 {
             return;
         }
+        // Kept beside while so many are added up.
+        let mut sums = self.sums;
         for _ in 0..count.min(most) {
             self.next = if self.next + 1 < count { self.next + 1 } else { 0 };
-            self.refresh_one(self.next, now_s, frame, tables);
+            self.seats[self.next].refresh(now_s, frame, tables, &mut sums);
         }
+        self.sums = sums;
     }
 
     fn leave_stage(
@@ -265,22 +290,7 @@ impl Seats {
     }
 
     fn refresh_one(&mut self, place: usize, now_s: f64, frame: &Frame, tables: &Tables) {
-        let seat = &mut self.seats[place];
-        let new = match seat.activity {
-            Activity::Busy(stage) if stage < SEAT_STAGES && !seat.leaving => {
-                let by = tables.seat(stage, frame.seat_bins.at(now_s - seat.since_s));
-                let speed = (seat.ended + SPEED_WEIGHT) / (seat.expected + SPEED_WEIGHT);
-                by.map(|by| scaled(by, by, speed))
-            }
-            Activity::Busy(_) | Activity::Free | Activity::Away => [0.0; POINTS],
-        };
-        let pooled = !seat.apart;
-        for ((sum, old), new) in self.sums.iter_mut().zip(&mut seat.by).zip(new) {
-            if pooled {
-                sum.replace(*old, new);
-            }
-            *old = new;
-        }
+        self.seats[place].refresh(now_s, frame, tables, &mut self.sums);
     }
 }
 

@@ -10,13 +10,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Bins {
     edges: Vec<f64>,
+    /// The bin that each whole second lies in, up to the last edge: a bin is asked for with every line and agent.
+    by_second: Vec<u8>,
 }
 
 impl Bins {
     /// For lines: ring times matter to the second.
     pub fn lines() -> Self {
         let fine = (0..30).map(f64::from);
-        Self { edges: fine.chain((15..32).map(|step| f64::from(step) * 2.0)).collect() }
+        Self::new(fine.chain((15..32).map(|step| f64::from(step) * 2.0)).collect())
     }
 
     /// For talks and wrap-ups: seconds at first, then steps of a fifth.
@@ -27,7 +29,14 @@ impl Bins {
             edges.push(edge);
             edge *= 1.2;
         }
-        Self { edges }
+        Self::new(edges)
+    }
+
+    fn new(edges: Vec<f64>) -> Self {
+        let last_s = edges.last().map_or(0, |edge| edge.ceil() as u16);
+        let bin = |second: u16| edges.partition_point(|edge| *edge <= f64::from(second)).saturating_sub(1);
+        let by_second = (0..=last_s).map(|second| u8::try_from(bin(second)).unwrap_or(u8::MAX)).collect();
+        Self { edges, by_second }
     }
 
     pub fn len(&self) -> usize {
@@ -36,7 +45,12 @@ impl Bins {
 
     /// The bin of an age.
     pub fn at(&self, age_s: f64) -> usize {
-        self.edges.partition_point(|edge| *edge <= age_s).saturating_sub(1)
+        let second = (age_s as usize).min(self.by_second.len() - 1);
+        let mut bin = usize::from(self.by_second[second]);
+        while self.edges.get(bin + 1).is_some_and(|edge| *edge <= age_s) {
+            bin += 1;
+        }
+        bin
     }
 
     /// Where a bin begins.
@@ -171,6 +185,20 @@ mod tests {
 
     fn exponential(mean: f64) -> impl Fn(usize, f64) -> f64 {
         move |_, age| 1.0 - (-age / mean).exp()
+    }
+
+    #[test]
+    fn every_age_has_the_bin_whose_edges_are_around_it() {
+        for bins in [Bins::lines(), Bins::agents()] {
+            for age in (0..24_000).map(|quarter| f64::from(quarter) / 4.0).chain([1e9, f64::INFINITY]) {
+                let bin = bins.at(age);
+                assert!(
+                    bins.from(bin) <= age && (age < bins.from(bin + 1) || bin + 1 == bins.len()),
+                    "{age}"
+                );
+            }
+            assert_eq!([bins.at(-1.0), bins.at(f64::NAN)], [0, 0]);
+        }
     }
 
     #[test]

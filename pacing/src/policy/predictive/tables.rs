@@ -97,6 +97,7 @@ impl Tables {
         self.fill_seats(frame, learnt, grace_s);
     }
 
+    #[inline]
     /// Probability that a line of this stage and age is answered by each point, ever, and its hazard of answer.
     pub fn line(&self, stage: usize, age_s: f64) -> (&ByPoint, f64, f64) {
         let step = ((age_s / STEP_S + 0.5) as usize).min(STEPS - 1);
