@@ -142,6 +142,11 @@ pub fn news(event: Event, now: RealNow) -> News {
         Event::Reserved { call, route } => {
             Input::Reserved { attempt: attempt(call), route: core_route(&route) }
         }
+        Event::Diverted { call, failure, route } => Input::Diverted {
+            attempt: attempt(call),
+            failure: core_failure(failure),
+            route: core_route(&route),
+        },
         Event::Busy { call, reason: _ } => Input::Busy { attempt: attempt(call) },
         Event::Placed { call } => Input::Placed { attempt: attempt(call) },
         Event::Ringing { call, status: _, early_media: _ } => Input::Ringing { attempt: attempt(call) },

@@ -92,6 +92,7 @@ impl Batches {
                     self.names.insert(*campaign, spec.name.clone());
                 }
                 Write::Disposition { .. }
+                | Write::Diverted { .. }
                 | Write::Placed { .. }
                 | Write::Ringing { .. }
                 | Write::Answered { .. }

@@ -15,6 +15,7 @@ mod reader;
 mod service;
 mod sip;
 mod spec;
+mod trunk;
 
 pub use campaign::{AgentsOptions, CampaignFile, ListOptions};
 pub use error::{ConfigError, PROBLEMS_MAX, Problem};

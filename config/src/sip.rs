@@ -10,6 +10,7 @@ use carillon_sip::transport::{Local, NotLocal, Transport};
 
 use crate::reader::{At, Document, Section, named};
 use crate::spec::check_name;
+use crate::trunk;
 
 /// Most trunks of one file.
 pub(crate) const TRUNKS_MAX: usize = 100;
@@ -163,11 +164,11 @@ pub(crate) fn trunks(document: &Document<'_>, root: &mut Section<'_>, listen: &[
     sections
         .into_iter()
         .take(TRUNKS_MAX)
-        .map(|section| trunk(document, section, &mut names, listen))
+        .map(|section| one_trunk(document, section, &mut names, listen))
         .collect()
 }
 
-fn trunk(
+fn one_trunk(
     document: &Document<'_>,
     mut section: Section<'_>,
     names: &mut BTreeSet<String>,
@@ -186,6 +187,7 @@ fn trunk(
     let options_interval = section
         .duration_within("options_interval", Duration::from_secs(1)..=Duration::from_secs(24 * 3600))
         .map(|at| at.value);
+    let failover = trunk::failover(document, &mut section);
     if !name.value.is_empty() && !names.insert(name.value.clone()) {
         document.problem(&name.place, format!("trunk {} is there already", name.value));
     }
@@ -222,6 +224,7 @@ fn trunk(
         caller_ids: caller_ids.map(|at| check_caller_ids(document, at)).unwrap_or_default(),
         codecs: codecs.map_or_else(|| vec![Codec::Pcmu, Codec::Pcma], |at| check_codecs(document, at)),
         options_interval,
+        failover,
     }
 }
 

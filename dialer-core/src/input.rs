@@ -37,6 +37,15 @@ pub enum Input {
         /// Identifiers to be recorded before placing.
         route: CallRoute,
     },
+    /// The INVITE failed on its trunk before anything rang; a line of another trunk is held instead.
+    Diverted {
+        /// The attempt.
+        attempt: AttemptId,
+        /// How the trunk before failed.
+        failure: Failure,
+        /// Identifiers to be recorded before placing.
+        route: CallRoute,
+    },
     /// No line for the attempt now.
     Busy {
         /// The attempt.

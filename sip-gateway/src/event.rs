@@ -27,6 +27,16 @@ pub enum Event {
         /// Which limit.
         reason: BusyReason,
     },
+    /// The INVITE failed on its trunk before anything rang, and a line of another trunk is held instead; nothing was sent
+    /// there yet. As [`Event::Reserved`], it waits for [`crate::command::Command::Place`].
+    Diverted {
+        /// The call.
+        call: CallId,
+        /// How the trunk before failed.
+        failure: Failure,
+        /// What will be written on the wire.
+        route: Route,
+    },
     /// The INVITE left.
     Placed {
         /// The call.

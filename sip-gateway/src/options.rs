@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::auth::Credentials;
 use crate::media::Codec;
 use crate::transport::{Local, Transport};
+use crate::trunk::failover::Failover;
 
 /// Everything the gateway is configured with.
 #[derive(Clone, Debug)]
@@ -79,6 +80,8 @@ pub struct TrunkOptions {
     pub codecs: Vec<Codec>,
     /// Interval of OPTIONS health checks; `None` (the default) sends none.
     pub options_interval: Option<Duration>,
+    /// Which of its failures are tried on the next trunk.
+    pub failover: Failover,
 }
 
 impl TrunkOptions {

@@ -25,7 +25,7 @@ impl Attempt {
     ) -> State {
         match before {
             State::Placing | State::Dialing | State::Ringing => {
-                if matches!(before, State::Placing) {
+                if matches!(before, State::Placing) && self.diverted.is_none() {
                     actions.push(Action::NotePlaced);
                 }
                 actions.push(Action::NoteAnswered(dialog));

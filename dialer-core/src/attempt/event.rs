@@ -26,6 +26,8 @@ pub(crate) struct Terms {
 pub(crate) enum Event {
     Reserved(CallRoute),
     Busy,
+    /// A trunk could not carry it; a line of another one is held.
+    Diverted(Failure, CallRoute),
     IntentStored,
     IntentRefused(Refusal),
     /// Compliance or the campaign's state refused the permit.
@@ -53,6 +55,8 @@ pub(crate) enum Event {
 pub(crate) enum Action {
     /// Record the intent.
     Intend(CallRoute),
+    /// Record that it goes over another trunk.
+    Divert(CallRoute),
     /// Ask for the permit and place the call.
     Place(CallRoute),
     /// Give the line back.

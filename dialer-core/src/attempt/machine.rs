@@ -80,6 +80,8 @@ pub(crate) struct Attempt {
     pub opened_at: Utc,
     pub(super) terms: Terms,
     state: State,
+    /// How the trunk before failed, where there was one.
+    pub(super) diverted: Option<Finding>,
     pub(super) deadline: Option<Duration>,
 }
 
@@ -97,6 +99,7 @@ impl Attempt {
             opened_at: now.utc,
             terms,
             state: State::Reserving,
+            diverted: None,
             deadline,
         }
     }
@@ -170,6 +173,7 @@ impl Attempt {
         self.state = match event {
             Event::Reserved(route) => self.reserved(before, route, now, &mut actions),
             Event::Busy => self.busy(before, &mut actions),
+            Event::Diverted(failure, route) => self.divert(before, failure, route, now, &mut actions),
             Event::IntentStored => self.intent_stored(before, now, &mut actions),
             Event::IntentRefused(refusal) => self.intent_refused(before, refusal, &mut actions),
             Event::PermitRefused(reason) => self.permit_refused(before, reason, &mut actions),
@@ -194,7 +198,10 @@ impl Attempt {
 
     fn failed(&mut self, before: State, failure: Failure, now: Now, actions: &mut Vec<Action>) -> State {
         match before {
-            State::Placing | State::Dialing | State::Ringing => end(of_failure(failure), None, actions),
+            State::Placing | State::Dialing | State::Ringing => {
+                let finding = self.unless_diverted(of_failure(failure));
+                end(finding, None, actions)
+            }
             State::HangingUp { mut finding, talk, .. } => {
                 match failure {
                     // The callee's final status is worth keeping: a busy that crossed our CANCEL stays a no_answer of ours.

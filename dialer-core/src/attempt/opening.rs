@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::event::{Action, Dropped};
 use super::machine::{Attempt, State, end};
-use super::outcome::{Attribution, Finding, Outcome};
+use super::outcome::{Attribution, Finding, Outcome, of_failure};
 use crate::compliance::PERMIT_VALID;
+use crate::input::Failure;
 use crate::store::write::{CallRoute, Refusal};
 use crate::time::Now;
 
@@ -42,6 +43,45 @@ impl Attempt {
         }
     }
 
+    /// A trunk failed before anything rang, and another one has a line: its identifiers become durable before they are on the
+    /// wire. The same attempt goes on; what it became on the trunk before counts only where nothing leaves any more.
+    pub(super) fn divert(
+        &mut self,
+        before: State,
+        failure: Failure,
+        route: CallRoute,
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) -> State {
+        match before {
+            State::Placing | State::Dialing => {
+                self.diverted = Some(of_failure(failure));
+                self.deadline = Some(now.monotonic.saturating_add(INTENT_MAX));
+                actions.push(Action::Divert(route.clone()));
+                State::Intending { route }
+            }
+            // The gateway diverts no call that has rung or that we end; should it, the line is not used and lapses.
+            other @ (State::Reserving
+            | State::Intending { .. }
+            | State::Withdrawn
+            | State::Ringing
+            | State::Waiting(_)
+            | State::Connecting { .. }
+            | State::Talking { .. }
+            | State::Message
+            | State::HangingUp { .. }
+            | State::Over) => other,
+        }
+    }
+
+    /// What an attempt ends with whose next INVITE never left: what the trunk before made of it, where there was one.
+    pub(super) fn unless_diverted(&mut self, finding: Finding) -> Finding {
+        match (self.diverted.take(), finding.outcome) {
+            (Some(before), Outcome::Cancelled) => before,
+            (_, _) => finding,
+        }
+    }
+
     pub(super) fn busy(&mut self, before: State, actions: &mut Vec<Action>) -> State {
         match before {
             State::Reserving => {
@@ -72,7 +112,8 @@ impl Attempt {
                 State::Placing
             }
             State::Withdrawn => {
-                end(Finding::new(Outcome::Cancelled, Attribution::Us, "store_slow"), None, actions)
+                let slow = Finding::new(Outcome::Cancelled, Attribution::Us, "store_slow");
+                end(self.unless_diverted(slow), None, actions)
             }
             other @ (State::Reserving
             | State::Placing
@@ -97,6 +138,9 @@ impl Attempt {
             State::Intending { .. } | State::Withdrawn => {
                 if matches!(before, State::Intending { .. }) {
                     actions.push(Action::Release);
+                }
+                if let Some(before) = self.diverted.take() {
+                    return end(before, None, actions);
                 }
                 match refusal {
                     // It may have been written all the same: the ending is recorded until the store says how it is.
@@ -133,7 +177,8 @@ impl Attempt {
         match before {
             State::Placing => {
                 actions.push(Action::Release);
-                end(Finding::new(Outcome::Cancelled, Attribution::Us, reason), None, actions)
+                let refused = Finding::new(Outcome::Cancelled, Attribution::Us, reason);
+                end(self.unless_diverted(refused), None, actions)
             }
             other @ (State::Reserving
             | State::Intending { .. }
@@ -153,7 +198,9 @@ impl Attempt {
         match before {
             State::Placing => {
                 self.deadline = Some(now.monotonic.saturating_add(self.terms.ring_timeout));
-                actions.push(Action::NotePlaced);
+                if self.diverted.is_none() {
+                    actions.push(Action::NotePlaced);
+                }
                 State::Dialing
             }
             other @ (State::Reserving
@@ -174,7 +221,7 @@ impl Attempt {
         match before {
             // The ring timeout counts from here. Only the first news of ringing counts.
             State::Placing | State::Dialing => {
-                if matches!(before, State::Placing) {
+                if matches!(before, State::Placing) && self.diverted.is_none() {
                     actions.push(Action::NotePlaced);
                 }
                 self.deadline = Some(now.monotonic.saturating_add(self.terms.ring_timeout));

@@ -29,8 +29,11 @@ fn states() -> Vec<(&'static str, Vec<Event>)> {
         ("reserving", vec![]),
         ("intending", vec![Event::Reserved(route("+1"))]),
         ("withdrawn", vec![Event::Reserved(route("+1")), Event::Deadline]),
-        ("placing", placing),
-        ("dialing", dialing),
+        ("placing", placing.clone()),
+        ("dialing", dialing.clone()),
+        ("diverted, intending", with(&placing, &[diverted()])),
+        ("diverted, withdrawn", with(&placing, &[diverted(), Event::Deadline])),
+        ("diverted, placing", with(&dialing, &[diverted(), Event::IntentStored])),
         ("ringing", ringing.clone()),
         ("waiting", waiting.clone()),
         ("connecting", connecting),
@@ -43,10 +46,15 @@ fn states() -> Vec<(&'static str, Vec<Event>)> {
     ]
 }
 
+fn diverted() -> Event {
+    Event::Diverted(Failure::Status(503), route("+2"))
+}
+
 fn events() -> Vec<(&'static str, Event)> {
     vec![
         ("reserved", Event::Reserved(route("+1"))),
         ("busy", Event::Busy),
+        ("diverted", diverted()),
         ("intent stored", Event::IntentStored),
         ("intent refused", Event::IntentRefused(Refusal::Open)),
         ("store unavailable", Event::IntentRefused(Refusal::Unavailable(String::new()))),
@@ -86,6 +94,7 @@ fn at(path: Vec<Event>) -> Attempt {
 fn name(action: &Action) -> String {
     match action {
         Action::Intend(_) => "record the intent".into(),
+        Action::Divert(_) => "record the other trunk".into(),
         Action::Place(_) => "mint the permit and place".into(),
         Action::Release => "release the line".into(),
         Action::NotePlaced => "note placed".into(),
@@ -138,7 +147,7 @@ fn every_state_and_event_as_the_table_has_it() {
 fn every_call_that_was_placed_has_a_deadline_unless_it_talks() {
     for (state, path) in states() {
         let attempt = at(path);
-        let unlimited = state == "over" || state == "withdrawn";
+        let unlimited = state == "over" || state.ends_with("withdrawn");
         assert_eq!(attempt.deadline().is_none(), unlimited, "{state}");
     }
 }

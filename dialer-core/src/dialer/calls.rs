@@ -79,6 +79,11 @@ impl Dialer {
         let call = CallKey(id.0);
         match action {
             Action::Intend(route) => self.intend(id, route, now),
+            Action::Divert(route) => {
+                self.trunk_taken(id, &route.trunk, now);
+                let diverted = vec![Write::Diverted { attempt: id, route }];
+                self.outbox.record(Purpose::Intent(id), Some(campaign), diverted);
+            }
             Action::Place(route) => self.place(id, route, now),
             Action::Release => self.outbox.push(Output::Release { attempt: id }),
             Action::NotePlaced => {

@@ -125,6 +125,9 @@ impl Dialer {
             Input::Fetched { campaign, fetched } => self.fetched(campaign, fetched, now),
             Input::Room(room) => self.room_told(room, now),
             Input::Reserved { attempt, route } => self.reserved(attempt, route, now),
+            Input::Diverted { attempt, failure, route } => {
+                self.step(attempt, Event::Diverted(failure, route), now);
+            }
             Input::Busy { attempt } => self.step(attempt, Event::Busy, now),
             Input::Placed { attempt } => self.step(attempt, Event::Placed, now),
             Input::Ringing { attempt } => self.step(attempt, Event::Ringing, now),

@@ -154,10 +154,11 @@ pub struct OpenAttempt {
     pub orphan: OrphanRow,
 }
 
-/// An attempt that an earlier restart ended. That process may have died before its CANCEL or BYE was answered.
+/// A call that may still be up beside those of open attempts: of an attempt that an earlier restart ended, when that process
+/// died before its CANCEL or BYE was answered; or of one that went on to another trunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interrupted {
-    /// When it was ended.
+    /// When its attempt was ended; of an open one, when its intent was formed.
     pub at: Utc,
     /// What a CANCEL or BYE needs.
     pub orphan: OrphanRow,

@@ -44,6 +44,14 @@ pub enum Write {
     /// The task's attempts are counted up, its first attempt is dated and it is not due again before the next
     /// `Task` write.
     Intent(Intent),
+    /// The trunk of an open attempt could not carry it, and another one is tried: what is on the wire from now on. What was
+    /// before is kept until the attempt ends, since its trunk may still make it ring.
+    Diverted {
+        /// The attempt.
+        attempt: AttemptId,
+        /// What will be on the wire.
+        route: CallRoute,
+    },
     /// The INVITE left.
     Placed {
         /// The attempt.
@@ -173,9 +181,11 @@ impl Write {
     /// An INVITE and whoever starts a campaign or registers wait for theirs.
     pub fn patience(&self) -> Duration {
         match self {
-            Self::Campaign { .. } | Self::Intent(_) | Self::Binding(_) | Self::Unbind { .. } => {
-                Duration::ZERO
-            }
+            Self::Campaign { .. }
+            | Self::Intent(_)
+            | Self::Diverted { .. }
+            | Self::Binding(_)
+            | Self::Unbind { .. } => Duration::ZERO,
             Self::Answered { .. } | Self::AgentLeg { .. } => DIALOG_PATIENCE,
             Self::Ended(_)
             | Self::Placed { .. }
@@ -196,6 +206,7 @@ impl Write {
         match self {
             Self::Intent(_) | Self::Ended(_) => true,
             Self::Campaign { .. }
+            | Self::Diverted { .. }
             | Self::Placed { .. }
             | Self::Ringing { .. }
             | Self::Answered { .. }

@@ -29,9 +29,30 @@ pub const LAPSED_MAX: usize = 10_000;
 /// One call towards a trunk.
 #[derive(Debug)]
 pub(super) struct Call {
-    trunk: usize,
-    route: Route,
+    pub(super) trunk: usize,
+    pub(super) route: Route,
     pub(super) stage: Stage,
+    pub(super) wish: Wish,
+    /// Trunks whose INVITE failed.
+    pub(super) tried: Vec<usize>,
+    /// Whether a failure may send it on to another trunk: nothing has rung, and we do not end it.
+    pub(super) divertible: bool,
+}
+
+/// Whom a call is for, and which trunks may carry it.
+#[derive(Debug, Default)]
+pub(super) struct Wish {
+    /// E.164 with `+`.
+    pub(super) number: String,
+    /// Names of trunks in order; none means all.
+    pub(super) trunks: Vec<String>,
+}
+
+/// A line that is held for a call.
+pub(super) struct Line {
+    pub(super) trunk: usize,
+    pub(super) route: Route,
+    pub(super) port: u16,
 }
 
 /// Where a call stands.
@@ -51,17 +72,14 @@ pub(super) enum Stage {
 
 impl Gateway {
     /// Chooses trunk, number and identifiers, and holds a line and a port.
-    pub(super) fn reserve(
-        &mut self,
-        call: CallId,
-        number: &str,
-        first: Option<&str>,
-        trunks: &[String],
-        now: Duration,
-    ) {
-        match self.choose(call, number, first, trunks, now) {
-            Ok(reserved) => {
-                let route = reserved.route.clone();
+    pub(super) fn reserve(&mut self, call: CallId, wish: Wish, first: Option<&str>, now: Duration) {
+        let taken = self.calls.contains_key(&call);
+        let held = if taken { Err(BusyReason::NoTrunk) } else { self.hold(&wish, first, &[], now) };
+        match held {
+            Ok(Line { trunk, route, port }) => {
+                let stage = Stage::Reserved { port };
+                let reserved =
+                    Call { trunk, route: route.clone(), stage, wish, tried: Vec::new(), divertible: true };
                 self.calls.insert(call, reserved);
                 self.timers.set(Timer::Call(call), Some(now.saturating_add(RESERVED_MAX)));
                 self.event(Event::Reserved { call, route });
@@ -129,7 +147,8 @@ impl Gateway {
 
     /// Ends a call in whatever way its stage needs.
     pub(super) fn hang_up(&mut self, call: CallId, reason: &'static str, now: Duration) {
-        let Some(known) = self.calls.get(&call) else { return };
+        let Some(known) = self.calls.get_mut(&call) else { return };
+        known.divertible = false;
         match &known.stage {
             Stage::Reserved { .. } | Stage::Queued { .. } => {
                 self.fail_unsent(call, Failure::Cancelled, now);
@@ -153,7 +172,11 @@ impl Gateway {
         match &known.stage {
             Stage::Reserved { .. } | Stage::Queued { .. } => self.fail_unsent(call, Failure::Expired, now),
             Stage::Up { joined: Joined::Prompt, .. } => self.prompt_finished(call, now),
-            Stage::Up { .. } | Stage::Out { .. } | Stage::Ending => {}
+            Stage::Out { leg, .. } => {
+                let leg = *leg;
+                self.give_up_silent(call, leg, now);
+            }
+            Stage::Up { .. } | Stage::Ending => {}
         }
     }
 
@@ -174,6 +197,7 @@ impl Gateway {
             Stage::Queued { .. } => self.fail_unsent(call, Failure::Ports, now),
             Stage::Out { leg, failure, .. } => {
                 *failure = Some(Failure::Ports);
+                known.divertible = false;
                 let leg = *leg;
                 self.end_leg(leg, "ports", now);
             }
@@ -186,10 +210,15 @@ impl Gateway {
         match notice {
             Notice::Heard => {
                 let Some(index) = self.calls.get(&call).map(|known| known.trunk) else { return };
+                // No longer silent.
+                self.timers.set(Timer::Call(call), None);
                 let state = self.trunks.get_mut(index).and_then(|trunk| trunk.response());
                 self.tell_trunk(index, state);
             }
             Notice::Ringing { status, early } => {
+                if let Some(known) = self.calls.get_mut(&call) {
+                    known.divertible = false;
+                }
                 if let (Some(remote), Some(stream)) = (early, self.customer_stream(call)) {
                     self.media_command(MediaCommand::SetRemote { stream, remote });
                 }
@@ -226,8 +255,10 @@ impl Gateway {
                     let state = self.trunks.get_mut(index).and_then(|trunk| trunk.unanswered(now));
                     self.tell_trunk(index, state);
                 }
-                self.forget_sent(call, now);
-                self.event(Event::Failed { call, failure: instead.unwrap_or(failure) });
+                if !self.divert(call, failure, now) {
+                    self.forget_sent(call, now);
+                    self.event(Event::Failed { call, failure: instead.unwrap_or(failure) });
+                }
             }
             Notice::Ended { by, reason } => {
                 if let Some(Call { stage: Stage::Up { .. }, .. }) = self.calls.get(&call) {
@@ -260,15 +291,15 @@ impl Gateway {
         }
     }
 
-    fn choose(
+    /// Holds a line on the first trunk with room, but for those that were `tried`.
+    pub(super) fn hold(
         &mut self,
-        call: CallId,
-        number: &str,
+        wish: &Wish,
         first: Option<&str>,
-        trunks: &[String],
+        tried: &[usize],
         now: Duration,
-    ) -> Result<Call, BusyReason> {
-        if self.draining || self.calls.contains_key(&call) {
+    ) -> Result<Line, BusyReason> {
+        if self.draining {
             return Err(BusyReason::NoTrunk);
         }
         if self.ports.free(now) == 0 {
@@ -276,9 +307,10 @@ impl Gateway {
         }
         let mut busy = BusyReason::NoTrunk;
         let names: Vec<&str> = self.trunks.iter().map(|trunk| trunk.options.name.as_str()).collect();
-        for index in choice::order(&names, first, trunks) {
-            let Some(trunk) = self.trunks.get_mut(index) else { continue };
-            let target = target(&trunk.options.uri, number);
+        for index in choice::order(&names, first, &wish.trunks) {
+            let untried = self.trunks.get_mut(index).filter(|_| !tried.contains(&index));
+            let Some(trunk) = untried else { continue };
+            let target = target(&trunk.options.uri, &wish.number);
             if Uri::parse(&target).is_err() {
                 continue;
             }
@@ -289,7 +321,7 @@ impl Gateway {
                         return Err(BusyReason::Ports);
                     };
                     let route = self.trunk_route(index, caller_id, target);
-                    return Ok(Call { trunk: index, route, stage: Stage::Reserved { port } });
+                    return Ok(Line { trunk: index, route, port });
                 }
                 // The limit that is nearest to letting the call through is the one to tell.
                 Err(BusyReason::CallsPerSecond) => busy = BusyReason::CallsPerSecond,
@@ -348,6 +380,7 @@ impl Gateway {
                 if let Some(known) = self.calls.get_mut(&call) {
                     known.stage = Stage::Out { leg, stream, failure: None };
                 }
+                self.watch_silence(call, now);
                 self.event(Event::Placed { call });
             }
             Err(failure) => {
@@ -371,7 +404,7 @@ impl Gateway {
 
     /// Gives back all that a call holds whose INVITE was never sent.
     fn forget_unsent(&mut self, call: CallId, now: Duration) {
-        let Some(Call { trunk, route, stage }) = self.calls.remove(&call) else { return };
+        let Some(Call { trunk, route, stage, .. }) = self.calls.remove(&call) else { return };
         self.timers.set(Timer::Call(call), None);
         if let Some(trunk) = self.trunks.get_mut(trunk) {
             trunk.release(&route.caller_id);

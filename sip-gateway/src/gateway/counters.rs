@@ -19,6 +19,8 @@ pub struct Counters {
     pub strays: u64,
     /// First INVITEs of calls sent to trunks.
     pub invites_sent: u64,
+    /// Calls that went on to another trunk after one had failed.
+    pub diverted: u64,
     /// 200 responses of other forks that got ACK and BYE.
     pub forks_ended: u64,
     /// REGISTER requests refused for a wrong or missing digest.

@@ -80,6 +80,15 @@ impl Gateway {
         self.with_leg(id, now, |leg, wire| leg.hang_up(reason, wire, now));
     }
 
+    /// Lets go of a leg whose INVITE nobody has answered in any way: it is not repeated any more, and what still comes of it
+    /// is ended.
+    pub(super) fn abandon_leg(&mut self, id: LegId, now: Duration) {
+        if let Some(entry) = self.legs.get_mut(&id) {
+            entry.owner = LegOwner::Nobody;
+        }
+        self.with_leg(id, now, |leg, wire| leg.abandon(wire, now));
+    }
+
     /// Ends a leg without wanting to hear of it.
     pub(super) fn drop_leg(&mut self, id: LegId, now: Duration) {
         if let Some(entry) = self.legs.get_mut(&id) {

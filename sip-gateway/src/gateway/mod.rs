@@ -4,7 +4,7 @@
 //! ([`Gateway::poll_output`]) and one for time ([`Gateway::poll_timeout`], [`Gateway::handle_timeout`]).
 //! After each call on a door, drain `poll_output` and then ask `poll_timeout` again.
 //!
-//! Rooms: `calls` (towards trunks), `agents` (towards phones), `join` (splices), `phones` (REGISTER of phones),
+//! Rooms: `calls` (towards trunks), `divert` (on to the next trunk), `agents` (towards phones), `join` (splices), `phones` (REGISTER of phones),
 //! `trunks` (REGISTER with trunks), `orphans`, `stray` (requests outside dialogs), `streams`, `ports`, `names`,
 //! `timers`, `counters`.
 
@@ -12,6 +12,7 @@ mod agents;
 mod calls;
 pub mod counters;
 mod datagrams;
+mod divert;
 mod join;
 mod legs;
 pub mod names;
@@ -49,7 +50,7 @@ use crate::transport::{Local, Transport};
 use crate::trunk::Trunk;
 use crate::trunk::registration::Registration;
 use agents::Agent;
-use calls::Call;
+use calls::{Call, Wish};
 use counters::Counters;
 use legs::LegEntry;
 use names::Names;
@@ -139,7 +140,7 @@ impl Gateway {
     pub fn command(&mut self, command: Command, now: Duration) {
         match command {
             Command::Reserve { call, number, first, trunks } => {
-                self.reserve(call, &number, first.as_deref(), &trunks, now);
+                self.reserve(call, Wish { number, trunks }, first.as_deref(), now);
             }
             Command::Release { call } => self.release(call, now),
             Command::Place(place) => self.place(place, now),

@@ -15,6 +15,7 @@ use crate::id::CallId;
 use crate::media::{Codec, MediaCommand};
 use crate::options::{Options, Secret, Timers, TrunkOptions, UserOptions};
 use crate::transport::{Local, Transport};
+use crate::trunk::failover::Failover;
 
 pub(super) const LOCAL: &str = "192.0.2.1:5060";
 pub(super) const CARRIER: &str = "192.0.2.10:5060";
@@ -136,6 +137,7 @@ pub(super) fn trunk(name: &str) -> TrunkOptions {
         caller_ids: vec!["+15550100".to_owned(), "+15550101".to_owned()],
         codecs: vec![Codec::Pcmu, Codec::Pcma],
         options_interval: None,
+        failover: Failover::default(),
         transport: Transport::Udp,
     }
 }

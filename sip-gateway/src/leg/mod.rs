@@ -195,6 +195,15 @@ impl Leg {
         }
     }
 
+    /// Ends it as [`Leg::hang_up`] does; an INVITE that nobody has answered is not repeated any more, so that it makes no phone
+    /// ring that it has not reached yet.
+    pub fn abandon(&mut self, wire: &mut Wire, now: Duration) -> Vec<Notice> {
+        if let State::Inviting { invite, .. } = &self.state {
+            wire.layer.hush(*invite);
+        }
+        self.hang_up("abandoned", wire, now)
+    }
+
     /// Ends an answered leg whose peer seems gone: BYE, told as the network's doing.
     pub fn lost(&mut self, reason: &'static str, wire: &mut Wire, now: Duration) -> Vec<Notice> {
         match &self.state {

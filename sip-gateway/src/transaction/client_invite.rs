@@ -83,6 +83,13 @@ impl ClientInvite {
         actions
     }
 
+    /// Stops timer A: the INVITE is repeated no more.
+    pub(crate) fn hush(&mut self) {
+        if let State::Calling { a, .. } = &mut self.state {
+            *a = None;
+        }
+    }
+
     fn step(&self, event: Event, now: Duration) -> (State, &'static [Action]) {
         let lengths = &self.lengths;
         let proceeding = State::Proceeding { c: lengths.deadline(Timer::C, now) };

@@ -68,6 +68,15 @@ impl Layer {
         Ok(())
     }
 
+    /// Stops repeating an INVITE that has no response yet (timer A). Its other timers go on, and whatever still comes is
+    /// taken as before.
+    pub fn hush(&mut self, invite: TransactionKey) {
+        if let Some(entry) = self.table.get_mut(invite) {
+            entry.machine.hush();
+            self.settle(invite);
+        }
+    }
+
     /// Sends the ACK of a 2xx, which makes no transaction (RFC 3261 §13.2.2.4).
     pub fn send_ack(
         &mut self,

@@ -114,6 +114,13 @@ impl Machine {
         }
     }
 
+    /// The user of an INVITE client wants it repeated no more.
+    pub(super) fn hush(&mut self) {
+        if let Self::InviteClient(machine) = self {
+            machine.hush();
+        }
+    }
+
     pub(super) fn transport_error(&mut self, now: Duration) -> &'static [Action] {
         match self {
             Self::InviteClient(machine) => machine.handle(client_invite::Event::TransportError, now),

@@ -2,6 +2,7 @@
 
 pub mod caller_ids;
 pub mod choice;
+pub mod failover;
 pub mod registration;
 pub mod shaper;
 pub mod silence;
@@ -152,6 +153,7 @@ pub(crate) mod tests {
             codecs: vec![Codec::Pcmu],
             transport: crate::transport::Transport::Udp,
             options_interval: None,
+            failover: failover::Failover::default(),
         }
     }
 

@@ -60,3 +60,74 @@ fn each_call_is_reckoned_with_on_the_trunk_that_it_takes() {
     assert_eq!(trunks, expected, "{reckoned:#?}");
     assert!(reckoned[0].contains("; 5: trunk other, hour "), "{reckoned:#?}");
 }
+
+#[test]
+fn a_call_that_one_trunk_refuses_is_answered_on_the_next() {
+    let stage = Stage::new();
+    let mut full =
+        stage.carrier("carrier_status.xml").word("STATUS", "503 Service Unavailable").calls(2).start();
+    let mut good = stage.other_carrier("carrier_answer.xml").pause_ms(300).calls(2).start();
+    let mut phone = stage.sipp_phone("agent_answer.xml").calls(2).start();
+    let campaign = Campaign { contacts: 2, other_trunk: true, ..Campaign::with_sipp_agent() };
+    let report = stage.run(&campaign).finish();
+    for part in [&mut full, &mut good, &mut phone] {
+        part.finish(LONG);
+    }
+    assert_eq!((report.count("placed"), report.count("answered"), report.count("bridged")), (2, 2, 2));
+    for attempt in &report.attempts {
+        let told = ["trunk", "caller_id", "outcome", "sip_status"].map(|column| attempt.get(column));
+        assert_eq!(told, ["other", "+15550000002", "answered", "200"]);
+    }
+    let tasks: Vec<_> = report.tasks.iter().map(|task| task.get("attempts")).collect();
+    assert_eq!(tasks, ["1", "1"], "one attempt each");
+}
+
+#[test]
+fn what_the_callee_says_is_not_asked_again_on_the_next_trunk() {
+    let stage = Stage::new();
+    let mut busy = stage.carrier("carrier_busy.xml").start();
+    let other = stage.other_carrier("carrier_answer.xml").start();
+    let report = stage.run(&Campaign { other_trunk: true, ..Campaign::with_sipp_agent() }).finish();
+    busy.finish(LONG);
+    let attempt = report.only_attempt();
+    assert_eq!((attempt.get("trunk"), attempt.get("outcome")), ("carrier", "busy"));
+    assert_eq!(other.received("INVITE").len(), 0);
+}
+
+#[test]
+fn the_outcome_is_that_of_the_last_trunk() {
+    let stage = Stage::new();
+    let mut full = stage.carrier("carrier_status.xml").word("STATUS", "500 Server Internal Error").start();
+    let mut unknown = stage.other_carrier("carrier_status.xml").word("STATUS", "404 Not Found").start();
+    let report = stage.run(&Campaign { other_trunk: true, ..Campaign::with_sipp_agent() }).finish();
+    for part in [&mut full, &mut unknown] {
+        part.finish(LONG);
+    }
+    let attempt = report.only_attempt();
+    assert_eq!(
+        (attempt.get("trunk"), attempt.get("outcome"), attempt.get("sip_status")),
+        ("other", "invalid_number", "404")
+    );
+    assert_eq!(report.count("placed"), 1);
+}
+
+#[test]
+fn a_trunk_that_says_nothing_is_left_for_the_next() {
+    let stage = Stage::new();
+    // A socket that takes everything and never answers.
+    let silent = std::net::UdpSocket::bind(stage.ports.carrier()).expect("the carrier's port is free");
+    let mut good = stage.other_carrier("carrier_answer.xml").pause_ms(300).start();
+    let mut phone = stage.sipp_phone("agent_answer.xml").start();
+    let campaign =
+        Campaign { other_trunk: true, trunk_keys: "failover_after = \"1s\"", ..Campaign::with_sipp_agent() };
+    let report = stage.run(&campaign).finish();
+    for part in [&mut good, &mut phone] {
+        part.finish(LONG);
+    }
+    let attempt = report.only_attempt();
+    assert_eq!((attempt.get("trunk"), attempt.get("outcome")), ("other", "answered"));
+    silent.set_nonblocking(true).expect("a socket can be asked");
+    let mut buffer = [0; 2_000];
+    let invites = std::iter::from_fn(|| silent.recv(&mut buffer).ok()).count();
+    assert_eq!(invites, 2, "at 0 and 0.5 s, and none after it was left");
+}

@@ -101,6 +101,7 @@ pub fn node_options(plan: &Plan) -> node::Options {
         codecs: vec![Codec::Pcmu, Codec::Pcma],
         transport: carillon_sip::transport::Transport::Udp,
         options_interval: None,
+        failover: carillon_sip::trunk::failover::Failover::default(),
     };
     let other = |(trunk, (max_calls, calls_per_second)): (usize, (usize, f64))| TrunkOptions {
         name: trunk_name(trunk),

@@ -62,6 +62,8 @@ pub struct Desk {
     pub claimed: BTreeMap<AttemptId, TaskId>,
     pub words: BTreeMap<AttemptId, String>,
     pub placed: BTreeSet<AttemptId>,
+    /// Attempts that may be placed on another trunk.
+    pub diverted: BTreeSet<AttemptId>,
     /// The store is away.
     pub store_down: bool,
     /// Batches are answered only by [`Desk::store_answers`].
@@ -110,6 +112,7 @@ impl Desk {
             claimed: BTreeMap::new(),
             words: BTreeMap::new(),
             placed: BTreeSet::new(),
+            diverted: BTreeSet::new(),
             store_down: false,
             store_slow: false,
             late: Vec::new(),
@@ -148,6 +151,9 @@ impl Desk {
 
     pub fn tell(&mut self, input: Input) {
         let now = self.now();
+        if let Input::Diverted { attempt, .. } = &input {
+            self.diverted.insert(*attempt);
+        }
         self.dialer.handle_input(input, now);
         self.drain();
     }
@@ -326,7 +332,11 @@ impl Desk {
                 assert!(permit.expires_at() > now.utc);
                 assert!(!self.suppressed.contains(permit.number()));
                 assert!(!self.store_down, "nothing is placed while the store is known to be away");
-                assert!(self.placed.insert(attempt), "placed once");
+                let again = self.diverted.remove(&attempt);
+                assert!(
+                    self.placed.insert(attempt) || again,
+                    "placed once, and once more after another trunk"
+                );
                 Seen::Place(attempt)
             }
             Output::Release { attempt } => Seen::Release(attempt),

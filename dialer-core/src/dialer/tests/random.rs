@@ -32,7 +32,7 @@ enum Move {
 fn any_move() -> impl Strategy<Value = Move> {
     prop_oneof![
         6 => (1u64..4_000).prop_map(Move::Pass),
-        12 => (0u64..6, 0u8..14).prop_map(|(back, news)| Move::News(back, news)),
+        12 => (0u64..6, 0u8..16).prop_map(|(back, news)| Move::News(back, news)),
         4 => (0u8..4, 0u8..12).prop_map(|(agent, news)| Move::Agent(agent, news)),
         1 => (0u8..6).prop_map(Move::Campaign),
         1 => any::<bool>().prop_map(Move::Store),
@@ -55,6 +55,7 @@ fn news(attempt: AttemptId, which: u8) -> Input {
         9 | 10 => Input::Connected { attempt },
         11 => Input::AgentLeft { attempt },
         12 => Input::Busy { attempt },
+        13 | 14 => Input::Diverted { attempt, failure: Failure::Status(503), route: route("other") },
         _ => Input::ConnectFailed { attempt, agent: "agent1".into() },
     }
 }

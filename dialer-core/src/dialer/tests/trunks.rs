@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::super::testing::route;
 use super::desk::{Desk, START, Seen, spec};
+use crate::attempt::outcome::Outcome;
 use crate::campaign::replay::{Remade, replay};
 use crate::campaign::spec::{CampaignSpec, Mode};
 use crate::campaign::{CampaignCommand, CampaignState};
 use crate::id::{AttemptId, CampaignId};
 use crate::input::{EndedBy, Failure, Input};
 use crate::store::read::{PeriodCounts, Recovered, RecoveredCampaign};
-use crate::store::write::Write;
+use crate::store::write::{CallRoute, Write};
 use crate::time::Utc;
 use crate::trunk::{Room, TrunkRoom};
 
@@ -260,4 +262,84 @@ fn campaigns_that_share_trunks_do_not_count_on_the_same_room() {
     desk.pass(60);
     let north = taken(&desk).iter().filter(|trunk| **trunk == "north").count();
     assert_eq!((north, desk.placed.len()), (5, 8));
+}
+
+/// One call on `one`, which is placed.
+fn placed_on_one() -> (Desk, CampaignId, AttemptId) {
+    let (mut desk, campaign) = Desk::running(spec(), 1, 3);
+    desk.tell(room(&[("one", 1, 9), ("two", 1, 9)]));
+    desk.pass(60);
+    let attempt = *desk.placed.first().expect("a call is placed");
+    desk.tell(Input::Placed { attempt });
+    (desk, campaign, attempt)
+}
+
+fn refused_by_one(attempt: AttemptId) -> Input {
+    let route = CallRoute { trunk: "two".into(), ..route("+1") };
+    Input::Diverted { attempt, failure: Failure::Status(503), route }
+}
+
+#[test]
+fn a_call_goes_on_to_another_trunk_as_the_same_attempt() {
+    let (mut desk, campaign, attempt) = placed_on_one();
+    let places = |desk: &Desk| desk.seen.iter().filter(|seen| **seen == Seen::Place(attempt)).count();
+    desk.store_slow = true;
+    desk.tell(refused_by_one(attempt));
+    assert_eq!(places(&desk), 1, "not before it is durable");
+    desk.store_slow = false;
+    desk.store_answers();
+    assert_eq!(places(&desk), 2);
+    let recorded = desk.writes.iter().any(
+        |write| matches!(write, Write::Diverted { attempt: of, route } if *of == attempt && route.trunk == "two"),
+    );
+    assert!(recorded);
+    desk.tell(Input::Placed { attempt });
+    let live = desk.campaign(campaign);
+    assert_eq!((live.placed, live.ringing), (1, 1), "placed once");
+    desk.tell(Input::Failed { attempt, failure: Failure::Status(404) });
+    let ended = &desk.ended[&attempt];
+    assert_eq!(
+        (ended.outcome, ended.sip_status),
+        (Outcome::InvalidNumber, Some(404)),
+        "the last trunk's word"
+    );
+}
+
+#[test]
+fn what_may_not_go_on_ends_as_the_trunk_before_left_it() {
+    // The store is too slow, or the number may not be called any more.
+    let (mut desk, _, attempt) = placed_on_one();
+    desk.store_slow = true;
+    desk.tell(refused_by_one(attempt));
+    desk.pass(11_000);
+    assert!(desk.seen.contains(&Seen::Release(attempt)));
+    desk.store_slow = false;
+    desk.store_answers();
+    assert_eq!(desk.ended[&attempt].outcome, Outcome::Congestion);
+
+    let (mut desk, campaign, attempt) = placed_on_one();
+    desk.store_slow = true;
+    desk.tell(refused_by_one(attempt));
+    desk.command(CampaignCommand::Stop(campaign)).unwrap();
+    desk.store_slow = false;
+    desk.store_answers();
+    assert_eq!(desk.ended[&attempt].outcome, Outcome::Congestion);
+    assert!(desk.seen.contains(&Seen::Release(attempt)));
+    assert_eq!(desk.seen.iter().filter(|seen| **seen == Seen::Place(attempt)).count(), 1);
+}
+
+#[test]
+fn a_call_that_rings_or_is_ended_by_us_goes_nowhere() {
+    let (mut desk, _, attempt) = placed_on_one();
+    desk.tell(Input::Ringing { attempt });
+    desk.tell(refused_by_one(attempt));
+    desk.tell(Input::Failed { attempt, failure: Failure::Expired });
+    assert_eq!(desk.seen.iter().filter(|seen| **seen == Seen::Place(attempt)).count(), 1);
+    assert!(desk.ended.contains_key(&attempt));
+
+    let (mut desk, campaign, attempt) = placed_on_one();
+    desk.command(CampaignCommand::Abort(campaign)).unwrap();
+    desk.tell(refused_by_one(attempt));
+    desk.tell(Input::Failed { attempt, failure: Failure::Cancelled });
+    assert_eq!(desk.ended[&attempt].outcome, Outcome::Cancelled);
 }

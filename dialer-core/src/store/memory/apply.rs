@@ -1,6 +1,7 @@
 //! What each write does.
 
 use super::{Attempt, Campaign, DispositionRow, Memory, milliseconds};
+use crate::attempt::outcome::Outcome;
 use crate::campaign::journal::SEGMENTS_MAX;
 use crate::id::{AttemptId, TaskId};
 use crate::input::Recording;
@@ -21,6 +22,12 @@ impl Memory {
                 self.campaigns.insert(*campaign, new);
             }
             Write::Intent(intent) => self.claim(intent)?,
+            Write::Diverted { attempt, route } => self.progress(*attempt, |known| {
+                if known.row.outcome.is_none() && known.row.answered_at.is_none() {
+                    known.diverted.push(std::mem::replace(&mut known.route, route.clone()));
+                    (known.row.trunk, known.row.caller_id) = (route.trunk.clone(), route.caller_id.clone());
+                }
+            }),
             Write::Placed { attempt, at } => self.progress(*attempt, |known| {
                 known.row.placed_at.get_or_insert(*at);
             }),
@@ -145,7 +152,10 @@ impl Memory {
             talk_ms: 0,
             recording: None,
         };
-        self.attempts.insert(intent.attempt, Attempt { row, route: intent.route.clone(), dialog: None });
+        self.attempts.insert(
+            intent.attempt,
+            Attempt { row, route: intent.route.clone(), diverted: Vec::new(), dialog: None },
+        );
         Ok(())
     }
 
@@ -159,6 +169,9 @@ impl Memory {
         let attempt = self.attempts.get_mut(&ended.attempt).ok_or(Refusal::Ended)?;
         if attempt.row.outcome.is_some() {
             return Err(Refusal::Ended);
+        }
+        if ended.outcome != Outcome::Interrupted {
+            attempt.diverted.clear();
         }
         attempt.row.ended_at = Some(ended.at);
         attempt.row.outcome = Some(ended.outcome);

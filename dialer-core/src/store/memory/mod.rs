@@ -93,6 +93,8 @@ struct Task {
 struct Attempt {
     row: AttemptRow,
     route: CallRoute,
+    /// What was on the wire before, oldest first.
+    diverted: Vec<CallRoute>,
     dialog: Option<CallDialog>,
 }
 
@@ -382,7 +384,7 @@ impl Memory {
         open.sort_unstable();
         open.iter()
             .filter_map(|id| {
-                let Attempt { row, route, dialog } = self.attempts.get(id)?;
+                let Attempt { row, route, diverted: _, dialog } = self.attempts.get(id)?;
                 let task = self.tasks.get(&row.task)?;
                 Some(OpenAttempt {
                     attempt: *id,
@@ -409,13 +411,19 @@ impl Memory {
             .attempts
             .values()
             .filter(interrupted)
-            .filter_map(|Attempt { row, route, dialog }| {
+            .filter_map(|Attempt { row, route, diverted: _, dialog }| {
                 let orphan = OrphanRow { route: route.clone(), dialog: dialog.clone() };
                 Some(Interrupted { at: row.ended_at?, orphan })
             })
             .collect();
         rows.sort_by_key(|row| std::cmp::Reverse(row.at));
         rows.truncate(INTERRUPTED_MAX);
+        let diverted = self.attempts.values().flat_map(|Attempt { row, diverted, .. }| {
+            let orphan = |route: &CallRoute| OrphanRow { route: route.clone(), dialog: None };
+            let at = row.ended_at.unwrap_or(row.intent_at);
+            diverted.iter().map(move |route| Interrupted { at, orphan: orphan(route) })
+        });
+        rows.extend(diverted.take(INTERRUPTED_MAX));
         rows
     }
 

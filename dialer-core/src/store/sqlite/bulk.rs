@@ -139,6 +139,7 @@ impl<'w> Bulk<'w> {
                 self.dispositions.push((*attempt, *task, agent, *at, disposition, note));
             }
             Write::Campaign { .. }
+            | Write::Diverted { .. }
             | Write::AgentTime { .. }
             | Write::PacerState { .. }
             | Write::Journal(_)

@@ -320,9 +320,17 @@ async fn interrupted(reader: &mut SqliteConnection) -> Result<Vec<Interrupted>, 
          WHERE outcome = 'interrupted' ORDER BY ended_at DESC LIMIT ?",
     )
     .bind(i64::try_from(INTERRUPTED_MAX).unwrap_or(i64::MAX))
+    .fetch_all(&mut *reader)
+    .await?;
+    let diverted = sqlx::query(
+        "SELECT coalesce(ended_at, intent_at), route, NULL FROM diverted_calls JOIN attempts USING (attempt)
+         ORDER BY attempt, diverted_calls.rowid LIMIT ?",
+    )
+    .bind(i64::try_from(INTERRUPTED_MAX).unwrap_or(i64::MAX))
     .fetch_all(reader)
     .await?;
-    rows.iter().map(|row| Ok(Interrupted { at: Utc(row.try_get(0)?), orphan: orphan(row, 1)? })).collect()
+    let rows = rows.iter().chain(&diverted);
+    rows.map(|row| Ok(Interrupted { at: Utc(row.try_get(0)?), orphan: orphan(row, 1)? })).collect()
 }
 
 /// The call in the columns `route` and `dialog`, which begin at `column`.

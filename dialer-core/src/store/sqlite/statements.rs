@@ -135,6 +135,12 @@ impl Script {
                 .bind(int(part.decisions_to))
                 .bind(part.body.as_slice())
                 .bind(int(part.campaign.0)),
+            Write::Diverted { attempt, route } => self
+                .statement("INSERT INTO diversions VALUES (?, ?, ?, ?)")
+                .bind(int(attempt.0))
+                .bind(route.trunk.as_str())
+                .bind(route.caller_id.as_str())
+                .bind_json(route),
             Write::Intent(_)
             | Write::Placed { .. }
             | Write::Ringing { .. }

@@ -25,6 +25,15 @@ CREATE TEMP TRIGGER claim INSTEAD OF INSERT ON claims BEGIN
     WHERE task = NEW.task;
 END;
 
+CREATE TEMP VIEW diversions AS SELECT 0 AS attempt, '' AS trunk, '' AS caller_id, '' AS route;
+
+CREATE TEMP TRIGGER diversion INSTEAD OF INSERT ON diversions
+WHEN EXISTS (SELECT 1 FROM attempts WHERE attempt = NEW.attempt AND outcome IS NULL AND answered_at IS NULL) BEGIN
+    INSERT INTO diverted_calls (attempt, route) SELECT attempt, route FROM calls WHERE attempt = NEW.attempt;
+    UPDATE calls SET route = NEW.route WHERE attempt = NEW.attempt;
+    UPDATE attempts SET trunk = NEW.trunk, caller_id = NEW.caller_id WHERE attempt = NEW.attempt;
+END;
+
 CREATE TEMP VIEW answers AS SELECT 0 AS attempt, 0 AS at, '' AS dialog;
 
 CREATE TEMP TRIGGER answer INSTEAD OF INSERT ON answers BEGIN
@@ -44,6 +53,8 @@ CREATE TEMP TRIGGER ending INSTEAD OF INSERT ON endings BEGIN
     WHERE attempt = NEW.attempt;
     UPDATE tasks SET last_outcome = NEW.outcome
     WHERE task = (SELECT task FROM attempts WHERE attempt = NEW.attempt);
+    -- Whoever says that it was interrupted has not ended its calls yet.
+    DELETE FROM diverted_calls WHERE attempt = NEW.attempt AND NEW.outcome <> 'interrupted';
 END;
 
 CREATE TEMP VIEW bulks AS

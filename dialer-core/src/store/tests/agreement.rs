@@ -60,6 +60,7 @@ fn writes() -> impl Strategy<Value = Write> {
             }
         ),
         2 => (attempt.clone(), at.clone()).prop_map(|(attempt, at)| placed(attempt, at)),
+        1 => (attempt.clone(), 20_u64..24).prop_map(|(attempt, to)| diverted(attempt, to)),
         1 => (attempt.clone(), at.clone()).prop_map(|(attempt, at)| ringing(attempt, at)),
         2 => (attempt.clone(), at.clone()).prop_map(|(attempt, at)| answered(attempt, at)),
         2 => (attempt.clone(), at.clone()).prop_map(|(attempt, at)| bridged(attempt, at, "agent1")),

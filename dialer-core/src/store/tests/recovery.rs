@@ -11,7 +11,7 @@ use crate::campaign::journal::SEGMENTS_MAX;
 use crate::campaign::spec::{CampaignSpec, Jurisdiction};
 use crate::id::{AttemptId, CampaignId, ContactId, TaskId};
 use crate::store::read::{Interrupted, OpenAttempt, PeriodCounts, Recovered, Undisposed};
-use crate::store::write::{BindingRow, Intent, JournalEnd, JournalPart, Write};
+use crate::store::write::{BindingRow, Intent, JournalEnd, JournalPart, OrphanRow, Write};
 use crate::task::{ClosedReason, TaskState};
 use crate::time::Utc;
 
@@ -23,6 +23,7 @@ on_both!(
     a_journal_goes_on_where_it_ended_and_is_bounded,
     open_attempts_come_back_with_their_calls,
     interrupted_attempts_come_back_newest_first,
+    calls_of_other_trunks_come_back_until_their_attempt_ends,
     calls_that_wait_for_a_disposition_come_back,
     legs_bindings_and_suppression_come_back,
 );
@@ -170,6 +171,30 @@ fn interrupted_attempts_come_back_newest_first(disk: &mut impl Disk) {
         orphan: orphan(attempt, answered),
     };
     assert_eq!(disk.recover().interrupted, [one(6_000, 3, false), one(5_000, 1, true)]);
+}
+
+fn calls_of_other_trunks_come_back_until_their_attempt_ends(disk: &mut impl Disk) {
+    disk.prepare(3);
+    disk.apply(vec![intent(1, 1, 1_000), placed(1, 1_001)]).unwrap();
+    disk.apply(vec![diverted(1, 21)]).unwrap();
+    disk.apply(vec![diverted(1, 22), diverted(7, 23)]).unwrap();
+    disk.reopen();
+    let Write::Diverted { route: last, .. } = diverted(1, 22) else { unreachable!() };
+    let Write::Diverted { route: other, .. } = diverted(1, 21) else { unreachable!() };
+    let recovered = disk.recover();
+    assert_eq!(recovered.open_attempts[0].orphan.route, last);
+    let one = |at: i64, route| Interrupted { at: Utc(at), orphan: OrphanRow { route, dialog: None } };
+    assert_eq!(recovered.interrupted, [one(1_000, route(1)), one(1_000, other.clone())]);
+    // Interrupted, they are still to be ended; with its own ending nothing of it rings any more.
+    disk.apply(vec![ended(1, 5_000, Outcome::Interrupted)]).unwrap();
+    let after = disk.recover().interrupted;
+    assert_eq!(after, [one(5_000, last), one(5_000, route(1)), one(5_000, other)]);
+    disk.apply(vec![intent(2, 2, 6_000), placed(2, 6_001)]).unwrap();
+    disk.apply(vec![diverted(2, 23), answered(2, 7_000)]).unwrap();
+    disk.apply(vec![diverted(2, 24)]).unwrap();
+    assert_eq!(disk.recover().interrupted.len(), 4, "what is answered stays where it is");
+    disk.apply(vec![ended(2, 9_000, Outcome::Answered)]).unwrap();
+    assert_eq!(disk.recover().interrupted.len(), 3);
 }
 
 fn open_attempts_come_back_with_their_calls(disk: &mut impl Disk) {

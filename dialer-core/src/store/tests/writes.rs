@@ -118,6 +118,12 @@ pub fn placed(attempt: u64, at: i64) -> Write {
     Write::Placed { attempt: AttemptId(attempt), at: Utc(at) }
 }
 
+/// The attempt goes over another trunk, with the identifiers that `to` would have.
+pub fn diverted(attempt: u64, to: u64) -> Write {
+    let (trunk, caller_id) = (format!("trunk{to}"), format!("+1555000{to:04}"));
+    Write::Diverted { attempt: AttemptId(attempt), route: CallRoute { trunk, caller_id, ..route(to) } }
+}
+
 pub fn ringing(attempt: u64, at: i64) -> Write {
     Write::Ringing { attempt: AttemptId(attempt), at: Utc(at) }
 }

@@ -69,6 +69,11 @@ impl Ledger {
                     let not_after = bench.now + ms(800);
                     bench.command(Command::Place(PlaceCall { call, route, not_after }));
                 }
+                Event::Diverted { call, route, failure: _ } => {
+                    assert!(!self.answered.contains(&call) && !self.ended.contains(&call));
+                    let not_after = bench.now + ms(800);
+                    bench.command(Command::Place(PlaceCall { call, route, not_after }));
+                }
                 Event::Answered { call, .. } => assert!(self.answered.insert(call), "answered once"),
                 Event::Failed { call, .. } => {
                     assert!(!self.answered.contains(&call), "what was answered ends, it doesn't fail");
@@ -192,6 +197,7 @@ proptest! {
     #[test]
     fn every_call_ends_once_and_nothing_is_left(steps in proptest::collection::vec(step(), 1..200)) {
         let mut options = options();
+        options.trunks.push(trunk("beta"));
         options.trunks[0].calls_per_second = 50.0;
         options.rtp_ports = (20_000, 20_015);
         let mut bench = Bench::new(options);

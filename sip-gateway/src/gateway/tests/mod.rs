@@ -5,6 +5,7 @@ mod agent_persistent;
 mod cancel;
 mod chaos;
 mod digest;
+mod divert;
 mod in_dialog;
 mod limits;
 mod orphan;

@@ -41,6 +41,10 @@ pub struct Campaign {
     pub calls_per_second: f64,
     /// Whether there is a second trunk, `other`, at [`super::Stage::other_carrier`].
     pub other_trunk: bool,
+    /// More keys of the first trunk, as lines of the file.
+    pub trunk_keys: &'static str,
+    /// More keys of the second trunk.
+    pub other_keys: &'static str,
     /// `codecs`.
     pub codecs: &'static [&'static str],
     /// Whether `username` and `password` are set.
@@ -79,6 +83,8 @@ impl Default for Campaign {
             max_calls: 10,
             calls_per_second: 50.0,
             other_trunk: false,
+            trunk_keys: "",
+            other_keys: "",
             codecs: &["PCMU", "PCMA"],
             credentials: false,
             register: false,
@@ -131,8 +137,8 @@ impl Campaign {
                 .expect("a text grows");
         }
         let other_trunk = if self.other_trunk {
-            let (uri, ids) = (ports.other_carrier(), "[\"+15550000002\"]");
-            format!("\n[[trunk]]\nname = \"other\"\nuri = \"sip:{uri}\"\ncaller_ids = {ids}\n")
+            let (uri, ids, keys) = (ports.other_carrier(), "[\"+15550000002\"]", self.other_keys);
+            format!("\n[[trunk]]\nname = \"other\"\nuri = \"sip:{uri}\"\ncaller_ids = {ids}\n{keys}\n")
         } else {
             String::new()
         };
@@ -166,6 +172,7 @@ max_calls = {max_calls}
 calls_per_second = {calls_per_second:?}
 caller_ids = ["+15550000001"]
 codecs = {codecs:?}
+{trunk_keys}
 {other_trunk}
 
 [agents]
@@ -202,6 +209,7 @@ success = ["success"]
             max_calls = self.max_calls,
             calls_per_second = self.calls_per_second,
             codecs = self.codecs,
+            trunk_keys = self.trunk_keys,
             leg = self.leg,
             wait_for = self.wait_for,
             talk_limit = self.talk_limit,

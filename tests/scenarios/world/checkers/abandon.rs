@@ -127,7 +127,7 @@ impl Checker for HardStop {
 
 /// Picked up before we cancelled: an answer that crosses our CANCEL counts as none.
 fn is_live(call: &Call) -> bool {
-    let picked_up = call.answers.first().map(|answer| answer.at);
+    let picked_up = call.answers.first().filter(|_| call.left_at.is_none()).map(|answer| answer.at);
     picked_up.is_some_and(|at| call.cancelled_at.is_none_or(|cancelled| at < cancelled))
 }
 

@@ -40,7 +40,8 @@ impl TwoSeconds {
         // RFC 3261 §9.1: nothing can be cancelled that was not responded to; an answer that is the first response and comes after
         // the ring timeout is unwanted all the same.
         let late = first.is_some_and(|answer| answer.at >= call.invited_at + self.ring_timeout);
-        let crossed = call.cancelled_at.is_some() || (late && call.ringing_at.is_none());
+        let crossed =
+            call.left_at.is_some() || call.cancelled_at.is_some() || (late && call.ringing_at.is_none());
         // An answer that crossed our CANCEL is ended at once; so is one that has no message to hear.
         let unwanted = crossed || !self.message;
         let ended = unwanted && in_time(first.and_then(|answer| answer.bye_sent));

@@ -62,6 +62,8 @@ pub struct Call {
     heard: bool,
     pub ringing_at: Option<Duration>,
     pub cancelled_at: Option<Duration>,
+    /// When its attempt went on to another trunk. What still comes of it is ended, and counts for nothing.
+    pub left_at: Option<Duration>,
     /// The final refusal of the latest INVITE.
     pub refused_at: Option<Duration>,
     pub answers: Vec<Answer>,
@@ -87,6 +89,9 @@ impl Call {
 
     /// Whether the node may take it for over: ended, or given up because nothing at all came, or nothing after a CANCEL.
     pub fn over(&self, now: Duration) -> bool {
+        if self.left_at.is_some() {
+            return true;
+        }
         let unheard = !self.heard && now >= self.tried_at + TRANSACTION_LIFE;
         let cancelled = self.cancelled_at.is_some_and(|at| now >= at + TRANSACTION_LIFE);
         self.ended().is_some() || (self.answers.is_empty() && (unheard || cancelled))
@@ -193,7 +198,8 @@ impl Calls {
 
     /// The agent that a call was joined with: heard on the wire, or by the books.
     pub fn agent_of<'a>(&'a self, call: &'a Call) -> Option<&'a str> {
-        let attempt = || self.attempts.get(self.by_call.get(&call.call_id)?);
+        let attempt =
+            || self.attempts.get(self.by_call.get(&call.call_id).filter(|_| call.left_at.is_none())?);
         let by_the_books = || attempt()?.bridged.as_ref().map(|(_, agent)| agent.as_str());
         call.agent.as_deref().or_else(by_the_books)
     }
@@ -206,7 +212,7 @@ impl Calls {
 
     /// Picked up, and no agent came in time: hears the message, or is about to, or was ended by us.
     pub fn is_let_down(&self, call: &Call, now: Duration) -> bool {
-        let Some(answer) = call.answers.first() else { return false };
+        let Some(answer) = call.answers.first().filter(|_| call.left_at.is_none()) else { return false };
         let left = answer.bye_came.is_some_and(|came| {
             came < answer.at + PATIENCE && answer.bye_sent.is_none_or(|sent| came <= sent)
         });
@@ -248,6 +254,7 @@ impl Calls {
                 heard: false,
                 ringing_at: None,
                 cancelled_at: None,
+                left_at: None,
                 refused_at: None,
                 answers: Vec::new(),
                 agent_heard_at: None,
@@ -349,6 +356,16 @@ impl Calls {
                     intent: intent.clone(),
                 };
                 self.attempts.insert(intent.attempt, attempt);
+            }
+            Write::Diverted { attempt, route } => {
+                self.by_call.insert(route.call_id.clone(), *attempt);
+                let before = self.attempts.get_mut(attempt).map(|known| {
+                    known.intended = at;
+                    std::mem::replace(&mut known.intent.route, route.clone()).call_id
+                });
+                if let Some(call) = before.and_then(|before| self.trunk.get_mut(&before)) {
+                    call.left_at = Some(at);
+                }
             }
             Write::Placed { attempt, .. } => self.progress(*attempt, |known| {
                 known.placed.get_or_insert(at);

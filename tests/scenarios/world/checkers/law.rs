@@ -120,7 +120,10 @@ impl Checker for Closure {
             }
         }
         let Some(call) = calls.invited() else { return Ok(()) };
-        let attempts = calls.by_number.get(&call.called).map_or(0, Vec::len);
+        let out =
+            calls.by_number.get(&call.called).into_iter().flatten().filter_map(|id| calls.trunk.get(id));
+        // One that went on to another trunk is counted there.
+        let attempts = out.filter(|call| call.left_at.is_none()).count();
         if attempts > self.attempts_max {
             return Err(format!("attempt {attempts} of {}, {} are allowed", call.called, self.attempts_max));
         }
@@ -148,7 +151,9 @@ impl Checker for RingLongEnough {
 
     fn see(&mut self, seen: &Seen<'_>, calls: &Calls) -> Told {
         let Some(News::Cancelled(call_id)) = &calls.news else { return Ok(()) };
-        let Some(call) = calls.trunk.get(call_id).filter(|call| call.life == calls.life) else {
+        let Some(call) =
+            calls.trunk.get(call_id).filter(|call| call.life == calls.life && call.left_at.is_none())
+        else {
             return Ok(());
         };
         let rang = seen.at - call.ringing_at.unwrap_or(call.invited_at);
