@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
+use carillon_sip::dialog::session_timer::{INTERVAL_MIN, SessionOptions};
 use carillon_sip::media::Codec;
 use carillon_sip::options::{Options, Secret, Timers, TrunkOptions};
 use carillon_sip::transport::{Local, NotLocal, Transport};
@@ -53,6 +54,7 @@ pub(crate) fn sip(document: &Document<'_>, mut section: Section<'_>) -> Options 
         document.problem(&place, "must not be below register_expires_min");
     }
     let sha256_for_phones = section.flag("sha256_for_phones", false);
+    let session = session(document, &mut section);
     section.finish();
     Options {
         listen,
@@ -64,8 +66,27 @@ pub(crate) fn sip(document: &Document<'_>, mut section: Section<'_>) -> Options 
         register_expires_min,
         register_expires_max,
         sha256_for_phones,
+        session,
         timers: Timers::default(),
     }
+}
+
+/// RFC 4028: no interval below 90 s, and none that we would refuse ourselves.
+fn session(document: &Document<'_>, section: &mut Section<'_>) -> SessionOptions {
+    let bounds = INTERVAL_MIN..=Duration::from_secs(24 * 3600);
+    let expires = section.duration_within("session_expires", bounds.clone());
+    let min = section.duration_within("session_expires_min", bounds);
+    let place = min.as_ref().map(|at| at.place.clone());
+    let default = SessionOptions::default();
+    let session = SessionOptions {
+        expires: expires.map_or(default.expires, |at| at.value),
+        min: min.map_or(default.min, |at| at.value),
+    };
+    if session.min > session.expires {
+        let place = place.unwrap_or_else(|| section.place("session_expires_min"));
+        document.problem(&place, "must not be above session_expires");
+    }
+    session
 }
 
 fn listen(document: &Document<'_>, section: &mut Section<'_>) -> Vec<Local> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::auth::Credentials;
+use crate::dialog::session_timer::SessionOptions;
 use crate::media::Codec;
 use crate::transport::{Local, Transport};
 use crate::trunk::failover::Failover;
@@ -32,6 +33,8 @@ pub struct Options {
     pub register_expires_max: Duration,
     /// Whether phones are challenged with SHA-256 beside MD5.
     pub sha256_for_phones: bool,
+    /// Session timers asked for in our INVITEs (RFC 4028).
+    pub session: SessionOptions,
     /// Transaction timers. Tests shorten nothing else.
     pub timers: Timers,
 }

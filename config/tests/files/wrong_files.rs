@@ -108,6 +108,13 @@ fn the_gateway_is_checked_too() {
             "[sip] register_expires_max",
             "must not be below",
         ),
+        ("session_expires = \"30m\"", "session_expires = \"80s\"", "[sip] session_expires", "90s"),
+        (
+            "session_expires_min = \"90s\"",
+            "session_expires_min = \"31m\"",
+            "[sip] session_expires_min",
+            "must not be above",
+        ),
     ] {
         assert_replaced(old, new, key, message);
     }

@@ -55,12 +55,23 @@ impl Answers {
         credentials: &Credentials,
         method: &str,
         uri: &str,
-        mut cnonce: impl FnMut() -> String,
+        cnonce: impl FnMut() -> String,
     ) -> Option<Vec<(HeaderName, String)>> {
         if self.repetitions >= REPETITIONS_MAX || !self.meet(response) {
             return None;
         }
         self.repetitions += 1;
+        Some(self.again(credentials, method, uri, cnonce))
+    }
+
+    /// The headers that answer all challenges met so far, for a request that is sent again for another reason.
+    pub fn again(
+        &mut self,
+        credentials: &Credentials,
+        method: &str,
+        uri: &str,
+        mut cnonce: impl FnMut() -> String,
+    ) -> Vec<(HeaderName, String)> {
         let answer = |met: &mut Met| {
             met.nonce_count = met.nonce_count.saturating_add(1);
             let cnonce = cnonce();
@@ -74,7 +85,7 @@ impl Answers {
             });
             (met.header.clone(), value)
         };
-        Some(self.met.iter_mut().map(answer).collect())
+        self.met.iter_mut().map(answer).collect()
     }
 
     /// Takes in what is asked. Whether an answer may help.

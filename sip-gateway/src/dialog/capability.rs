@@ -1,15 +1,21 @@
 //! What we can do, as we tell it, and the refusals of what we can't (RFC 3261 §8.2, §11.2).
 
-use crate::message::{HeaderName, Method, Request, Response, reason_phrase};
+use crate::message::{HeaderName, Headers, Method, Request, Response, reason_phrase};
 
 /// Methods we serve, for Allow (RFC 3261 §20.5).
-pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER";
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE";
+
+/// Extensions we know, for Supported (RFC 3261 §20.37): session timers (RFC 4028).
+pub const SUPPORTED: &str = "timer";
 
 /// Bodies we read, for Accept (RFC 3261 §20.1).
 pub const ACCEPT: &str = "application/sdp";
 
 /// The one body we read, as [`crate::message::Headers::content_type`] tells it.
 const SDP: &str = "application/sdp";
+
+/// Bodies of INFO that carry a digit.
+const DIGITS: [&str; 2] = ["application/dtmf-relay", "application/dtmf"];
 
 /// A response with the usual reason phrase.
 pub fn response(request: &Request, status: u16) -> Response {
@@ -23,9 +29,36 @@ pub fn options(request: &Request) -> Response {
     response.headers.append(HeaderName::Accept, ACCEPT);
     response.headers.append(HeaderName::AcceptEncoding, "identity");
     response.headers.append(HeaderName::AcceptLanguage, "en");
-    // No extension is supported; an empty list says so (§20.37).
-    response.headers.append(HeaderName::Supported, "");
+    response.headers.append(HeaderName::Supported, SUPPORTED);
     response
+}
+
+/// Whether a comma list of tokens (Allow, Supported, Require) holds `token`, in any case of letters.
+pub fn lists(headers: &Headers, name: HeaderName, token: &str) -> bool {
+    let is_it = |element: &[u8]| element.trim_ascii().eq_ignore_ascii_case(token.as_bytes());
+    headers.all(name).any(|value| value.split(|octet| *octet == b',').any(is_it))
+}
+
+/// Answers an INFO (RFC 6086). Digits that phones send this way are taken and let go: they come as RTP events as well
+/// (RFC 4733). An empty one is a phone's question whether we live.
+pub fn info(request: &Request) -> Response {
+    // RFC 6086 §4.2.2: we have named no package that we would take.
+    if request.headers.contains(HeaderName::from("Info-Package")) {
+        return response(request, 469);
+    }
+    let content_type = request.headers.content_type();
+    let taken = content_type.as_deref().is_none_or(|content_type| DIGITS.contains(&content_type));
+    if request.body.is_empty() || taken {
+        return response(request, 200);
+    }
+    let mut refusal = response(request, 415);
+    refusal.headers.append(HeaderName::Accept, DIGITS.join(", "));
+    refusal
+}
+
+/// Refuses an event that nobody subscribed to with 489 (RFC 6665 §4.1.3), which harms no other use of the dialog.
+pub fn refuse_event(request: &Request) -> Response {
+    response(request, 489)
 }
 
 /// Refuses a method: 405 when we know it (RFC 3261 §21.4.6), 501 when we don't (§21.5.2).
@@ -60,12 +93,13 @@ pub fn refuse_extensions(request: &Request) -> Option<Response> {
     if matches!(request.method, Method::Ack | Method::Cancel) {
         return None;
     }
-    let required = request.headers.require();
-    if required.is_empty() {
+    let mut unknown = request.headers.require();
+    unknown.retain(|tag| !SUPPORTED.split(", ").any(|known| known.eq_ignore_ascii_case(tag)));
+    if unknown.is_empty() {
         return None;
     }
     let mut response = response(request, 420);
-    response.headers.append(HeaderName::Unsupported, required.join(", "));
+    response.headers.append(HeaderName::Unsupported, unknown.join(", "));
     Some(response)
 }
 

@@ -3,13 +3,15 @@
 //! This room builds the requests of a dialog and answers those the peer sends in it. It does not know trunks, phones
 //! or media, keeps no transactions and has no timer but that of a repeated 2xx. Rooms: [`Dialog`] (the state, here),
 //! `route` (route set and destination), `request` (ACK, BYE), [`receive`] (the peer's requests), [`repeat`] (a 2xx until its
-//! ACK), [`capability`] (what we can do, and the refusals of what we can't).
+//! ACK), [`session_timer`] (when a silent peer counts as gone), [`capability`] (what we can do, and the refusals of what we
+//! can't).
 
 pub mod capability;
 pub mod receive;
 pub mod repeat;
 mod request;
 mod route;
+pub mod session_timer;
 #[cfg(test)]
 mod tests;
 
@@ -218,6 +220,11 @@ impl Dialog {
     /// Our address that its requests leave from.
     pub fn local(&self) -> Local {
         self.local
+    }
+
+    /// Our Contact, as a header value.
+    pub fn contact(&self) -> &Bytes {
+        &self.contact
     }
 
     /// The peer's contact.

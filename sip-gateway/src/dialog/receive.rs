@@ -1,17 +1,20 @@
-//! The peer's requests within a dialog (RFC 3261 §12.2.2, §14.2, §15.1.2, §11.2).
+//! The peer's requests within a dialog (RFC 3261 §12.2.2, §14.2, §15.1.2, §11.2; UPDATE: RFC 3311 §5.2).
 
 use bytes::Bytes;
 
 use super::{Dialog, capability};
 use crate::message::{HeaderName, Method, Request, Response};
 
-/// What the leg makes of a re-INVITE.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What the leg makes of a re-INVITE or UPDATE.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Negotiation {
-    /// SDP for the 200: the answer to the offer, or an offer when there was none.
+    /// SDP for the 200: the answer to the offer, or, in a re-INVITE without one, our offer. Empty: none, as an UPDATE
+    /// without an offer gets none.
     Session(Vec<u8>),
     /// The session stays as it was; usually 488.
     Refuse(u16),
+    /// The same with a header that tells more: when to come again, or what is too small.
+    RefuseWith(u16, HeaderName, String),
 }
 
 /// What became of a request. The response goes to the transaction layer.
@@ -28,8 +31,8 @@ pub enum Served {
 }
 
 impl Dialog {
-    /// Answers a request that is in this dialog. `negotiate` is asked about a re-INVITE: it gets the offer, or `None`
-    /// when the peer leaves the offer to us.
+    /// Answers a request that is in this dialog. `negotiate` is asked about a re-INVITE or UPDATE: it gets the offer, or
+    /// `None` when there is none.
     pub fn serve(
         &mut self,
         request: &Request,
@@ -42,18 +45,23 @@ impl Dialog {
             return Served::Answered(refusal);
         }
         match &request.method {
-            Method::Invite => self.serve_invite(request, negotiate),
+            Method::Invite => match self.serve_offer(request, negotiate) {
+                Ok(response) => Served::Accepted(response),
+                Err(refusal) => Served::Answered(refusal),
+            },
+            Method::Update => {
+                Served::Answered(self.serve_offer(request, negotiate).unwrap_or_else(|refusal| refusal))
+            }
+            Method::Info => Served::Answered(capability::info(request)),
+            Method::Notify => Served::Answered(capability::refuse_event(request)),
             Method::Bye => Served::Ended(capability::response(request, 200)),
             Method::Options => Served::Answered(capability::options(request)),
             Method::Ack
             | Method::Cancel
             | Method::Register
             | Method::Prack
-            | Method::Update
-            | Method::Info
             | Method::Refer
             | Method::Subscribe
-            | Method::Notify
             | Method::Message
             | Method::Publish
             | Method::Other(_) => Served::Answered(capability::refuse_method(request)),
@@ -73,31 +81,36 @@ impl Dialog {
         None
     }
 
-    /// §14.2.
-    fn serve_invite(
+    /// §14.2, RFC 3311 §5.2: the 200, or what is sent instead of it.
+    fn serve_offer(
         &mut self,
         request: &Request,
         negotiate: impl FnOnce(Option<&Bytes>) -> Negotiation,
-    ) -> Served {
+    ) -> Result<Response, Response> {
         let refusal = capability::refuse_body(request).or_else(|| capability::refuse_accept(request));
         if let Some(refusal) = refusal {
-            return Served::Answered(refusal);
+            return Err(refusal);
         }
         let offer = Some(&request.body).filter(|body| !body.is_empty());
         let session = match negotiate(offer) {
             Negotiation::Session(session) => session,
-            Negotiation::Refuse(status) => return Served::Answered(capability::response(request, status)),
+            Negotiation::Refuse(status) => return Err(capability::response(request, status)),
+            Negotiation::RefuseWith(status, name, value) => {
+                let mut refusal = capability::response(request, status);
+                refusal.headers.append(name, value);
+                return Err(refusal);
+            }
         };
-        // §12.2.2: a re-INVITE is a target refresh request; RFC 6141 §4.6: it takes effect once it is accepted.
-        if let Ok(contacts) = request.headers.contacts() {
-            self.refresh_target(contacts.first());
-        }
+        // §12.2.2: both are target refresh requests; RFC 6141 §4.6: it takes effect once it is accepted.
+        self.retarget(&request.headers);
         let mut response = capability::response(request, 200);
         response.headers.append(HeaderName::Contact, self.contact.clone());
         response.headers.append(HeaderName::Allow, capability::ALLOW);
-        response.headers.append(HeaderName::Supported, "");
-        response.headers.append(HeaderName::ContentType, capability::ACCEPT);
+        response.headers.append(HeaderName::Supported, capability::SUPPORTED);
+        if !session.is_empty() {
+            response.headers.append(HeaderName::ContentType, capability::ACCEPT);
+        }
         response.body = session.into();
-        Served::Accepted(response)
+        Ok(response)
     }
 }

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use super::Dialog;
-use crate::message::{CSEQ_MAX, CSeq, HeaderName, Headers, Method, Request, Via};
+use super::{Dialog, Invite, credentials};
+use crate::message::{CSEQ_MAX, CSeq, HeaderName, Headers, Method, Request, Response, Via};
 use crate::transaction::hop::MAX_FORWARDS;
 
 impl Dialog {
@@ -15,7 +15,24 @@ impl Dialog {
         self.build(method, self.local_cseq, branch)
     }
 
-    /// The ACK of the 2xx that made this dialog. The first call builds it with `branch`; every further one, for a
+    /// An INVITE of ours was sent within the dialog: the next ACK is for its 2xx.
+    pub fn invited(&mut self, invite: &Request) {
+        if let Ok(cseq) = invite.headers.cseq() {
+            self.invite = Invite { cseq: cseq.number, credentials: credentials(invite), ack: None };
+        }
+    }
+
+    /// Whether a 2xx is to the last INVITE of this dialog, whose ACK [`Dialog::ack`] makes.
+    pub fn is_to_last_invite(&self, response: &Response) -> bool {
+        response.headers.cseq().is_ok_and(|cseq| cseq.number == self.invite.cseq)
+    }
+
+    /// Leaves out CSeq numbers that an earlier process may have used (§12.2.2: gaps are fine).
+    pub fn skip_cseq(&mut self, numbers: u32) {
+        self.local_cseq = self.local_cseq.saturating_add(numbers).min(CSEQ_MAX);
+    }
+
+    /// The ACK of the 2xx to the last INVITE. The first call builds it with `branch`; every further one, for a
     /// repeated 2xx, returns the same ACK again (§13.2.2.4).
     pub fn ack(&mut self, branch: &str) -> Request {
         if let Some(ack) = &self.invite.ack {

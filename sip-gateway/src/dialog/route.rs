@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::{Dialog, Reach};
-use crate::message::{NameAddr, Request, Response, Uri};
+use crate::message::{Headers, NameAddr, Request, Response, Uri};
 use crate::transport::Transport;
 
 impl Dialog {
@@ -39,8 +39,10 @@ impl Dialog {
     }
 
     /// Takes over the peer's new Contact from a target refresh request or its 2xx (§12.2.1.2, §12.2.2).
-    pub(super) fn refresh_target(&mut self, contact: Option<&NameAddr>) {
-        if let Some(contact) = contact {
+    pub fn retarget(&mut self, headers: &Headers) {
+        if let Ok(contacts) = headers.contacts()
+            && let Some(contact) = contacts.first()
+        {
             self.remote_target = contact.uri.clone();
             self.route();
         }

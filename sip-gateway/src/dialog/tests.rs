@@ -232,11 +232,12 @@ fn options_are_answered_and_other_methods_refused() {
     let mut dialog = made_by(CONTACT);
     let options = answered(dialog.serve(&peers("OPTIONS", 1, ""), no_session));
     assert_eq!(options.headers.text(HeaderName::Allow), Some(capability::ALLOW));
-    for (method, status) in [("INFO", 405), ("UPDATE", 405), ("REFER", 405), ("NOTIFY", 405), ("FROB", 501)] {
+    for (method, status) in [("INFO", 200), ("MESSAGE", 405), ("REFER", 405), ("NOTIFY", 489), ("FROB", 501)]
+    {
         assert_eq!(answered(dialog.serve(&peers(method, 2, ""), no_session)).status, status, "{method}");
     }
-    let required = answered(dialog.serve(&peers("OPTIONS", 3, "Require: 100rel\r\n"), no_session));
-    assert_eq!((required.status, required.headers.text(HeaderName::Unsupported)), (420, Some("100rel")));
+    let required = answered(dialog.serve(&peers("OPTIONS", 3, "Require: timer, outbound\r\n"), no_session));
+    assert_eq!((required.status, required.headers.text(HeaderName::Unsupported)), (420, Some("outbound")));
     assert_eq!(dialog.serve(&peers("ACK", 3, ""), no_session), Served::Silence);
 }
 
@@ -268,6 +269,43 @@ fn a_re_invite_without_an_offer_asks_for_ours() {
         Negotiation::Session(b"our offer".to_vec())
     });
     assert!(matches!(served, Served::Accepted(response) if response.body.as_ref() == b"our offer"));
+}
+
+// RFC 3311 §5.2: an UPDATE is a target refresh like a re-INVITE, and gets a body only when it brought one.
+#[test]
+fn an_update_is_answered_with_or_without_an_offer() {
+    let mut dialog = made_by(CONTACT);
+    let with = answered(dialog.serve(&peers("UPDATE", 1, OFFER), |offer| {
+        assert!(offer.is_some());
+        Negotiation::Session(b"answer".to_vec())
+    }));
+    assert_eq!((with.status, with.body.as_ref()), (200, b"answer".as_slice()));
+    assert_eq!(dialog.remote_target().raw(), "sip:callee@192.0.2.21");
+    let without = answered(dialog.serve(&peers("UPDATE", 2, CONTACT), |offer| {
+        assert_eq!(offer, None);
+        Negotiation::Session(Vec::new())
+    }));
+    assert_eq!((without.status, without.headers.content_type(), without.body.len()), (200, None, 0));
+    assert_eq!(dialog.remote_target().raw(), "sip:callee@192.0.2.20:5070");
+    let later = Negotiation::RefuseWith(500, HeaderName::RetryAfter, "3".to_owned());
+    let refused = answered(dialog.serve(&peers("UPDATE", 3, OFFER), |_| later));
+    assert_eq!((refused.status, refused.headers.retry_after()), (500, Some(3)));
+    assert_eq!(dialog.remote_target().raw(), "sip:callee@192.0.2.20:5070", "as it was");
+}
+
+// RFC 6086: digits and empty ones are taken, packages were never offered, other bodies are not read.
+#[test]
+fn what_an_info_gets() {
+    let mut dialog = made_by(CONTACT);
+    let body = |kind: &str| format!("Content-Type: {kind}\r\nContent-Length: 8\r\n\r\nSignal=5");
+    for (more, status) in [
+        (body("application/dtmf-relay"), 200),
+        (body("Application/DTMF"), 200),
+        (body("application/media_control+xml"), 415),
+        ("Info-Package: conference\r\n".to_owned(), 469),
+    ] {
+        assert_eq!(answered(dialog.serve(&peers("INFO", 1, &more), no_session)).status, status, "{more}");
+    }
 }
 
 #[test]

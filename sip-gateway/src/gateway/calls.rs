@@ -373,6 +373,7 @@ impl Gateway {
             codecs,
             ring_max: RING_MAX,
             up_max: Some(TALK_MAX),
+            session: self.options.session,
         };
         match self.start_leg(options, LegOwner::Call(call), now) {
             Ok(leg) => {

@@ -51,6 +51,12 @@ impl Names {
         self.rng.next_u64() >> 2 | 1
     }
 
+    /// A whole number below `end`, which is above 0; for waits that two sides must not share.
+    pub fn below(&mut self, end: u32) -> u32 {
+        let share = u64::from(self.rng.next_u32()) * u64::from(end);
+        (share >> 32) as u32
+    }
+
     /// A secret for keyed hashes.
     pub fn secret(&mut self) -> [u8; 32] {
         let mut secret = [0; 32];
@@ -100,5 +106,7 @@ mod tests {
         assert!(a.cseq() < 1 << 24);
         assert_ne!(a.call_id(), a.call_id());
         assert_ne!(a.stream(), a.stream());
+        let waits: Vec<u32> = (0..200).map(|_| a.below(3)).collect();
+        assert!((0..3).all(|wait| waits.contains(&wait)) && waits.iter().all(|wait| *wait < 3));
     }
 }

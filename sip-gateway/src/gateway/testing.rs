@@ -10,6 +10,7 @@ use rand_chacha::rand_core::SeedableRng;
 
 use super::{Gateway, Output};
 use crate::command::{AgentLegMode, Binding, Command, PlaceCall};
+use crate::dialog::session_timer::SessionOptions;
 use crate::event::{Event, Route};
 use crate::id::CallId;
 use crate::media::{Codec, MediaCommand};
@@ -158,6 +159,7 @@ pub(super) fn options() -> Options {
         register_expires_min: Duration::from_secs(60),
         register_expires_max: Duration::from_secs(3600),
         sha256_for_phones: false,
+        session: SessionOptions::default(),
         timers: Timers::default(),
     }
 }

@@ -4,14 +4,21 @@ use std::time::Duration;
 
 use super::requests::{self, Side};
 use super::wire::{Owner, Wire};
-use super::{FORKS_MAX, Leg, LegId, LegOptions, Notice, State};
-use crate::auth::Answers;
+use super::{FORKS_MAX, Leg, LegId, LegOptions, Notice, State, Tries, Up};
+use crate::auth::REPETITIONS_MAX;
+use crate::dialog::session_timer::{SessionTimer, request_value};
 use crate::dialog::{Dialog, Reach};
 use crate::event::{Failure, Route};
 use crate::media::Remote;
 use crate::message::{HeaderName, Method, Request, Response};
 use crate::sdp;
 use crate::transaction::TransactionKey;
+
+/// Most times that an INVITE is sent again because its session interval was too small: for a proxy and for the callee.
+const RAISED_MAX: u8 = 2;
+
+/// Most times that one INVITE is sent again.
+pub(super) const INVITES_AGAIN_MAX: u8 = REPETITIONS_MAX + RAISED_MAX;
 
 impl Leg {
     /// Sends the INVITE. Fails when the route can't be written as a request, or there is no room for a transaction.
@@ -26,7 +33,8 @@ impl Leg {
         Ok(Self {
             id,
             options,
-            state: State::Inviting { invite, answers: Answers::default(), provisional: false, early: None },
+            state: State::Inviting { invite, tries: Tries::default(), provisional: false, early: None },
+            described: request.body.clone(),
             invite: request,
             heard: false,
             session,
@@ -42,6 +50,7 @@ impl Leg {
             100..=199 => self.progress(response),
             200..=299 => self.answered(response, wire, now),
             401 | 407 => self.challenged(response, wire, now),
+            422 => self.too_small(response, wire, now),
             status => self.fail(Failure::Status(status), now),
         }
     }
@@ -93,7 +102,9 @@ impl Leg {
             return;
         }
         if let Some(known) = self.dialogs.iter_mut().find(|dialog| dialog.matches_response(response)) {
-            acknowledge(known, wire);
+            if known.is_to_last_invite(response) {
+                acknowledge(known, wire);
+            }
         } else if self.dialogs.len() < FORKS_MAX && self.confirm(response, wire) {
             wire.counters.forks_ended += 1;
             // Whatever comes of this BYE: nobody hears this dialog.
@@ -125,7 +136,8 @@ impl Leg {
         match (remote, self.dialogs.first().map(Dialog::durable)) {
             (Some(remote), Some(dialog)) => {
                 self.deadline = self.options.up_max.map(|up_max| now.saturating_add(up_max));
-                self.change(State::Up { reinvite: None });
+                let timer = SessionTimer::of_response(&response.headers, self.options.session, now);
+                self.change(State::Up(Box::new(Up::new(timer, &response.headers))));
                 vec![Notice::Answered { dialog: Box::new(dialog), remote }]
             }
             (_, _) => {
@@ -137,24 +149,53 @@ impl Leg {
 
     /// RFC 3261 §22.2: the same INVITE with an answer to the challenge, one CSeq higher, in a new transaction.
     fn challenged(&mut self, response: &Response, wire: &mut Wire, now: Duration) -> Vec<Notice> {
-        let State::Inviting { answers, .. } = &mut self.state else { return Vec::new() };
-        let mut answers = std::mem::take(answers);
-        let failed = Failure::Status(response.status);
-        let route = &self.options.route;
+        let State::Inviting { tries, .. } = &mut self.state else { return Vec::new() };
+        let mut tries = std::mem::take(tries);
+        let uri = &self.options.route.request_uri;
         let authorization = self.options.credentials.as_ref().and_then(|credentials| {
-            answers.answer(response, credentials, "INVITE", &route.request_uri, || wire.names.cnonce())
+            tries.answers.answer(response, credentials, "INVITE", uri, || wire.names.cnonce())
         });
-        let Some(authorization) = authorization else { return self.fail(failed, now) };
-        let (branch, cseq) = repetition(route, answers.repetitions());
-        let request = invite(&self.options, self.session, &branch, cseq, &authorization);
+        match authorization {
+            Some(authorization) => self.invite_again(tries, &authorization, response.status, wire, now),
+            None => self.fail(Failure::Status(response.status), now),
+        }
+    }
+
+    /// RFC 4028 §7.3: the same INVITE with the larger interval that the peer or a proxy asks for.
+    fn too_small(&mut self, response: &Response, wire: &mut Wire, now: Duration) -> Vec<Notice> {
+        let State::Inviting { tries, .. } = &mut self.state else { return Vec::new() };
+        let mut tries = std::mem::take(tries);
+        if tries.raised >= RAISED_MAX || !self.options.session.raise(&response.headers) {
+            return self.fail(Failure::Status(response.status), now);
+        }
+        tries.raised += 1;
+        let uri = &self.options.route.request_uri;
+        let authorization = match &self.options.credentials {
+            Some(credentials) => tries.answers.again(credentials, "INVITE", uri, || wire.names.cnonce()),
+            None => Vec::new(),
+        };
+        self.invite_again(tries, &authorization, response.status, wire, now)
+    }
+
+    fn invite_again(
+        &mut self,
+        tries: Tries,
+        authorization: &[(HeaderName, String)],
+        refused: u16,
+        wire: &mut Wire,
+        now: Duration,
+    ) -> Vec<Notice> {
+        let route = &self.options.route;
+        let (branch, cseq) = repetition(route, tries.answers.repetitions() + tries.raised);
+        let request = invite(&self.options, self.session, &branch, cseq, authorization);
         let sent = request.and_then(|request| {
             let key =
                 wire.send(Owner::Leg(self.id), request.clone(), route.next_hop, route.local, now).ok()?;
             Some((request, key))
         });
-        let Some((request, invite)) = sent else { return self.fail(failed, now) };
+        let Some((request, invite)) = sent else { return self.fail(Failure::Status(refused), now) };
         self.invite = request;
-        self.change(State::Inviting { invite, answers, provisional: false, early: None });
+        self.change(State::Inviting { invite, tries, provisional: false, early: None });
         Vec::new()
     }
 
@@ -198,18 +239,22 @@ fn invite(
     authorization: &[(HeaderName, String)],
 ) -> Option<Request> {
     let mut request = requests::invite(&options.route, options.side, branch, cseq, authorization).ok()?;
+    let asked = options.session;
+    // RFC 4028 §7.1: who refreshes is left to the callee.
+    request.headers.append(HeaderName::SessionExpires, request_value(asked.expires, None));
+    request.headers.append(HeaderName::MinSe, asked.min.as_secs().to_string());
     request.body = sdp::offer(options.own.address, options.port, &options.codecs, session, version).into();
     Some(request)
 }
 
-/// Branch and CSeq number of an INVITE's repetition with credentials, from 1. Known from the route alone, so that a later
+/// Branch and CSeq number of an INVITE's repetition, from 1. Known from the route alone, so that a later
 /// process can cancel it.
 pub(super) fn repetition(route: &Route, index: u8) -> (String, u32) {
     (format!("{}.{}", route.branch, u16::from(index) + 1), route.cseq.saturating_add(u32::from(index)))
 }
 
 /// §13.2.2.4: the ACK goes out each time the 2xx comes.
-fn acknowledge(dialog: &mut Dialog, wire: &mut Wire) {
+pub(super) fn acknowledge(dialog: &mut Dialog, wire: &mut Wire) {
     let ack = dialog.ack(&wire.names.branch());
     wire.send_ack(&ack, dialog.destination(), dialog.local());
 }

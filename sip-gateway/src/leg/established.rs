@@ -1,75 +1,25 @@
-//! Within the dialog of an answered leg: BYE both ways, re-INVITE and the rest (RFC 3261 §12.2, §14.2, §15).
+//! The peer's requests within the dialog of an answered leg (RFC 3261 §12.2.2, §14.2, §15.1.2; RFC 3311 §5.2; RFC 4028 §9).
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::wire::{Owner, Wire};
-use super::{Leg, Notice, Reinvite, State};
-use crate::auth::Answers;
-use crate::dialog::capability::response as plain;
+use super::refresh::Own;
+use super::wire::Wire;
+use super::{Leg, Notice, Reinvite, State, Up};
+use crate::dialog::capability::{lists, response as plain};
+use crate::dialog::session_timer::{Refresher, SessionTimer, TIMER, Terms, response_value, terms};
 use crate::dialog::{AnswerRepeater, Dialog, Negotiation, Repetition, Served};
 use crate::event::EndedBy;
+use crate::gateway::names::Names;
 use crate::media::Remote;
-use crate::message::{HeaderName, Method, Request, Response};
+use crate::message::{HeaderName, Headers, Method, Request};
 use crate::sdp;
 use crate::transaction::TransactionKey;
 
-/// How long a peer is told to wait that offers a new session while the last one is not settled (RFC 3261 §14.2).
-const RETRY_AFTER_SECONDS: &str = "2";
+/// A peer that offers a new session while the last one is not settled is told to wait 0 to 10 s (RFC 3261 §14.2).
+const RETRY_AFTER_END_S: u32 = 11;
 
 impl Leg {
-    /// Sends BYE; `then` is told once it is answered or given up.
-    pub(super) fn close(&mut self, then: Notice, wire: &mut Wire, now: Duration) -> Vec<Notice> {
-        match self.send_bye(0, &[], Owner::Leg(self.id), wire, now) {
-            Some(bye) => {
-                self.change(State::Closing { bye, answers: Answers::default(), then });
-                self.deadline = Some(now.saturating_add(self.limit()));
-                Vec::new()
-            }
-            None => self.finish(then, now),
-        }
-    }
-
-    /// Sends BYE in one of its dialogs.
-    pub(super) fn send_bye(
-        &mut self,
-        index: usize,
-        authorization: &[(HeaderName, String)],
-        owner: Owner,
-        wire: &mut Wire,
-        now: Duration,
-    ) -> Option<TransactionKey> {
-        let dialog = self.dialogs.get_mut(index)?;
-        let mut request = dialog.request(Method::Bye, &wire.names.branch());
-        for (name, value) in authorization {
-            request.headers.append(name.clone(), value.clone());
-        }
-        wire.send(owner, request, dialog.destination(), dialog.local(), now).ok()
-    }
-
-    /// A response to our BYE. Whatever it says, the call is over (§15.1.1), unless it asks who we are.
-    pub(super) fn closing(&mut self, response: &Response, wire: &mut Wire, now: Duration) -> Vec<Notice> {
-        let State::Closing { answers, then, .. } = &mut self.state else { return Vec::new() };
-        if response.status < 200 {
-            return Vec::new();
-        }
-        let (mut answers, then) = (std::mem::take(answers), then.clone());
-        let credentials = self.options.credentials.as_ref();
-        let authorization = self.dialogs.first().zip(credentials).and_then(|(dialog, credentials)| {
-            let uri = dialog.remote_target().raw();
-            answers.answer(response, credentials, "BYE", uri, || wire.names.cnonce())
-        });
-        let sent = authorization
-            .and_then(|authorization| self.send_bye(0, &authorization, Owner::Leg(self.id), wire, now));
-        match sent {
-            Some(bye) => {
-                self.change(State::Closing { bye, answers, then });
-                Vec::new()
-            }
-            None => self.finish(then, now),
-        }
-    }
-
     /// A request that names this leg's Call-ID.
     pub fn request(
         &mut self,
@@ -90,7 +40,7 @@ impl Leg {
             return Vec::new();
         }
         match &self.state {
-            State::Up { .. } if index == 0 => self.serve(key, request, wire, now),
+            State::Up(_) if index == 0 => self.serve(key, request, wire, now),
             // Both said BYE at once: each gets its 200, and ours was first here.
             State::Closing { then, .. } if index == 0 && request.method == Method::Bye => {
                 let then = then.clone();
@@ -99,7 +49,7 @@ impl Leg {
             }
             State::Inviting { .. }
             | State::Leaving { .. }
-            | State::Up { .. }
+            | State::Up(_)
             | State::Closing { .. }
             | State::Over => {
                 // The dialog of an ended fork, or one that is over here.
@@ -113,11 +63,11 @@ impl Leg {
     /// The ACK of our 2xx to a re-INVITE.
     pub fn ack(&mut self, request: &Request, from: SocketAddr) -> Vec<Notice> {
         let ours = |dialog: &Dialog| dialog.matches_request(request) && dialog.is_peer(from);
-        let State::Up { reinvite } = &mut self.state else { return Vec::new() };
+        let State::Up(up) = &mut self.state else { return Vec::new() };
         if !self.dialogs.first().is_some_and(ours) {
             return Vec::new();
         }
-        match reinvite.take_if(|reinvite| reinvite.repeater.is_acknowledged_by(request)) {
+        match up.reinvite.take_if(|reinvite| reinvite.repeater.is_acknowledged_by(request)) {
             // §13.2.1: our 2xx made the offer, so the answer is here.
             Some(settled) if settled.offered => {
                 sdp::read_answer(&request.body, &self.options.codecs, self.options.own)
@@ -130,7 +80,8 @@ impl Leg {
 
     /// Sends the 2xx to a re-INVITE again while its ACK is missing; ends the call when it never comes (§14.2).
     pub(super) fn repeat_reinvite(&mut self, wire: &mut Wire, now: Duration) -> Vec<Notice> {
-        let State::Up { reinvite: Some(reinvite) } = &mut self.state else { return Vec::new() };
+        let State::Up(up) = &mut self.state else { return Vec::new() };
+        let Some(reinvite) = &mut up.reinvite else { return Vec::new() };
         match reinvite.repeater.handle_timeout(now) {
             Repetition::Wait => Vec::new(),
             Repetition::Again(response) => {
@@ -151,59 +102,120 @@ impl Leg {
         wire: &mut Wire,
         now: Duration,
     ) -> Vec<Notice> {
-        let State::Up { reinvite } = &mut self.state else { return Vec::new() };
+        let State::Up(up) = &mut self.state else { return Vec::new() };
         let Some(dialog) = self.dialogs.first_mut() else { return Vec::new() };
-        match request.method {
-            // Nothing is done with it, and phones that send digits so are content with a 200.
-            Method::Info => {
-                wire.layer.respond(key, plain(request, 200), now);
-                return Vec::new();
-            }
-            Method::Invite if reinvite.is_some() => {
-                // §14.2: a second INVITE before the first is settled.
-                let mut response = plain(request, 500);
-                response.headers.append(HeaderName::RetryAfter, RETRY_AFTER_SECONDS);
-                wire.layer.respond(key, response, now);
-                return Vec::new();
-            }
-            _ => {}
-        }
         let options = &self.options;
         let (session, version) = (self.session.0, self.session.1.saturating_add(1));
+        let refreshes = matches!(request.method, Method::Invite | Method::Update);
+        let terms = refreshes.then(|| terms(&request.headers, &up.timer, options.session));
+        let names = &mut wire.names;
         let mut changed: Option<Remote> = None;
-        let served = dialog.serve(request, |offer| match offer {
-            None => {
+        let served = dialog.serve(request, |offer| match (up.conflict(request, names), terms, offer) {
+            (Some(refusal), _, _) => refusal,
+            // RFC 4028 §9.
+            (None, Some(Terms::TooSmall(min)), _) => {
+                Negotiation::RefuseWith(422, HeaderName::MinSe, min.as_secs().to_string())
+            }
+            (None, _, None) if request.method == Method::Update => Negotiation::Session(Vec::new()),
+            (None, _, None) => {
                 let own = options.own.address;
                 Negotiation::Session(sdp::offer(own, options.port, &options.codecs, session, version))
             }
-            Some(offer) => {
+            (None, _, Some(offer)) => {
                 match sdp::accept(offer, &options.codecs, options.own, options.port, session, version) {
                     Ok((answer, remote)) => {
                         changed = Some(remote);
                         Negotiation::Session(answer)
                     }
-                    // §14.2: the session stays as it was.
+                    // §14.2, RFC 3311 §5.2: the session stays as it was.
                     Err(_) => Negotiation::Refuse(488),
                 }
             }
         });
-        match served {
-            Served::Silence => Vec::new(),
-            Served::Answered(response) => {
-                wire.layer.respond(key, response, now);
-                Vec::new()
-            }
-            Served::Accepted(response) => {
-                self.session.1 = version;
-                let repeater = AnswerRepeater::new(response.clone(), wire.timers, now);
-                *reinvite = Some(Reinvite { transaction: key, repeater, offered: changed.is_none() });
-                wire.layer.respond(key, response, now);
-                changed.map(Notice::Changed).into_iter().collect()
-            }
+        let (mut response, awaits_ack) = match served {
+            Served::Silence => return Vec::new(),
             Served::Ended(response) => {
                 wire.layer.respond(key, response, now);
-                self.finish(Notice::Ended { by: EndedBy::Peer, reason: "bye" }, now)
+                return self.finish(Notice::Ended { by: EndedBy::Peer, reason: "bye" }, now);
+            }
+            Served::Answered(response) => (response, false),
+            Served::Accepted(response) => (response, true),
+        };
+        if let Some(terms) = terms
+            && response.status == 200
+        {
+            write_terms(&mut response.headers, terms);
+            up.timer = SessionTimer::of_terms(terms, options.session, now);
+            up.hear(&request.headers);
+            if !response.body.is_empty() {
+                self.session.1 = version;
+                self.described = response.body.clone();
             }
         }
+        if awaits_ack {
+            let repeater = AnswerRepeater::new(response.clone(), wire.timers, now);
+            up.reinvite = Some(Reinvite { transaction: key, repeater, offered: changed.is_none() });
+        }
+        wire.layer.respond(key, response, now);
+        changed.map(Notice::Changed).into_iter().collect()
+    }
+}
+
+impl Up {
+    /// An answered leg with nothing under way.
+    pub(super) fn new(timer: SessionTimer, answer: &Headers) -> Self {
+        let mut up = Self { reinvite: None, own: Own::Idle, timer, update: false };
+        up.hear(answer);
+        up
+    }
+
+    /// Takes note of what the peer can, if it says so.
+    pub(super) fn hear(&mut self, headers: &Headers) {
+        if headers.contains(HeaderName::Allow) {
+            self.update = lists(headers, HeaderName::Allow, "UPDATE");
+        }
+    }
+
+    /// When something is due, at the latest.
+    pub(super) fn deadline(&self) -> Duration {
+        let repeat = self.reinvite.as_ref().map(|reinvite| reinvite.repeater.poll_timeout());
+        let again = self.own.again_at();
+        [repeat, again].into_iter().flatten().fold(self.timer.deadline(), Duration::min)
+    }
+
+    /// Why a re-INVITE or UPDATE can't be looked at now (§14.2, RFC 3311 §5.2).
+    fn conflict(&self, request: &Request, names: &mut Names) -> Option<Negotiation> {
+        let offers = !request.body.is_empty();
+        match &request.method {
+            // Both sides offered at once.
+            Method::Invite | Method::Update
+                if self.own.offers() && (offers || request.method == Method::Invite) =>
+            {
+                Some(Negotiation::Refuse(491))
+            }
+            // Our 2xx made an offer, whose answer will be in the ACK.
+            Method::Update if offers && self.reinvite.as_ref().is_some_and(|reinvite| reinvite.offered) => {
+                Some(Negotiation::Refuse(491))
+            }
+            // §14.2: a second INVITE before the first is settled.
+            Method::Invite if self.reinvite.is_some() => {
+                let wait_s = names.below(RETRY_AFTER_END_S).to_string();
+                Some(Negotiation::RefuseWith(500, HeaderName::RetryAfter, wait_s))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// RFC 4028 §9: what was agreed, and that the peer must keep to it when it is to refresh.
+fn write_terms(headers: &mut Headers, terms: Terms) {
+    match terms {
+        Terms::Agreed(interval, refresher) => {
+            headers.append(HeaderName::SessionExpires, response_value(interval, refresher));
+            if refresher == Refresher::Peer {
+                headers.append(HeaderName::Require, TIMER);
+            }
+        }
+        Terms::None | Terms::TooSmall(_) => {}
     }
 }

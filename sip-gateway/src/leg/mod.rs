@@ -10,22 +10,30 @@
 //!
 //! A leg tells its owner each thing once ([`Notice`]); exactly one of [`Notice::Failed`] and [`Notice::Ended`] is the
 //! last. Over, it stays for a while to end late 2xx responses and to answer late requests.
+//!
+//! Rooms: `calling` (up to the answer), `established` (the peer's requests), `refresh` (ours: session timers), `closing` (BYE),
+//! [`requests`] (the INVITE), [`orphan`] (dialogs of an earlier process), [`wire`] (what a leg sends through).
 
 mod calling;
+mod closing;
 mod established;
 pub mod orphan;
+mod refresh;
 pub mod requests;
 pub mod wire;
 
 use std::time::Duration;
 
 use crate::auth::{Answers, Credentials};
+use crate::dialog::session_timer::{SessionOptions, SessionTimer};
 use crate::dialog::{AnswerRepeater, Dialog};
 use crate::event::{self, EndedBy, Failure, Route};
 use crate::media::{Codec, Remote};
 use crate::message::{Request, Response};
 use crate::sdp::OwnMedia;
 use crate::transaction::TransactionKey;
+use bytes::Bytes;
+use refresh::Own;
 use requests::Side;
 use wire::Wire;
 
@@ -62,6 +70,8 @@ pub struct LegOptions {
     pub ring_max: Duration,
     /// Longest time it may be up.
     pub up_max: Option<Duration>,
+    /// Session timers asked for; a 422 raises them.
+    pub session: SessionOptions,
 }
 
 /// What a leg tells its owner.
@@ -112,6 +122,8 @@ pub struct Leg {
     heard: bool,
     /// SDP origin: session identifier and version.
     session: (u64, u64),
+    /// The last session description we sent: a refresh says it again (RFC 4028 §7.4).
+    described: Bytes,
     /// What a 2xx made: first the dialog that was kept, then those of other forks, which were ended.
     dialogs: Vec<Dialog>,
     /// 64*T1.
@@ -123,15 +135,36 @@ pub struct Leg {
 #[derive(Debug)]
 enum State {
     /// The INVITE is out.
-    Inviting { invite: TransactionKey, answers: Answers, provisional: bool, early: Option<Remote> },
+    Inviting { invite: TransactionKey, tries: Tries, provisional: bool, early: Option<Remote> },
     /// It is to be ended before a final response; CANCEL waits for a provisional one (§9.1).
     Leaving { invite: TransactionKey, cancelled: bool },
-    /// Answered. A re-INVITE of the peer may be waiting for its ACK.
-    Up { reinvite: Option<Reinvite> },
+    /// Answered.
+    Up(Box<Up>),
     /// Our BYE is out; `then` is told when it is answered or given up.
     Closing { bye: TransactionKey, answers: Answers, then: Notice },
     /// Ended.
     Over,
+}
+
+/// What an INVITE was sent again for.
+#[derive(Debug, Default)]
+struct Tries {
+    /// Challenges.
+    answers: Answers,
+    /// Session intervals that were too small.
+    raised: u8,
+}
+
+/// What an answered leg is in the middle of.
+#[derive(Debug)]
+struct Up {
+    /// Our 2xx to a re-INVITE of the peer, until its ACK comes.
+    reinvite: Option<Reinvite>,
+    /// A request of our own.
+    own: Own,
+    timer: SessionTimer,
+    /// The peer takes UPDATE (RFC 3311 §5.1).
+    update: bool,
 }
 
 /// Our 2xx to a re-INVITE, until its ACK comes.
@@ -156,7 +189,7 @@ impl Leg {
 
     /// Whether it is answered and nobody has ended it.
     pub fn is_up(&self) -> bool {
-        matches!(self.state, State::Up { .. })
+        matches!(self.state, State::Up(_))
     }
 
     /// Whether it has told its last notice.
@@ -171,15 +204,11 @@ impl Leg {
 
     /// When [`Leg::handle_timeout`] must be called.
     pub fn deadline(&self) -> Option<Duration> {
-        let repeat = match &self.state {
-            State::Up { reinvite: Some(reinvite) } => Some(reinvite.repeater.poll_timeout()),
-            State::Up { reinvite: None }
-            | State::Inviting { .. }
-            | State::Leaving { .. }
-            | State::Closing { .. }
-            | State::Over => None,
+        let within = match &self.state {
+            State::Up(up) => Some(up.deadline()),
+            State::Inviting { .. } | State::Leaving { .. } | State::Closing { .. } | State::Over => None,
         };
-        [repeat, self.deadline].into_iter().flatten().min()
+        [within, self.deadline].into_iter().flatten().min()
     }
 
     /// Ends it in whatever way its state needs. `reason` is told when an answered leg ends.
@@ -190,7 +219,7 @@ impl Leg {
                 self.leave(invite, provisional, wire, now);
                 Vec::new()
             }
-            State::Up { .. } => self.close(Notice::Ended { by: EndedBy::Us, reason }, wire, now),
+            State::Up(_) => self.close(Notice::Ended { by: EndedBy::Us, reason }, wire, now),
             State::Leaving { .. } | State::Closing { .. } | State::Over => Vec::new(),
         }
     }
@@ -207,7 +236,7 @@ impl Leg {
     /// Ends an answered leg whose peer seems gone: BYE, told as the network's doing.
     pub fn lost(&mut self, reason: &'static str, wire: &mut Wire, now: Duration) -> Vec<Notice> {
         match &self.state {
-            State::Up { .. } => self.close(Notice::Ended { by: EndedBy::Network, reason }, wire, now),
+            State::Up(_) => self.close(Notice::Ended { by: EndedBy::Network, reason }, wire, now),
             State::Inviting { .. } | State::Leaving { .. } | State::Closing { .. } | State::Over => {
                 self.hang_up(reason, wire, now)
             }
@@ -235,9 +264,10 @@ impl Leg {
             State::Inviting { invite, .. } if key == Some(*invite) => self.inviting(response, wire, now),
             State::Leaving { invite, .. } if key == Some(*invite) => self.leaving(response, wire, now),
             State::Closing { bye, .. } if key == Some(*bye) => self.closing(response, wire, now),
+            State::Up(up) if key.is_some() && up.own.key() == key => self.refreshed(response, wire, now),
             State::Inviting { .. }
             | State::Leaving { .. }
-            | State::Up { .. }
+            | State::Up(_)
             | State::Closing { .. }
             | State::Over => {
                 self.another_success(response, wire, now);
@@ -258,8 +288,9 @@ impl Leg {
 
     /// One of its requests got no final response (timers B, F and the limit after CANCEL).
     pub fn timeout(&mut self, key: TransactionKey, wire: &mut Wire, now: Duration) -> Vec<Notice> {
-        let _ = wire;
         match &self.state {
+            // §12.2.1.2: silence is like a 408, and the dialog is over.
+            State::Up(up) if up.own.key() == Some(key) => self.lost("session_lost", wire, now),
             State::Inviting { invite, .. } if key == *invite => self.fail(Failure::Timeout, now),
             State::Leaving { invite, .. } if key == *invite => self.given_up(now),
             State::Closing { bye, then, .. } if key == *bye => {
@@ -268,7 +299,7 @@ impl Leg {
             }
             State::Inviting { .. }
             | State::Leaving { .. }
-            | State::Up { .. }
+            | State::Up(_)
             | State::Closing { .. }
             | State::Over => Vec::new(),
         }
@@ -278,9 +309,14 @@ impl Leg {
     pub fn transport_error(&mut self, key: TransactionKey, wire: &mut Wire, now: Duration) -> Vec<Notice> {
         match &self.state {
             State::Inviting { invite, .. } if key == *invite => self.fail(Failure::Transport, now),
+            // §8.1.3.1: like a 503; the way may be there again before the session expires.
+            State::Up(up) if up.own.key() == Some(key) => {
+                self.refresh_failed(None, now);
+                Vec::new()
+            }
             State::Inviting { .. }
             | State::Leaving { .. }
-            | State::Up { .. }
+            | State::Up(_)
             | State::Closing { .. }
             | State::Over => self.timeout(key, wire, now),
         }
@@ -288,7 +324,8 @@ impl Leg {
 
     /// Lets happen what is due.
     pub fn handle_timeout(&mut self, wire: &mut Wire, now: Duration) -> Vec<Notice> {
-        let notices = self.repeat_reinvite(wire, now);
+        let mut notices = self.repeat_reinvite(wire, now);
+        notices.extend(self.keep_alive(wire, now));
         if !notices.is_empty() {
             return notices;
         }
@@ -299,7 +336,7 @@ impl Leg {
         match &self.state {
             State::Inviting { .. } => self.hang_up("ring_limit", wire, now),
             State::Leaving { .. } => self.given_up(now),
-            State::Up { .. } => self.hang_up("talk_limit", wire, now),
+            State::Up(_) => self.hang_up("talk_limit", wire, now),
             State::Closing { then, .. } => {
                 let then = then.clone();
                 self.finish(then, now)

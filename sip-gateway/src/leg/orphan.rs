@@ -7,10 +7,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::calling::repetition;
+use super::calling::{INVITES_AGAIN_MAX, repetition};
 use super::requests::{self, Side};
 use super::wire::{Owner, Wire};
-use crate::auth::{Answers, Credentials, REPETITIONS_MAX};
+use crate::auth::{Answers, Credentials};
 use crate::command;
 use crate::dialog::capability::response as plain;
 use crate::dialog::{Dialog, Reach};
@@ -19,6 +19,10 @@ use crate::transaction::{TransactionKey, hop};
 
 /// How long a Call-ID is watched: a 2xx is retransmitted for 64*T1, and may have started late.
 pub const WATCH: Duration = Duration::from_secs(40);
+
+/// Requests that the earlier process may have sent in a dialog after it was stored, refreshes of the session for the most: a
+/// BYE with a lower CSeq number would be refused (§12.2.2).
+const REQUESTS_UNTOLD: u32 = 1 << 16;
 
 /// Most answers to one orphan that are told apart.
 const FORKS_MAX: usize = 4;
@@ -67,7 +71,10 @@ impl Orphan {
         };
         orphan.remember_invites();
         match orphan.stored.dialog.as_ref().map(Dialog::from_durable) {
-            Some(Ok(dialog)) => orphan.end(dialog, wire, now),
+            Some(Ok(mut dialog)) => {
+                dialog.skip_cseq(REQUESTS_UNTOLD);
+                orphan.end(dialog, wire, now);
+            }
             Some(Err(error)) => tracing::warn!(%error, "a stored dialog can't be ended"),
             None => orphan.cancel(wire, now),
         }
@@ -162,10 +169,8 @@ impl Orphan {
     fn remember_invites(&mut self) {
         let route = &self.stored.route;
         let mut tries = vec![(route.branch.clone(), route.cseq)];
-        if self.credentials.is_some() {
-            // Which of them were sent is not known; the peer answers 481 to the others.
-            tries.extend((1..=REPETITIONS_MAX).map(|index| repetition(route, index)));
-        }
+        // Which of them were sent is not known; the peer answers 481 to the others.
+        tries.extend((1..=INVITES_AGAIN_MAX).map(|index| repetition(route, index)));
         let invites =
             tries.iter().map(|(branch, cseq)| requests::invite(route, self.side, branch, *cseq, &[]));
         self.invites = invites.filter_map(Result::ok).collect();

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::dialog::capability::ALLOW;
+use crate::dialog::capability::{ALLOW, SUPPORTED};
 use crate::event::Route;
 use crate::message::{CSeq, FieldError, HeaderName, Method, NameAddr, Request, Uri, Via};
 use crate::transaction::hop::MAX_FORWARDS;
@@ -45,8 +45,7 @@ pub fn invite(
     headers.append(HeaderName::CSeq, CSeq::new(cseq, Method::Invite));
     headers.append(HeaderName::Contact, contact(&route.caller_id, route.local)?);
     headers.append(HeaderName::Allow, ALLOW);
-    // No extension is supported; an empty list says so (§20.37).
-    headers.append(HeaderName::Supported, "");
+    headers.append(HeaderName::Supported, SUPPORTED);
     match side {
         Side::Trunk => {}
         Side::Phone => {

@@ -24,6 +24,8 @@ mod tag;
 #[cfg(test)]
 mod testing;
 pub mod timer;
+#[cfg(test)]
+mod timer_table_tests;
 
 pub use key::TransactionKey;
 pub use layer::Layer;

@@ -63,3 +63,17 @@ fn a_customer_whose_only_agent_does_not_pick_up_is_abandoned_in_time() {
     assert!((0..=2_500).contains(&held), "kept on the line for {held} ms");
     assert_eq!((report.count("answered"), report.count("bridged")), (1, 0));
 }
+
+#[test]
+fn a_session_is_refreshed_both_ways_and_a_carrier_that_falls_silent_does_not_hold_the_call() {
+    let stage = Stage::new();
+    let mut carrier = stage.carrier("carrier_session_timer.xml").start();
+    let phone = stage.phone(0, &[Law::Mu]);
+    let report = stage.run(&Campaign::default()).finish();
+    carrier.finish(LONG);
+    phone.stop();
+    let attempt = report.only_attempt();
+    // 2 s to the UPDATE, 2 s to the re-INVITE, and 4 s less a third to the end.
+    assert_eq!((attempt.get("outcome"), report.count("bridged")), ("answered", 1));
+    assert!((6_000..=8_000).contains(&attempt.number("talk_ms")), "{attempt:?}");
+}

@@ -10,6 +10,7 @@ use carillon::demo::party::token::Tokens;
 use carillon::demo::party::{Sound, carrier, phone};
 use carillon::node;
 use carillon_core::dialer;
+use carillon_sip::dialog::session_timer::SessionOptions;
 use carillon_sip::media::Codec;
 use carillon_sip::media::prompt::Prompt;
 use carillon_sip::options::{Options as SipOptions, Secret, Timers, TrunkOptions, UserOptions};
@@ -127,6 +128,7 @@ pub fn node_options(plan: &Plan) -> node::Options {
         register_expires_min: Duration::from_secs(60),
         register_expires_max: Duration::from_secs(3_600),
         sha256_for_phones: false,
+        session: SessionOptions::default(),
         timers: Timers::default(),
     };
     node::Options {

@@ -11,6 +11,7 @@ mod limits;
 mod orphan;
 mod prompt;
 mod registrar;
+mod session_timer;
 mod tcp;
 mod trunk_call;
 mod trunk_registration;
