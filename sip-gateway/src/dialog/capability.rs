@@ -3,10 +3,13 @@
 use crate::message::{HeaderName, Headers, Method, Request, Response, reason_phrase};
 
 /// Methods we serve, for Allow (RFC 3261 §20.5).
-pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, INFO, UPDATE";
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, UPDATE, INFO";
 
-/// Extensions we know, for Supported (RFC 3261 §20.37): session timers (RFC 4028).
-pub const SUPPORTED: &str = "timer";
+/// Extensions we know, for Supported (RFC 3261 §20.37): reliable provisional responses (RFC 3262), session timers (RFC 4028).
+pub const SUPPORTED: &str = "100rel, timer";
+
+/// The option tag of reliable provisional responses.
+pub const RELIABLE: &str = "100rel";
 
 /// Bodies we read, for Accept (RFC 3261 §20.1).
 pub const ACCEPT: &str = "application/sdp";

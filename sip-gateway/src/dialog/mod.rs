@@ -71,8 +71,8 @@ pub enum Reach {
 /// Why there is no dialog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DialogError {
-    /// Only a 2xx to an INVITE makes one here.
-    #[error("not a 2xx to an INVITE")]
+    /// Only a 2xx to our INVITE makes one, or a provisional response with a tag.
+    #[error("no response to the INVITE that makes a dialog")]
     NotAnswered,
     /// A header the dialog is made of can't be read.
     #[error("dialog can't be made: {0}")]
@@ -119,11 +119,44 @@ impl Dialog {
         next_hop: SocketAddr,
         local: impl Into<Local>,
     ) -> Result<Self, DialogError> {
-        let local = local.into();
-        let cseq = invite.headers.cseq()?;
-        if !(200..300).contains(&response.status) || response.headers.cseq()? != cseq {
+        let success = (200..300).contains(&response.status);
+        if !success || response.headers.cseq()? != invite.headers.cseq()? {
             return Err(DialogError::NotAnswered);
         }
+        Self::of(invite, response, reach, next_hop, local.into())
+    }
+
+    /// The early dialog that a provisional response with a To tag makes (§12.1).
+    pub fn from_provisional(
+        invite: &Request,
+        response: &Response,
+        reach: Reach,
+        next_hop: SocketAddr,
+        local: impl Into<Local>,
+    ) -> Result<Self, DialogError> {
+        let provisional = (101..200).contains(&response.status);
+        let tagged = response.headers.to()?.tag().is_some();
+        if !provisional || !tagged || response.headers.cseq()? != invite.headers.cseq()? {
+            return Err(DialogError::NotAnswered);
+        }
+        Self::of(invite, response, reach, next_hop, local.into())
+    }
+
+    /// The 2xx of an early dialog: route set and target are those of the 2xx, CSeq numbers go on (§13.2.2.4).
+    pub fn confirm(&mut self, invite: &Request, response: &Response) -> Result<(), DialogError> {
+        let made = Self::from_answer(invite, response, self.reach, self.next_hop, self.local)?;
+        *self = Self { local_cseq: self.local_cseq, remote_cseq: self.remote_cseq, ..made };
+        Ok(())
+    }
+
+    fn of(
+        invite: &Request,
+        response: &Response,
+        reach: Reach,
+        next_hop: SocketAddr,
+        local: Local,
+    ) -> Result<Self, DialogError> {
+        let cseq = invite.headers.cseq()?;
         let local_party = invite.headers.from()?;
         let mut remote_party = invite.headers.to()?;
         let answered = response.headers.to()?;

@@ -53,13 +53,14 @@ impl Dialog {
                 Served::Answered(self.serve_offer(request, negotiate).unwrap_or_else(|refusal| refusal))
             }
             Method::Info => Served::Answered(capability::info(request)),
+            // RFC 3262 §3: no provisional response of ours waits for it.
+            Method::Prack => Served::Answered(capability::response(request, 481)),
             Method::Notify => Served::Answered(capability::refuse_event(request)),
             Method::Bye => Served::Ended(capability::response(request, 200)),
             Method::Options => Served::Answered(capability::options(request)),
             Method::Ack
             | Method::Cancel
             | Method::Register
-            | Method::Prack
             | Method::Refer
             | Method::Subscribe
             | Method::Message

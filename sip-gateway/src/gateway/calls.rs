@@ -237,10 +237,10 @@ impl Gateway {
                 self.start_stream(stream, remote);
             }
             Notice::Changed(changed) => {
-                if let Some(Call { stage: Stage::Up { stream, remote, .. }, .. }) = self.calls.get_mut(&call)
-                {
+                if let Some(Call { stage: Stage::Up { remote, .. }, .. }) = self.calls.get_mut(&call) {
                     *remote = changed;
-                    let stream = *stream;
+                }
+                if let Some(stream) = self.customer_stream(call) {
                     self.media_command(MediaCommand::SetRemote { stream, remote: changed });
                 }
             }

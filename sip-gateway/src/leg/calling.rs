@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::early::Early;
 use super::requests::{self, Side};
 use super::wire::{Owner, Wire};
 use super::{FORKS_MAX, Leg, LegId, LegOptions, Notice, State, Tries, Up};
@@ -38,6 +39,7 @@ impl Leg {
             invite: request,
             heard: false,
             session,
+            early: Vec::new(),
             dialogs: Vec::new(),
             linger: wire.timers.t1 * 64,
             deadline: Some(deadline),
@@ -47,7 +49,7 @@ impl Leg {
     /// A response to the INVITE while it is out.
     pub(super) fn inviting(&mut self, response: &Response, wire: &mut Wire, now: Duration) -> Vec<Notice> {
         match response.status {
-            100..=199 => self.progress(response),
+            100..=199 => self.progress(response, wire, now),
             200..=299 => self.answered(response, wire, now),
             401 | 407 => self.challenged(response, wire, now),
             422 => self.too_small(response, wire, now),
@@ -60,8 +62,12 @@ impl Leg {
         let State::Leaving { invite, cancelled } = &self.state else { return Vec::new() };
         let (invite, cancelled) = (*invite, *cancelled);
         match response.status {
-            100..=199 if cancelled => Vec::new(),
+            100..=199 if cancelled => {
+                self.takes(response, wire, now);
+                Vec::new()
+            }
             100..=199 => {
+                self.takes(response, wire, now);
                 self.leave(invite, true, wire, now);
                 Vec::new()
             }
@@ -113,11 +119,13 @@ impl Leg {
         }
     }
 
-    fn progress(&mut self, response: &Response) -> Vec<Notice> {
-        let session = self.session_of(response);
+    fn progress(&mut self, response: &Response, wire: &mut Wire, now: Duration) -> Vec<Notice> {
+        let taken = self.takes(response, wire, now);
+        let updated = self.early.iter().any(|early| early.updated && early.dialog.matches_response(response));
+        let session = self.session_of(response).filter(|_| !updated);
         let State::Inviting { provisional, early, .. } = &mut self.state else { return Vec::new() };
         *provisional = true;
-        if response.status == 100 {
+        if response.status == 100 || !taken {
             return Vec::new();
         }
         if session.is_some() {
@@ -128,8 +136,15 @@ impl Leg {
 
     fn answered(&mut self, response: &Response, wire: &mut Wire, now: Duration) -> Vec<Notice> {
         let State::Inviting { early, .. } = &self.state else { return Vec::new() };
-        // Some carriers put the session into 183 only; then it holds for the 200 without one.
-        let remote = if response.body.is_empty() { *early } else { self.session_of(response) };
+        let known = self.early.iter().find(|early| early.dialog.matches_response(response));
+        let remote = match (known, *early) {
+            // RFC 3311 §5.2: the session is what the callee made of it since; the 2xx may repeat its first answer.
+            (Some(Early { updated: true, remote, .. }), _) => *remote,
+            // RFC 3262 §5: the session was in a provisional response. Some carriers do so with unreliable ones, too.
+            (Some(Early { remote: Some(remote), .. }), _) if response.body.is_empty() => Some(*remote),
+            (_, early) if response.body.is_empty() => early,
+            (_, _) => self.session_of(response),
+        };
         if !self.confirm(response, wire) {
             return self.fail(Failure::Media, now);
         }
@@ -195,18 +210,22 @@ impl Leg {
         });
         let Some((request, invite)) = sent else { return self.fail(Failure::Status(refused), now) };
         self.invite = request;
+        self.early.clear();
         self.change(State::Inviting { invite, tries, provisional: false, early: None });
         Vec::new()
     }
 
     /// Makes the dialog of a 2xx and acknowledges it. False when it can't be made of what the peer wrote.
     fn confirm(&mut self, response: &Response, wire: &mut Wire) -> bool {
-        let reach = match self.options.side {
-            Side::Trunk => Reach::Follow,
-            Side::Phone => Reach::Pinned,
-        };
         let route = &self.options.route;
-        match Dialog::from_answer(&self.invite, response, reach, route.next_hop, route.local) {
+        let made = match self.early.iter().position(|early| early.dialog.matches_response(response)) {
+            Some(index) => {
+                let mut dialog = self.early.swap_remove(index).dialog;
+                dialog.confirm(&self.invite, response).map(|()| dialog)
+            }
+            None => Dialog::from_answer(&self.invite, response, self.reach(), route.next_hop, route.local),
+        };
+        match made {
             Ok(mut dialog) => {
                 acknowledge(&mut dialog, wire);
                 // There is hardly ever a second; a vector that grows by itself would keep room for four.
@@ -221,8 +240,16 @@ impl Leg {
         }
     }
 
+    /// Where requests of its dialogs go.
+    pub(super) fn reach(&self) -> Reach {
+        match self.options.side {
+            Side::Trunk => Reach::Follow,
+            Side::Phone => Reach::Pinned,
+        }
+    }
+
     /// The usable session of a response, if it carries one.
-    fn session_of(&self, response: &Response) -> Option<Remote> {
+    pub(super) fn session_of(&self, response: &Response) -> Option<Remote> {
         if response.body.is_empty() {
             return None;
         }

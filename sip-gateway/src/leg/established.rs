@@ -29,16 +29,23 @@ impl Leg {
         wire: &mut Wire,
         now: Duration,
     ) -> Vec<Notice> {
-        let Some(index) = self.dialogs.iter().position(|dialog| dialog.matches_request(request)) else {
-            wire.layer.respond(key, plain(request, 481), now);
-            return Vec::new();
+        let confirmed = self.dialogs.iter().position(|dialog| dialog.matches_request(request));
+        let early = self.early.iter().position(|early| early.dialog.matches_request(request));
+        let dialog = match (confirmed, early) {
+            (Some(index), _) => self.dialogs.get(index),
+            (None, Some(index)) => self.early.get(index).map(|early| &early.dialog),
+            (None, None) => None,
         };
-        if !self.dialogs.get(index).is_some_and(|dialog| dialog.is_peer(from)) {
+        if !dialog.is_some_and(|dialog| dialog.is_peer(from)) {
             // Whoever guesses tags and Call-ID from elsewhere learns nothing.
-            wire.counters.foreign_source += 1;
+            wire.counters.foreign_source += u64::from(dialog.is_some());
             wire.layer.respond(key, plain(request, 481), now);
             return Vec::new();
         }
+        if let (None, Some(index), true) = (confirmed, early, self.is_inviting()) {
+            return self.serve_early(index, key, request, wire, now);
+        }
+        let index = confirmed.unwrap_or(usize::MAX);
         match &self.state {
             State::Up(_) if index == 0 => self.serve(key, request, wire, now),
             // Both said BYE at once: each gets its 200, and ours was first here.

@@ -11,11 +11,12 @@
 //! A leg tells its owner each thing once ([`Notice`]); exactly one of [`Notice::Failed`] and [`Notice::Ended`] is the
 //! last. Over, it stays for a while to end late 2xx responses and to answer late requests.
 //!
-//! Rooms: `calling` (up to the answer), `established` (the peer's requests), `refresh` (ours: session timers), `closing` (BYE),
+//! Rooms: `calling` (up to the answer), `early` (reliable provisional responses), `established` (the peer's requests), `refresh` (ours: session timers), `closing` (BYE),
 //! [`requests`] (the INVITE), [`orphan`] (dialogs of an earlier process), [`wire`] (what a leg sends through).
 
 mod calling;
 mod closing;
+mod early;
 mod established;
 pub mod orphan;
 mod refresh;
@@ -33,6 +34,7 @@ use crate::message::{Request, Response};
 use crate::sdp::OwnMedia;
 use crate::transaction::TransactionKey;
 use bytes::Bytes;
+use early::Early;
 use refresh::Own;
 use requests::Side;
 use wire::Wire;
@@ -124,6 +126,8 @@ pub struct Leg {
     session: (u64, u64),
     /// The last session description we sent: a refresh says it again (RFC 4028 §7.4).
     described: Bytes,
+    /// Callees that have not answered yet.
+    early: Vec<Early>,
     /// What a 2xx made: first the dialog that was kept, then those of other forks, which were ended.
     dialogs: Vec<Dialog>,
     /// 64*T1.
@@ -259,6 +263,9 @@ impl Leg {
         if !self.heard {
             self.heard = true;
             notices.push(Notice::Heard);
+        }
+        if key.is_some() && !self.early.is_empty() && self.pracked(key, response, wire, now) {
+            return notices;
         }
         let more = match &self.state {
             State::Inviting { invite, .. } if key == Some(*invite) => self.inviting(response, wire, now),

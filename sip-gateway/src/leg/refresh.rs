@@ -7,8 +7,8 @@ use super::calling::acknowledge;
 use super::wire::{Owner, Wire};
 use super::{Leg, Notice, State};
 use crate::auth::Answers;
-use crate::dialog::capability::{ACCEPT, ALLOW, SUPPORTED};
-use crate::dialog::session_timer::{Due, SessionTimer, request_value};
+use crate::dialog::capability::{ACCEPT, ALLOW};
+use crate::dialog::session_timer::{Due, SessionTimer, TIMER, request_value};
 use crate::message::{HeaderName, Method, Response};
 use crate::sdp;
 use crate::transaction::TransactionKey;
@@ -206,7 +206,8 @@ impl Leg {
         let headers = &mut request.headers;
         headers.append(HeaderName::Contact, dialog.contact().clone());
         headers.append(HeaderName::Allow, ALLOW);
-        headers.append(HeaderName::Supported, SUPPORTED);
+        // Not 100rel: nobody waits for provisional responses to it.
+        headers.append(HeaderName::Supported, TIMER);
         if kind == Kind::Options {
             headers.append(HeaderName::Accept, ACCEPT);
         } else {

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::dialog::capability::{ALLOW, SUPPORTED};
+use crate::dialog::session_timer::TIMER;
 use crate::event::Route;
 use crate::message::{CSeq, FieldError, HeaderName, Method, NameAddr, Request, Uri, Via};
 use crate::transaction::hop::MAX_FORWARDS;
@@ -45,7 +46,8 @@ pub fn invite(
     headers.append(HeaderName::CSeq, CSeq::new(cseq, Method::Invite));
     headers.append(HeaderName::Contact, contact(&route.caller_id, route.local)?);
     headers.append(HeaderName::Allow, ALLOW);
-    headers.append(HeaderName::Supported, SUPPORTED);
+    // A phone answers by itself: what it says before is not worth a PRACK.
+    headers.append(HeaderName::Supported, if side == Side::Trunk { SUPPORTED } else { TIMER });
     match side {
         Side::Trunk => {}
         Side::Phone => {

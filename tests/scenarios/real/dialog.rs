@@ -77,3 +77,17 @@ fn a_session_is_refreshed_both_ways_and_a_carrier_that_falls_silent_does_not_hol
     assert_eq!((attempt.get("outcome"), report.count("bridged")), ("answered", 1));
     assert!((6_000..=8_000).contains(&attempt.number("talk_ms")), "{attempt:?}");
 }
+
+#[test]
+fn reliable_provisional_responses_are_acknowledged_and_carry_the_session() {
+    let stage = Stage::new();
+    let customer = Customer::speaking(Law::Mu, CUSTOMER_HZ);
+    let mut carrier = stage.carrier("carrier_prack.xml").customer(&customer).pause_ms(2_000).start();
+    let phone = stage.phone(0, &[Law::Mu]);
+    let report = stage.run(&Campaign::default()).finish();
+    carrier.finish(LONG);
+    assert_eq!((carrier.received("PRACK").len(), report.count("bridged")), (2, 1));
+    assert_one_stream(&customer.packets());
+    assert!(seconds_of(&sound(&customer.packets()), AGENT_HZ) > 1.4);
+    assert!(seconds_of(&phone.stop(), CUSTOMER_HZ) > 1.4);
+}

@@ -6,6 +6,7 @@ mod cancel;
 mod chaos;
 mod digest;
 mod divert;
+mod early;
 mod in_dialog;
 mod limits;
 mod orphan;
