@@ -81,6 +81,8 @@ pub struct TrunkOptions {
     pub caller_ids: Vec<String>,
     /// Codecs offered, in order.
     pub codecs: Vec<Codec>,
+    /// INVITEs make no offer; the callee's answer does (RFC 3261 §13.2.1).
+    pub late_offer: bool,
     /// Interval of OPTIONS health checks; `None` (the default) sends none.
     pub options_interval: Option<Duration>,
     /// Which of its failures are tried on the next trunk.

@@ -105,6 +105,8 @@ pub struct Dialog {
 struct Invite {
     cseq: u32,
     credentials: Vec<(HeaderName, Bytes)>,
+    /// The answer to an offer in its 2xx; empty when the INVITE made the offer.
+    answer: Bytes,
     /// The ACK once it was made: a repeated 2xx gets the same again.
     ack: Option<Request>,
 }
@@ -190,7 +192,12 @@ impl Dialog {
             reach,
             next_hop,
             local,
-            invite: Invite { cseq: cseq.number, credentials: credentials(invite), ack: None },
+            invite: Invite {
+                cseq: cseq.number,
+                credentials: credentials(invite),
+                answer: Bytes::new(),
+                ack: None,
+            },
         };
         dialog.route();
         Ok(dialog)
@@ -219,7 +226,12 @@ impl Dialog {
             reach: Reach::Pinned,
             next_hop: stored.next_hop,
             local: stored.local,
-            invite: Invite { cseq: stored.local_cseq, credentials: Vec::new(), ack: None },
+            invite: Invite {
+                cseq: stored.local_cseq,
+                credentials: Vec::new(),
+                answer: Bytes::new(),
+                ack: None,
+            },
         })
     }
 

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::capability::ACCEPT;
 use super::{Dialog, Invite, credentials};
 use crate::message::{CSEQ_MAX, CSeq, HeaderName, Headers, Method, Request, Response, Via};
 use crate::transaction::hop::MAX_FORWARDS;
@@ -18,8 +19,18 @@ impl Dialog {
     /// An INVITE of ours was sent within the dialog: the next ACK is for its 2xx.
     pub fn invited(&mut self, invite: &Request) {
         if let Ok(cseq) = invite.headers.cseq() {
-            self.invite = Invite { cseq: cseq.number, credentials: credentials(invite), ack: None };
+            self.invite = Invite {
+                cseq: cseq.number,
+                credentials: credentials(invite),
+                answer: Bytes::new(),
+                ack: None,
+            };
         }
+    }
+
+    /// The 2xx made the offer: the ACK is to carry this answer (§13.2.2.4). Empty: it did not.
+    pub fn answer_with(&mut self, session: Bytes) {
+        self.invite.answer = session;
     }
 
     /// Whether a 2xx is to the last INVITE of this dialog, whose ACK [`Dialog::ack`] makes.
@@ -41,6 +52,10 @@ impl Dialog {
         let mut ack = self.build(Method::Ack, self.invite.cseq, branch);
         for (name, value) in &self.invite.credentials {
             ack.headers.append(name.clone(), value.clone());
+        }
+        if !self.invite.answer.is_empty() {
+            ack.headers.append(HeaderName::ContentType, ACCEPT);
+            ack.body = self.invite.answer.clone();
         }
         self.invite.ack = Some(ack.clone());
         ack

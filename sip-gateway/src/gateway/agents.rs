@@ -136,6 +136,7 @@ impl Gateway {
             codecs,
             ring_max: PHONE_RING_MAX,
             up_max: None,
+            late_offer: false,
             session: self.options.session,
         };
         match self.start_leg(options, LegOwner::Agent(user.to_owned()), now) {

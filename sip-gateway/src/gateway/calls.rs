@@ -362,6 +362,7 @@ impl Gateway {
         let Some(trunk) = self.trunks.get(known.trunk) else { return };
         let credentials = trunk.options.credentials();
         let codecs = trunk.options.codecs.clone();
+        let late_offer = trunk.options.late_offer;
         let Some(port) = self.stream_port(stream) else { return };
         self.timers.set(Timer::Call(call), None);
         let options = LegOptions {
@@ -373,6 +374,7 @@ impl Gateway {
             codecs,
             ring_max: RING_MAX,
             up_max: Some(TALK_MAX),
+            late_offer,
             session: self.options.session,
         };
         match self.start_leg(options, LegOwner::Call(call), now) {

@@ -137,6 +137,7 @@ pub(super) fn trunk(name: &str) -> TrunkOptions {
         calls_per_second: 10.0,
         caller_ids: vec!["+15550100".to_owned(), "+15550101".to_owned()],
         codecs: vec![Codec::Pcmu, Codec::Pcma],
+        late_offer: false,
         options_interval: None,
         failover: Failover::default(),
         transport: Transport::Udp,

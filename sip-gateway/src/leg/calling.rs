@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::early::Early;
 use super::requests::{self, Side};
 use super::wire::{Owner, Wire};
-use super::{FORKS_MAX, Leg, LegId, LegOptions, Notice, State, Tries, Up};
+use super::{FORKS_MAX, Leg, LegId, LegOptions, Notice, State, Tries, Up, reason};
 use crate::auth::REPETITIONS_MAX;
 use crate::dialog::session_timer::{SessionTimer, request_value};
 use crate::dialog::{Dialog, Reach};
@@ -40,6 +42,7 @@ impl Leg {
             heard: false,
             session,
             early: Vec::new(),
+            answer: Bytes::new(),
             dialogs: Vec::new(),
             linger: wire.timers.t1 * 64,
             deadline: Some(deadline),
@@ -59,8 +62,8 @@ impl Leg {
 
     /// A response to the INVITE after we wanted out.
     pub(super) fn leaving(&mut self, response: &Response, wire: &mut Wire, now: Duration) -> Vec<Notice> {
-        let State::Leaving { invite, cancelled } = &self.state else { return Vec::new() };
-        let (invite, cancelled) = (*invite, *cancelled);
+        let State::Leaving { invite, cancelled, reason } = &self.state else { return Vec::new() };
+        let (invite, cancelled, reason) = (*invite, *cancelled, *reason);
         match response.status {
             100..=199 if cancelled => {
                 self.takes(response, wire, now);
@@ -68,7 +71,7 @@ impl Leg {
             }
             100..=199 => {
                 self.takes(response, wire, now);
-                self.leave(invite, true, wire, now);
+                self.leave(invite, true, reason, wire, now);
                 Vec::new()
             }
             // The answer crossed our CANCEL: it is a call now, and ended as one (§9.1, §15).
@@ -92,11 +95,12 @@ impl Leg {
         &mut self,
         invite: TransactionKey,
         provisional: bool,
+        reason: &'static str,
         wire: &mut Wire,
         now: Duration,
     ) {
-        let cancelled = provisional && wire.layer.cancel(invite, now).is_ok();
-        self.change(State::Leaving { invite, cancelled });
+        let cancelled = provisional && wire.layer.cancel(invite, Some(reason), now).is_ok();
+        self.change(State::Leaving { invite, cancelled, reason });
         // Timer B, or the limit after CANCEL, ends it; this deadline stands behind both.
         self.deadline = Some(now.saturating_add(self.limit()));
     }
@@ -115,14 +119,23 @@ impl Leg {
             wire.counters.forks_ended += 1;
             // Whatever comes of this BYE: nobody hears this dialog.
             let last = self.dialogs.len() - 1;
-            let _ = self.send_bye(last, &[], Owner::Nobody, wire, now);
+            let _ = self.send_bye(last, reason::ELSEWHERE, &[], Owner::Nobody, wire, now);
         }
     }
 
     fn progress(&mut self, response: &Response, wire: &mut Wire, now: Duration) -> Vec<Notice> {
         let taken = self.takes(response, wire, now);
         let updated = self.early.iter().any(|early| early.updated && early.dialog.matches_response(response));
-        let session = self.session_of(response).filter(|_| !updated);
+        let session = match self.options.late_offer {
+            // §13.2.1: an offer is in a reliable response only.
+            true => self
+                .early
+                .iter()
+                .find(|early| early.dialog.matches_response(response))
+                .and_then(|early| early.remote),
+            false => self.session_of(response),
+        };
+        let session = session.filter(|_| !updated && !response.body.is_empty());
         let State::Inviting { provisional, early, .. } = &mut self.state else { return Vec::new() };
         *provisional = true;
         if response.status == 100 || !taken {
@@ -143,6 +156,11 @@ impl Leg {
             // RFC 3262 §5: the session was in a provisional response. Some carriers do so with unreliable ones, too.
             (Some(Early { remote: Some(remote), .. }), _) if response.body.is_empty() => Some(*remote),
             (_, early) if response.body.is_empty() => early,
+            // §13.2.2.4: the offer is here, so the ACK carries the answer.
+            (known, _) if self.options.late_offer => match known.and_then(|early| early.remote) {
+                Some(remote) => Some(remote),
+                None => self.answer_to(response),
+            },
             (_, _) => self.session_of(response),
         };
         if !self.confirm(response, wire) {
@@ -227,6 +245,9 @@ impl Leg {
         };
         match made {
             Ok(mut dialog) => {
+                if let State::Inviting { .. } = self.state {
+                    dialog.answer_with(std::mem::take(&mut self.answer));
+                }
                 acknowledge(&mut dialog, wire);
                 // There is hardly ever a second; a vector that grows by itself would keep room for four.
                 self.dialogs.reserve_exact(1);
@@ -238,6 +259,16 @@ impl Leg {
                 false
             }
         }
+    }
+
+    /// Answers the offer of a response to our INVITE that made none; the answer is kept for the request that carries it.
+    pub(super) fn answer_to(&mut self, response: &Response) -> Option<Remote> {
+        let LegOptions { codecs, own, port, .. } = &self.options;
+        let (answer, remote) =
+            sdp::accept(&response.body, codecs, *own, *port, self.session.0, self.session.1).ok()?;
+        self.answer = answer.into();
+        self.described = self.answer.clone();
+        Some(remote)
     }
 
     /// Where requests of its dialogs go.
@@ -270,7 +301,12 @@ fn invite(
     // RFC 4028 §7.1: who refreshes is left to the callee.
     request.headers.append(HeaderName::SessionExpires, request_value(asked.expires, None));
     request.headers.append(HeaderName::MinSe, asked.min.as_secs().to_string());
-    request.body = sdp::offer(options.own.address, options.port, &options.codecs, session, version).into();
+    if options.late_offer {
+        request.headers.remove(HeaderName::ContentType);
+    } else {
+        request.body =
+            sdp::offer(options.own.address, options.port, &options.codecs, session, version).into();
+    }
     Some(request)
 }
 

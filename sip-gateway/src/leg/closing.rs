@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::wire::{Owner, Wire};
-use super::{Leg, Notice, State};
+use super::{Leg, Notice, State, reason};
 use crate::auth::Answers;
 use crate::message::{HeaderName, Method, Response};
 use crate::transaction::TransactionKey;
@@ -11,7 +11,7 @@ use crate::transaction::TransactionKey;
 impl Leg {
     /// Sends BYE; `then` is told once it is answered or given up.
     pub(super) fn close(&mut self, then: Notice, wire: &mut Wire, now: Duration) -> Vec<Notice> {
-        match self.send_bye(0, &[], Owner::Leg(self.id), wire, now) {
+        match self.send_bye(0, reason::of_notice(&then), &[], Owner::Leg(self.id), wire, now) {
             Some(bye) => {
                 self.change(State::Closing { bye, answers: Answers::default(), then });
                 self.deadline = Some(now.saturating_add(self.limit()));
@@ -21,10 +21,11 @@ impl Leg {
         }
     }
 
-    /// Sends BYE in one of its dialogs.
+    /// Sends BYE in one of its dialogs; `reason` is the value of its Reason header.
     pub(super) fn send_bye(
         &mut self,
         index: usize,
+        reason: &'static str,
         authorization: &[(HeaderName, String)],
         owner: Owner,
         wire: &mut Wire,
@@ -32,6 +33,7 @@ impl Leg {
     ) -> Option<TransactionKey> {
         let dialog = self.dialogs.get_mut(index)?;
         let mut request = dialog.request(Method::Bye, &wire.names.branch());
+        request.headers.append(HeaderName::Reason, reason);
         for (name, value) in authorization {
             request.headers.append(name.clone(), value.clone());
         }
@@ -50,8 +52,9 @@ impl Leg {
             let uri = dialog.remote_target().raw();
             answers.answer(response, credentials, "BYE", uri, || wire.names.cnonce())
         });
-        let sent = authorization
-            .and_then(|authorization| self.send_bye(0, &authorization, Owner::Leg(self.id), wire, now));
+        let sent = authorization.and_then(|authorization| {
+            self.send_bye(0, reason::of_notice(&then), &authorization, Owner::Leg(self.id), wire, now)
+        });
         match sent {
             Some(bye) => {
                 self.change(State::Closing { bye, answers, then });

@@ -5,10 +5,12 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::wire::{Owner, Wire};
 use super::{FORKS_MAX, Leg, Notice, State};
 use crate::auth::Answers;
-use crate::dialog::capability::{RELIABLE, lists, response as plain};
+use crate::dialog::capability::{ACCEPT, RELIABLE, lists, response as plain};
 use crate::dialog::{Dialog, Negotiation, Served};
 use crate::media::Remote;
 use crate::message::{HeaderName, Method, Request, Response};
@@ -33,7 +35,15 @@ pub(super) struct Early {
 #[derive(Debug)]
 struct Prack {
     key: TransactionKey,
+    said: Said,
+}
+
+/// What it says.
+#[derive(Debug)]
+struct Said {
     rack: String,
+    /// Its body, when the response made an offer.
+    answer: Bytes,
     answers: Answers,
 }
 
@@ -74,7 +84,13 @@ impl Leg {
                 }
             }
         };
-        let session = self.session_of(response);
+        let answered = self.early.get(index).is_some_and(|early| early.remote.is_some());
+        let session = match self.options.late_offer {
+            // RFC 3262 §5: the PRACK answers it.
+            true if !answered && !response.body.is_empty() => self.answer_to(response),
+            true => None,
+            false => self.session_of(response),
+        };
         let Some(early) = self.early.get_mut(index) else { return true };
         early.rseq = rseq;
         if early.remote.is_none() {
@@ -82,7 +98,9 @@ impl Leg {
         }
         // RFC 3262 §7.2: number, CSeq number and method of the response.
         let cseq = response.headers.cseq().map_or(0, |cseq| cseq.number);
-        self.prack(index, format!("{rseq} {cseq} INVITE"), Answers::default(), &[], wire, now);
+        let answer = std::mem::take(&mut self.answer);
+        let said = Said { rack: format!("{rseq} {cseq} INVITE"), answer, answers: Answers::default() };
+        self.prack(index, said, &[], wire, now);
         true
     }
 
@@ -97,13 +115,13 @@ impl Leg {
         let is_it = |early: &Early| early.prack.as_ref().is_some_and(|prack| Some(prack.key) == key);
         let Some(index) = self.early.iter().position(is_it) else { return false };
         let Some(early) = self.early.get_mut(index).filter(|_| response.status >= 200) else { return true };
-        let Some(mut prack) = early.prack.take() else { return true };
+        let Some(Prack { mut said, .. }) = early.prack.take() else { return true };
         let uri = early.dialog.remote_target().raw();
         let authorization = self.options.credentials.as_ref().and_then(|credentials| {
-            prack.answers.answer(response, credentials, "PRACK", uri, || wire.names.cnonce())
+            said.answers.answer(response, credentials, "PRACK", uri, || wire.names.cnonce())
         });
         if let Some(authorization) = authorization {
-            self.prack(index, prack.rack, prack.answers, &authorization, wire, now);
+            self.prack(index, said, &authorization, wire, now);
         }
         true
     }
@@ -156,8 +174,7 @@ impl Leg {
     fn prack(
         &mut self,
         index: usize,
-        rack: String,
-        answers: Answers,
+        said: Said,
         authorization: &[(HeaderName, String)],
         wire: &mut Wire,
         now: Duration,
@@ -165,12 +182,16 @@ impl Leg {
         let Some(early) = self.early.get_mut(index) else { return };
         let dialog = &mut early.dialog;
         let mut request = dialog.request(Method::Prack, &wire.names.branch());
-        request.headers.append(HeaderName::RAck, rack.clone());
+        request.headers.append(HeaderName::RAck, said.rack.clone());
+        if !said.answer.is_empty() {
+            request.headers.append(HeaderName::ContentType, ACCEPT);
+            request.body = said.answer.clone();
+        }
         for (name, value) in authorization {
             request.headers.append(name.clone(), value.clone());
         }
         let sent = wire.send(Owner::Leg(self.id), request, dialog.destination(), dialog.local(), now);
-        early.prack = sent.ok().map(|key| Prack { key, rack, answers });
+        early.prack = sent.ok().map(|key| Prack { key, said });
     }
 
     /// Whether the INVITE is out and not being cancelled.

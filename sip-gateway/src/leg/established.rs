@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::refresh::Own;
 use super::wire::Wire;
-use super::{Leg, Notice, Reinvite, State, Up};
+use super::{Leg, Notice, Reinvite, State, Up, reason};
 use crate::dialog::capability::{lists, response as plain};
 use crate::dialog::session_timer::{Refresher, SessionTimer, TIMER, Terms, response_value, terms};
 use crate::dialog::{AnswerRepeater, Dialog, Negotiation, Repetition, Served};
@@ -143,7 +143,7 @@ impl Leg {
             Served::Silence => return Vec::new(),
             Served::Ended(response) => {
                 wire.layer.respond(key, response, now);
-                return self.finish(Notice::Ended { by: EndedBy::Peer, reason: "bye" }, now);
+                return self.finish(reason::of_bye(&request.headers), now);
             }
             Served::Answered(response) => (response, false),
             Served::Accepted(response) => (response, true),

@@ -19,6 +19,7 @@ mod closing;
 mod early;
 mod established;
 pub mod orphan;
+mod reason;
 mod refresh;
 pub mod requests;
 pub mod wire;
@@ -72,6 +73,8 @@ pub struct LegOptions {
     pub ring_max: Duration,
     /// Longest time it may be up.
     pub up_max: Option<Duration>,
+    /// The INVITE makes no offer: the callee's 2xx does, and the ACK answers it (RFC 3261 §13.2.1).
+    pub late_offer: bool,
     /// Session timers asked for; a 422 raises them.
     pub session: SessionOptions,
 }
@@ -126,6 +129,8 @@ pub struct Leg {
     session: (u64, u64),
     /// The last session description we sent: a refresh says it again (RFC 4028 §7.4).
     described: Bytes,
+    /// Our answer to a late offer, until the PRACK or ACK that carries it.
+    answer: Bytes,
     /// Callees that have not answered yet.
     early: Vec<Early>,
     /// What a 2xx made: first the dialog that was kept, then those of other forks, which were ended.
@@ -141,7 +146,7 @@ enum State {
     /// The INVITE is out.
     Inviting { invite: TransactionKey, tries: Tries, provisional: bool, early: Option<Remote> },
     /// It is to be ended before a final response; CANCEL waits for a provisional one (§9.1).
-    Leaving { invite: TransactionKey, cancelled: bool },
+    Leaving { invite: TransactionKey, cancelled: bool, reason: &'static str },
     /// Answered.
     Up(Box<Up>),
     /// Our BYE is out; `then` is told when it is answered or given up.
@@ -220,7 +225,7 @@ impl Leg {
         match &self.state {
             State::Inviting { invite, provisional, .. } => {
                 let (invite, provisional) = (*invite, *provisional);
-                self.leave(invite, provisional, wire, now);
+                self.leave(invite, provisional, reason::of_word(reason), wire, now);
                 Vec::new()
             }
             State::Up(_) => self.close(Notice::Ended { by: EndedBy::Us, reason }, wire, now),

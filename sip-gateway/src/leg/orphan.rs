@@ -8,9 +8,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::calling::{INVITES_AGAIN_MAX, repetition};
+use super::reason;
 use super::requests::{self, Side};
 use super::wire::{Owner, Wire};
-use crate::auth::{Answers, Credentials};
+use crate::auth::{Answers, Credentials, REPETITIONS_MAX};
 use crate::command;
 use crate::dialog::capability::response as plain;
 use crate::dialog::{Dialog, Reach};
@@ -34,8 +35,10 @@ pub struct Orphan {
     side: Side,
     /// What its trunk knows us by.
     credentials: Option<Credentials>,
-    /// INVITEs that may be out: the first, and its repetitions with credentials.
+    /// INVITEs that may be out: the first, and its repetitions.
     invites: Vec<Request>,
+    /// How many of them were cancelled.
+    cancelled: usize,
     endings: Vec<Ending>,
     /// CANCELs and BYEs that wait for their answers.
     waiting: Vec<TransactionKey>,
@@ -64,6 +67,7 @@ impl Orphan {
             side,
             credentials,
             invites: Vec::new(),
+            cancelled: 0,
             endings: Vec::new(),
             waiting: Vec::new(),
             until: now.saturating_add(WATCH),
@@ -76,7 +80,7 @@ impl Orphan {
                 orphan.end(dialog, wire, now);
             }
             Some(Err(error)) => tracing::warn!(%error, "a stored dialog can't be ended"),
-            None => orphan.cancel(wire, now),
+            None => orphan.cancel(orphan.likely(), wire, now),
         }
         orphan
     }
@@ -102,6 +106,11 @@ impl Orphan {
             return;
         }
         self.unanswered(key);
+        let ends = self.endings.iter().any(|ending| ending.bye == Some(key));
+        if response.status == 481 && !ends {
+            // That INVITE is over: another one may have taken its place, for a reason that is not known.
+            self.cancel(self.invites.len(), wire, now);
+        }
         let ending = self.endings.iter_mut().find(|ending| ending.bye == Some(key));
         let Some((ending, credentials)) = ending.zip(self.credentials.as_ref()) else { return };
         let uri = ending.dialog.remote_target().raw();
@@ -176,10 +185,18 @@ impl Orphan {
         self.invites = invites.filter_map(Result::ok).collect();
     }
 
-    fn cancel(&mut self, wire: &mut Wire, now: Duration) {
+    /// How many INVITEs were likely sent: with credentials the first one was challenged.
+    fn likely(&self) -> usize {
+        1 + self.credentials.as_ref().map_or(0, |_| usize::from(REPETITIONS_MAX))
+    }
+
+    /// Cancels the INVITEs up to `count` that were not cancelled yet.
+    fn cancel(&mut self, count: usize, wire: &mut Wire, now: Duration) {
         let route = &self.stored.route;
-        for invite in &self.invites {
-            if let Ok(cancel) = hop::cancel(invite) {
+        let from = self.cancelled;
+        self.cancelled = count.max(from);
+        for invite in self.invites.iter().take(count).skip(from) {
+            if let Ok(cancel) = hop::cancel(invite, Some(reason::RESTARTED)) {
                 // Its own transaction repeats it (timer E) until it is answered.
                 let owner = Owner::Orphan(route.call_id.clone());
                 self.waiting.extend(wire.send(owner, cancel, route.next_hop, route.local, now));
@@ -205,6 +222,7 @@ fn bye(
     now: Duration,
 ) -> Option<TransactionKey> {
     let mut request = dialog.request(Method::Bye, &wire.names.branch());
+    request.headers.append(HeaderName::Reason, reason::RESTARTED);
     for (name, value) in authorization {
         request.headers.append(name.clone(), value.clone());
     }

@@ -39,10 +39,15 @@ impl Layer {
     }
 
     /// Sends the CANCEL of an INVITE along the INVITE's own way (§9.1).
-    pub(super) fn send_cancel(&mut self, invite: TransactionKey, now: Duration) {
+    pub(super) fn send_cancel(
+        &mut self,
+        invite: TransactionKey,
+        reason: Option<&'static str>,
+        now: Duration,
+    ) {
         let Some(entry) = self.table.get(invite) else { return };
         let (to, local) = (entry.to, entry.local);
-        let sent = hop::cancel(&entry.request)
+        let sent = hop::cancel(&entry.request, reason)
             .map_err(SendError::from)
             .and_then(|cancel| self.start_client(cancel, to, local, Audience::Layer, now));
         if let Err(error) = sent {

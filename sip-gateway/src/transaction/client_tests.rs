@@ -132,9 +132,9 @@ fn the_cancel_of_an_invite() {
     let key = layer.send_request(invite.clone(), at(CARRIER), at(OURS), Duration::ZERO).expect("sent");
     drain(&mut layer);
     // §9.1: not before a provisional response.
-    assert_eq!(layer.cancel(key, ms(10)), Err(CancelError::TooEarly));
+    assert_eq!(layer.cancel(key, None, ms(10)), Err(CancelError::TooEarly));
     receive(&mut layer, &response_text("z9hG4bKa", 180, "b"), ms(20));
-    assert_eq!(layer.cancel(key, ms(30)), Ok(()));
+    assert_eq!(layer.cancel(key, None, ms(30)), Ok(()));
     let cancel = sent_request(&drain(&mut layer));
     assert_eq!(cancel.method, Method::Cancel);
     assert_eq!(cancel.uri, invite.uri);
@@ -145,7 +145,7 @@ fn the_cancel_of_an_invite() {
     assert!(
         !cancel.headers.contains(HeaderName::Require) && !cancel.headers.contains(HeaderName::ProxyRequire)
     );
-    assert_eq!(layer.cancel(key, ms(40)), Err(CancelError::Already));
+    assert_eq!(layer.cancel(key, None, ms(40)), Err(CancelError::Already));
 
     // The 200 of the CANCEL matches it by its method (§17.1.3) and stays inside.
     let ok = response_text("z9hG4bKa", 200, "b").replace("1 INVITE", "1 CANCEL");
@@ -153,7 +153,7 @@ fn the_cancel_of_an_invite() {
     let outputs = receive(&mut layer, &response_text("z9hG4bKa", 487, "b"), ms(60));
     assert_eq!(passed_up(&outputs), [487]);
     assert_eq!(sent_request(&outputs).method, Method::Ack);
-    assert_eq!(layer.cancel(key, ms(70)), Err(CancelError::TooLate));
+    assert_eq!(layer.cancel(key, None, ms(70)), Err(CancelError::TooLate));
     assert_eq!(run_to(&mut layer, secs(60)), [Output::Terminated { key }]);
     assert_eq!((layer.clients(), layer.poll_timeout()), (0, None));
 }
@@ -164,7 +164,7 @@ fn a_cancel_finds_room_in_a_full_table() {
     let mut layer = small(1, 1);
     let key = send(&mut layer, &invite_text("z9hG4bKa"), Duration::ZERO);
     receive(&mut layer, &response_text("z9hG4bKa", 180, "b"), ms(20));
-    layer.cancel(key, ms(30)).expect("cancelled");
+    layer.cancel(key, None, ms(30)).expect("cancelled");
     assert_eq!(sent_request(&drain(&mut layer)).method, Method::Cancel);
 }
 
@@ -174,7 +174,7 @@ fn a_200_may_cross_the_cancel() {
     let mut layer = layer();
     let key = send(&mut layer, &invite_text("z9hG4bKa"), Duration::ZERO);
     receive(&mut layer, &response_text("z9hG4bKa", 180, "b"), ms(20));
-    layer.cancel(key, ms(30)).expect("cancelled");
+    layer.cancel(key, None, ms(30)).expect("cancelled");
     assert_eq!(passed_up(&receive(&mut layer, &response_text("z9hG4bKa", 200, "b"), ms(40))), [200]);
 }
 
@@ -184,7 +184,7 @@ fn a_cancelled_invite_without_an_end_times_out() {
     let mut layer = layer();
     let key = send(&mut layer, &invite_text("z9hG4bKa"), Duration::ZERO);
     receive(&mut layer, &response_text("z9hG4bKa", 180, "b"), ms(20));
-    layer.cancel(key, secs(1)).expect("cancelled");
+    layer.cancel(key, None, secs(1)).expect("cancelled");
     let outputs = run_to(&mut layer, secs(33));
     let reports: Vec<_> =
         outputs.iter().filter(|output| !matches!(output, Output::Transmit { .. })).collect();

@@ -14,10 +14,14 @@ pub(crate) fn ack(invite: &Request, response: &Response) -> Result<Request, Fiel
     companion(invite, Method::Ack, to.clone())
 }
 
-/// The CANCEL of `invite` (RFC 3261 §9.1).
-pub(crate) fn cancel(invite: &Request) -> Result<Request, FieldError> {
+/// The CANCEL of `invite` (RFC 3261 §9.1), with the value of a Reason header (RFC 3326).
+pub(crate) fn cancel(invite: &Request, reason: Option<&'static str>) -> Result<Request, FieldError> {
     let to = invite.headers.first(HeaderName::To).ok_or(FieldError::Missing)?;
-    companion(invite, Method::Cancel, to.clone())
+    let mut cancel = companion(invite, Method::Cancel, to.clone())?;
+    if let Some(reason) = reason {
+        cancel.headers.append(HeaderName::Reason, reason);
+    }
+    Ok(cancel)
 }
 
 /// Both have the Request-URI, Call-ID, From, CSeq number and Route of the INVITE and its topmost Via alone, so that

@@ -57,13 +57,19 @@ impl Layer {
         self.start_client(request, to, local.into(), Audience::User, now)
     }
 
-    /// Cancels an INVITE that has a provisional response (RFC 3261 §9.1). The CANCEL's own transaction stays inside.
+    /// Cancels an INVITE that has a provisional response (RFC 3261 §9.1), saying why (RFC 3326). The CANCEL's own transaction
+    /// stays inside.
     /// The INVITE ends by its final response, or by [`Output::Timeout`] 64*T1 later.
-    pub fn cancel(&mut self, invite: TransactionKey, now: Duration) -> Result<(), CancelError> {
+    pub fn cancel(
+        &mut self,
+        invite: TransactionKey,
+        reason: Option<&'static str>,
+        now: Duration,
+    ) -> Result<(), CancelError> {
         let entry = self.table.get_mut(invite).ok_or(CancelError::TooLate)?;
         entry.machine.cancellable()?;
         entry.machine.cancel(now);
-        self.send_cancel(invite, now);
+        self.send_cancel(invite, reason, now);
         self.settle(invite);
         Ok(())
     }
@@ -210,7 +216,7 @@ impl Layer {
                         self.outputs.push_back(Output::Transmit { to, local, bytes: bytes.into() });
                     }
                 }
-                Action::SendCancel => self.send_cancel(key, now),
+                Action::SendCancel => self.send_cancel(key, None, now),
                 Action::PassUp | Action::PassStray | Action::InformTimeout | Action::InformTransportError
                     if audience == Audience::Layer => {}
                 Action::PassUp => match std::mem::replace(&mut cause, Cause::Nothing) {

@@ -179,7 +179,7 @@ impl World {
             Step::Cancel { pick } => {
                 if let Some(key) = pick_one(&self.clients, pick) {
                     // Refusals are part of the storm.
-                    let _ = self.layer.cancel(*key, self.now);
+                    let _ = self.layer.cancel(*key, None, self.now);
                 }
             }
             Step::Respond { pick, status } => {

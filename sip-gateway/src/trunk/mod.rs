@@ -152,6 +152,7 @@ pub(crate) mod tests {
             caller_ids: vec!["+15550100".into(), "+15550101".into()],
             codecs: vec![Codec::Pcmu],
             transport: crate::transport::Transport::Udp,
+            late_offer: false,
             options_interval: None,
             failover: failover::Failover::default(),
         }

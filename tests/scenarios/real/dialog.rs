@@ -91,3 +91,40 @@ fn reliable_provisional_responses_are_acknowledged_and_carry_the_session() {
     assert!(seconds_of(&sound(&customer.packets()), AGENT_HZ) > 1.4);
     assert!(seconds_of(&phone.stop(), CUSTOMER_HZ) > 1.4);
 }
+
+#[test]
+fn an_offer_of_the_carrier_is_answered_in_the_ack() {
+    let stage = Stage::new();
+    let customer = Customer::speaking(Law::A, CUSTOMER_HZ);
+    let mut carrier = stage.carrier("carrier_late_offer.xml").customer(&customer).start();
+    let phone = stage.phone(0, &[Law::A]);
+    let campaign = Campaign { trunk_keys: "late_offer = true", talk_limit: "2s", ..Campaign::default() };
+    let report = stage.run(&campaign).finish();
+    carrier.finish(LONG);
+    assert_eq!(report.count("bridged"), 1);
+    assert!(seconds_of(&sound(&customer.packets()), AGENT_HZ) > 1.4);
+    assert!(seconds_of(&phone.stop(), CUSTOMER_HZ) > 1.4);
+}
+
+#[test]
+fn a_customer_on_hold_is_sent_nothing_and_hears_the_agent_again_after() {
+    let stage = Stage::new();
+    let customer = Customer::speaking(Law::Mu, CUSTOMER_HZ);
+    let mut carrier = stage.carrier("carrier_hold.xml").customer(&customer).pause_ms(1_000).start();
+    let phone = stage.phone(0, &[Law::Mu]);
+    let report = stage.run(&Campaign::default()).finish();
+    carrier.finish(LONG);
+    phone.stop();
+    assert_eq!((report.count("bridged"), report.only_attempt().get("outcome")), (1, "answered"));
+    let packets = customer.packets();
+    let at = |index: usize| packets[index].at;
+    let pauses: Vec<usize> = (1..packets.len())
+        .filter(|index| at(*index).duration_since(at(index - 1)).is_ok_and(|gap| gap.as_millis() > 700))
+        .collect();
+    assert_eq!(pauses.len(), 2, "two holds of a second each");
+    // Between the holds and after the second one the agent's tone is there.
+    let stretches = [&packets[..pauses[0]], &packets[pauses[0]..pauses[1]], &packets[pauses[1]..]];
+    for stretch in stretches {
+        assert!(seconds_of(&sound(stretch), AGENT_HZ) > 0.5);
+    }
+}

@@ -101,6 +101,7 @@ pub fn node_options(plan: &Plan) -> node::Options {
         caller_ids: vec!["+15559990001".into(), "+15559990002".into()],
         codecs: vec![Codec::Pcmu, Codec::Pcma],
         transport: carillon_sip::transport::Transport::Udp,
+        late_offer: false,
         options_interval: None,
         failover: carillon_sip::trunk::failover::Failover::default(),
     };

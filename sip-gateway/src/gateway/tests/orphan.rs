@@ -55,11 +55,7 @@ fn invite() -> Text {
 fn a_ringing_one_is_cancelled_and_its_failure_acknowledged() {
     let mut bench = Bench::new(options());
     adopt(&mut bench, route("alpha", CARRIER), None);
-    let again = bench.sent(CARRIER);
-    let cancel = again[0].clone();
-    for other in &again[1..] {
-        bench.feed(CARRIER, other.reply("481 Call/Transaction Does Not Exist", "x", &[], ""));
-    }
+    let cancel = bench.one(CARRIER);
     assert_eq!(cancel.start(), "CANCEL sip:+15550199@192.0.2.10:5060 SIP/2.0");
     assert_eq!(cancel.branch(), "z9hG4bKold");
     assert_eq!(cancel.header("CSeq"), "41 CANCEL");
@@ -79,14 +75,21 @@ fn a_ringing_one_is_cancelled_and_its_failure_acknowledged() {
 
 #[test]
 fn the_invites_that_may_have_been_sent_again_are_cancelled_too() {
-    let mut bench = Bench::new(options());
+    let mut options = options();
+    options.trunks[0].username = "customer".into();
+    let mut bench = Bench::new(options);
     adopt(&mut bench, route("alpha", CARRIER), None);
     let sent = bench.sent(CARRIER);
     let marks: Vec<(String, u32)> =
         sent.iter().map(|cancel| (cancel.branch().to_owned(), cancel.cseq())).collect();
-    let again = (2..=6).map(|index| (format!("z9hG4bKold.{index}"), 40 + index));
-    let expected: Vec<(String, u32)> = [("z9hG4bKold".to_owned(), 41)].into_iter().chain(again).collect();
-    assert_eq!(marks, expected);
+    let expected = [("z9hG4bKold", 41), ("z9hG4bKold.2", 42), ("z9hG4bKold.3", 43), ("z9hG4bKold.4", 44)];
+    assert_eq!(marks, expected.map(|(branch, cseq)| (branch.to_owned(), cseq)));
+    // The carrier knows the first one no more: others may be out that an unknown refusal led to.
+    bench.feed(CARRIER, sent[0].reply("481 Call/Transaction Does Not Exist", "x", &[], ""));
+    let more: Vec<u32> = bench.sent(CARRIER).iter().map(Text::cseq).collect();
+    assert_eq!(more, [45, 46]);
+    bench.feed(CARRIER, sent[1].reply("481 Call/Transaction Does Not Exist", "x", &[], ""));
+    assert!(bench.sent(CARRIER).is_empty(), "each once");
 }
 
 #[test]
