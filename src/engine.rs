@@ -227,7 +227,7 @@ pub fn start(
     let origin = Instant::now();
     let Mailbox { poll, bell, sender, messages } = mailbox;
 
-    let sockets = Sockets::bind(&options.node.sip.listen, poll.registry())?;
+    let sockets = Sockets::bind(&options.node.sip, poll.registry())?;
 
     let media = {
         let (sender, bell) = (sender.clone(), bell.clone());

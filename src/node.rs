@@ -65,6 +65,15 @@ pub enum NodeInput {
         /// Our address that it would have left from.
         local: Local,
     },
+    /// The peer of a connection has proven by its certificate that it is the trunk whose certificate has this name.
+    Proven {
+        /// The peer.
+        from: SocketAddr,
+        /// Our address that it is connected with.
+        local: Local,
+        /// Name of the certificate.
+        name: String,
+    },
     /// The peer closed its connection.
     Closed {
         /// The peer.
@@ -209,6 +218,7 @@ impl Node {
                 self.gateway.datagram(bytes, from, local, now.monotonic);
             }
             NodeInput::Unreachable { to, local } => self.gateway.transport_error(to, local, now.monotonic),
+            NodeInput::Proven { from, local, name } => self.gateway.proven(from, local, &name),
             NodeInput::Closed { to, local } => self.gateway.closed(to, local, now.monotonic),
             NodeInput::Media(event) => self.gateway.media(event, now.monotonic),
             NodeInput::Drain => self.gateway.command(Command::Drain, now.monotonic),

@@ -5,8 +5,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use carillon_sip::io::tcp::{Received, SipStreams};
+use carillon_sip::io::streams::{Received, SipStreams};
+use carillon_sip::io::tls::{Security, TlsError};
 use carillon_sip::io::udp::{BindError, Drained, SipSocket};
+use carillon_sip::options::Options;
 use carillon_sip::transport::{Local, Transport};
 use mio::{Registry, Token};
 use thiserror::Error;
@@ -23,6 +25,9 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// A socket could not be had.
 #[derive(Debug, Error)]
 pub enum SocketError {
+    /// A certificate can't be used.
+    #[error("TLS: {0}")]
+    Tls(#[from] TlsError),
     /// The address can't be had.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -42,19 +47,17 @@ pub struct Sockets {
 
 impl Sockets {
     /// Binds every address and has `registry` tell of it. Tokens up to the number of addresses and from `1 << 40` are used.
-    pub fn bind(listen: &[Local], registry: &Registry) -> Result<Self, SocketError> {
+    pub fn bind(options: &Options, registry: &Registry) -> Result<Self, SocketError> {
         let (mut datagrams, mut streams) = (Vec::new(), Vec::new());
-        for (index, local) in listen.iter().enumerate() {
-            match local.transport {
-                Transport::Udp => {
-                    let mut socket = SipSocket::bind(local.address)?;
-                    socket.register(registry, Token(index))?;
-                    datagrams.push(socket);
-                }
-                Transport::Tcp => {
-                    let first = Token((index + 1).saturating_mul(STREAM_TOKENS));
-                    streams.push(SipStreams::bind(local.address, registry, first)?);
-                }
+        for (index, local) in options.listen.iter().enumerate() {
+            if local.transport.is_stream() {
+                let first = Token((index + 1).saturating_mul(STREAM_TOKENS));
+                let security = local.transport.is_secure().then(|| security(options, local.transport));
+                streams.push(SipStreams::bind(*local, security.transpose()?, registry, first)?);
+            } else {
+                let mut socket = SipSocket::bind(local.address)?;
+                socket.register(registry, Token(index))?;
+                datagrams.push(socket);
             }
         }
         Ok(Self { datagrams, streams, swept: Duration::ZERO, received: Vec::new() })
@@ -63,7 +66,7 @@ impl Sockets {
     /// The addresses bound: no media may be sent there.
     pub fn own(&self) -> Vec<SocketAddr> {
         let datagrams = self.datagrams.iter().map(SipSocket::local);
-        datagrams.chain(self.streams.iter().map(SipStreams::local)).collect()
+        datagrams.chain(self.streams.iter().map(|streams| streams.local().address)).collect()
     }
 
     /// Takes note that the poll told of this token.
@@ -87,11 +90,12 @@ impl Sockets {
             if sweeps {
                 streams.sweep(now);
             }
-            let local = Local::tcp(streams.local());
+            let local = streams.local();
             let drained = streams.receive(PER_TURN, now, |it| self.received.push(it));
             more |= drained == Drained::MayHoldMore;
             inputs.extend(self.received.drain(..).map(|it| match it {
                 Received::Message { bytes, from } => NodeInput::Datagram { bytes, from, local },
+                Received::Proven { from, name } => NodeInput::Proven { from, local, name },
                 Received::Closed { to } => NodeInput::Closed { to, local },
                 Received::Failed { to } => NodeInput::Unreachable { to, local },
             }));
@@ -107,13 +111,15 @@ impl Sockets {
                 let socket = here.or(self.datagrams.first());
                 socket.map_or(Err(io::ErrorKind::AddrNotAvailable.into()), |socket| socket.send(bytes, to))
             }
-            Transport::Tcp => match self.streams.iter_mut().find(|it| it.local() == local.address) {
-                Some(streams) => {
-                    streams.send(bytes, to, now);
-                    Ok(())
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
+                match self.streams.iter_mut().find(|it| it.local() == local) {
+                    Some(streams) => {
+                        streams.send(bytes, to, now);
+                        Ok(())
+                    }
+                    None => Err(io::ErrorKind::AddrNotAvailable.into()),
                 }
-                None => Err(io::ErrorKind::AddrNotAvailable.into()),
-            },
+            }
         };
         match sent {
             Ok(()) => None,
@@ -125,4 +131,10 @@ impl Sockets {
             }
         }
     }
+}
+
+/// What the connections of a listener need; trunks are gone to over TLS only, never over WebSocket.
+fn security(options: &Options, transport: Transport) -> Result<Security, TlsError> {
+    let trunks = options.trunks.iter().filter(|trunk| trunk.transport == transport);
+    Security::new(&options.tls, trunks.map(|trunk| (trunk.address, &trunk.tls)))
 }

@@ -10,7 +10,7 @@ use carillon_sip::options::Options as SipOptions;
 use crate::error::ConfigError;
 use crate::reader::{self, At, Document};
 use crate::spec::SpecReader;
-use crate::{agents, files, sip};
+use crate::{agents, files, sip, tls};
 
 /// A campaign file, read and checked.
 #[derive(Clone, Debug)]
@@ -76,7 +76,8 @@ fn read(document: &Document<'_>) -> Option<CampaignFile> {
     campaign.finish();
 
     let mut sip = sip::sip(document, root.section("sip", "[sip]"));
-    sip.trunks = sip::trunks(document, &mut root, &sip.listen);
+    tls::tls(document, root.section("tls", "[tls]"), &mut sip);
+    sip.trunks = sip::trunks(document, &mut root, &sip);
 
     let mut agents = root.section("agents", "[agents]");
     let leg = agents::leg(&mut agents);

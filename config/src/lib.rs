@@ -5,7 +5,7 @@
 //!
 //! This crate opens no socket and keeps no state; beside the files it is pointed at it only resolves host names.
 //!
-//! Rooms: `reader` (TOML with places), `campaign`, `spec`, `sip`, `agents`, `service`, `error`.
+//! Rooms: `reader` (TOML with places), `campaign`, `spec`, `sip`, `tls`, `agents`, `service`, `error`.
 
 mod agents;
 mod campaign;
@@ -16,6 +16,7 @@ mod service;
 mod sip;
 mod spec;
 mod trunk;
+mod tls;
 
 pub use campaign::{AgentsOptions, CampaignFile, ListOptions};
 pub use error::{ConfigError, PROBLEMS_MAX, Problem};

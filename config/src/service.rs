@@ -11,7 +11,7 @@ use carillon_sip::options::Options as SipOptions;
 
 use crate::error::ConfigError;
 use crate::reader::{self, At, Document, Environment, Section};
-use crate::{agents, sip};
+use crate::{agents, sip, tls};
 
 const API_LISTEN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 /// Shortest password of people that sign in; for agents the phone's password is taken as it is.
@@ -63,7 +63,8 @@ impl ServiceConfig {
 fn read(document: &Document<'_>) -> Option<ServiceConfig> {
     let mut root = document.root();
     let mut sip = sip::sip(document, root.section("sip", "[sip]"));
-    sip.trunks = sip::trunks(document, &mut root, &sip.listen);
+    tls::tls(document, root.section("tls", "[tls]"), &mut sip);
+    sip.trunks = sip::trunks(document, &mut root, &sip);
 
     let mut agents = root.section("agents", "[agents]");
     let leg = agents::leg(&mut agents);

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use carillon_sip::dialog::session_timer::{INTERVAL_MIN, SessionOptions};
 use carillon_sip::media::Codec;
-use carillon_sip::options::{Options, Secret, Timers, TrunkOptions};
+use carillon_sip::options::{Options, Secret, Timers, TlsOptions, TrunkOptions};
 use carillon_sip::transport::{Local, NotLocal, Transport};
 
 use crate::reader::{At, Document, Section, named};
 use crate::spec::check_name;
 use crate::trunk;
+use crate::tls;
 
 /// Most trunks of one file.
 pub(crate) const TRUNKS_MAX: usize = 100;
@@ -21,7 +22,6 @@ pub(crate) const LISTEN_MAX: usize = 16;
 pub(crate) const CALLER_IDS_MAX: usize = 10_000;
 
 const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5060);
-const SIP_PORT: u16 = 5060;
 
 /// Reads `[sip]`; trunks and users are added by the caller.
 pub(crate) fn sip(document: &Document<'_>, mut section: Section<'_>) -> Options {
@@ -67,6 +67,7 @@ pub(crate) fn sip(document: &Document<'_>, mut section: Section<'_>) -> Options 
         register_expires_max,
         sha256_for_phones,
         session,
+        tls: TlsOptions::default(),
         timers: Timers::default(),
     }
 }
@@ -121,9 +122,9 @@ fn listen(document: &Document<'_>, section: &mut Section<'_>) -> Vec<Local> {
 }
 
 fn listen_address(text: &str) -> Result<Local, String> {
-    for prefix in ["tls:", "ws:", "wss:"] {
+    for prefix in ["ws:", "wss:"] {
         if text.starts_with(prefix) {
-            return Err(format!("{prefix} is not in this version; only udp: and tcp:"));
+            return Err(format!("{prefix} is not in this version; only udp:, tcp: and tls:"));
         }
     }
     let local: Local = text.parse().map_err(|error: NotLocal| error.to_string())?;
@@ -173,7 +174,7 @@ fn port_range(text: &str) -> Result<(u16, u16), String> {
 }
 
 /// Reads every `[[trunk]]`; at least one has to be there.
-pub(crate) fn trunks(document: &Document<'_>, root: &mut Section<'_>, listen: &[Local]) -> Vec<TrunkOptions> {
+pub(crate) fn trunks(document: &Document<'_>, root: &mut Section<'_>, sip: &Options) -> Vec<TrunkOptions> {
     let Some(sections) = root.sections("trunk", "[[trunk]]") else { return Vec::new() };
     if sections.is_empty() {
         document.problem(&root.place("[[trunk]]"), "needs at least one trunk with name, uri and caller_ids");
@@ -182,18 +183,33 @@ pub(crate) fn trunks(document: &Document<'_>, root: &mut Section<'_>, listen: &[
         document.problem(&root.place("[[trunk]]"), format!("at most {TRUNKS_MAX} trunks"));
     }
     let mut names = BTreeSet::new();
-    sections
-        .into_iter()
-        .take(TRUNKS_MAX)
-        .map(|section| one_trunk(document, section, &mut names, listen))
-        .collect()
+    let mut trunks: Vec<TrunkOptions> = Vec::new();
+    for section in sections.into_iter().take(TRUNKS_MAX) {
+        let place = section.place("uri");
+        let trunk = one_trunk(document, section, &mut names, sip);
+        let same = |known: &&TrunkOptions| {
+            known.transport == Transport::Tls
+                && trunk.transport == Transport::Tls
+                && known.address == trunk.address
+        };
+        // They would share a connection.
+        if let Some(known) = trunks.iter().find(same).filter(|known| known.tls != trunk.tls) {
+            let message = format!(
+                "leads where trunk {} is; over TLS both need the same tls_ keys and host",
+                known.name
+            );
+            document.problem(&place, message);
+        }
+        trunks.push(trunk);
+    }
+    trunks
 }
 
 fn one_trunk(
     document: &Document<'_>,
     mut section: Section<'_>,
     names: &mut BTreeSet<String>,
-    listen: &[Local],
+    sip: &Options,
 ) -> TrunkOptions {
     let name = section.text_required("name");
     let uri = section.text_required("uri");
@@ -224,7 +240,7 @@ fn one_trunk(
     {
         document.problem(&rate.place, "must be above 0 and at most 10000");
     }
-    let (transport, address) = match section.has("uri").then(|| trunk_address(&uri.value, listen)) {
+    let (transport, address) = match section.has("uri").then(|| trunk_address(&uri.value, &sip.listen)) {
         Some(Ok(found)) => found,
         Some(Err(message)) => {
             document.problem(&uri.place, message);
@@ -232,6 +248,7 @@ fn one_trunk(
         }
         None => (Transport::Udp, LISTEN_DEFAULT),
     };
+    let tls = tls::trunk(document, &mut section, &uri.value, transport, &sip.tls);
     section.finish();
     TrunkOptions {
         name: name.value,
@@ -248,6 +265,7 @@ fn one_trunk(
         codecs: codecs.map_or_else(|| vec![Codec::Pcmu, Codec::Pcma], |at| check_codecs(document, at)),
         options_interval,
         failover,
+        tls,
     }
 }
 
@@ -291,8 +309,7 @@ fn trunk_address(uri: &str, listen: &[Local]) -> Result<(Transport, SocketAddr),
     let same: Vec<&Local> = listen.iter().filter(|own| own.transport == transport).collect();
     // What the carrier sends by itself must find us over the same transport.
     if same.is_empty() && !listen.is_empty() {
-        let prefix = if transport == Transport::Tcp { "tcp" } else { "udp" };
-        return Err(format!("needs an address on {prefix}: in [sip] listen"));
+        return Err(format!("needs an address on {}: in [sip] listen", transport.name()));
     }
     let found: Vec<SocketAddr> = (host, port)
         .to_socket_addrs()
@@ -318,36 +335,46 @@ pub(crate) enum NeighbourUri {
     Contact,
 }
 
-/// Host, port and transport of `sip:[user@]host[:port][;transport=udp|tcp]` (RFC 3261 §19.1.1), the host without brackets.
+/// Host, port and transport of `sip:[user@]host[:port][;transport=udp|tcp|tls]`, or of a `sips:` URI, whose transport is TLS
+/// (RFC 3261 §19.1.1, §26.2.2); the host without brackets.
 pub(crate) fn split_sip_uri(uri: &str, what: NeighbourUri) -> Result<(&str, u16, Transport), String> {
     let form = || match what {
         NeighbourUri::Trunk => "must be like \"sip:carrier.example:5060\"".to_owned(),
         NeighbourUri::Contact => "must be like \"sip:agent1@192.0.2.7:5060\"".to_owned(),
     };
-    if uri.starts_with("sips:") {
-        return Err("sips: is not in this version; only sip: over UDP and TCP".into());
-    }
-    let rest = uri.strip_prefix("sip:").ok_or_else(form)?;
-    let (rest, transport) = match rest.split_once(";transport=") {
-        None => (rest, Transport::Udp),
-        Some((rest, name)) => match Transport::of_param(Some(name)) {
-            Some(transport) => (rest, transport),
-            None => return Err(format!("transport {name} is not in this version; only udp and tcp")),
-        },
+    let secure = uri.strip_prefix("sips:");
+    let rest = secure.or(uri.strip_prefix("sip:")).ok_or_else(form)?;
+    let (rest, named) =
+        rest.split_once(";transport=").map_or((rest, None), |(rest, name)| (rest, Some(name)));
+    let transport = match (Transport::of_param(named), named) {
+        (Some(Transport::Tls), _) => Transport::Tls,
+        // What TLS runs over may be named.
+        (Some(Transport::Tcp), _) | (_, None) if secure.is_some() => Transport::Tls,
+        (Some(transport @ (Transport::Udp | Transport::Tcp)), _) if secure.is_none() => transport,
+        (Some(_) | None, _) => {
+            let (name, scheme) = (named.unwrap_or_default(), if secure.is_some() { "sips" } else { "sip" });
+            return Err(format!(
+                "transport {name} is not for {scheme}: here; only udp, tcp and tls, and tls with sips:"
+            ));
+        }
     };
+    if transport == Transport::Tls && what == NeighbourUri::Contact {
+        return Err("a phone over TLS has to register".into());
+    }
+    let port_default = transport.default_port();
     let host_port = match (rest.split_once('@'), what) {
         (Some((user, host_port)), NeighbourUri::Contact) if !user.is_empty() => host_port,
         (None, NeighbourUri::Trunk | NeighbourUri::Contact) => rest,
         (Some(_), NeighbourUri::Trunk | NeighbourUri::Contact) => return Err(form()),
     };
     let (host, port) = match host_port.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((host, "")) => (host, SIP_PORT),
+        Some((host, "")) => (host, port_default),
         Some((host, rest)) => {
             (host, rest.strip_prefix(':').and_then(|port| port.parse().ok()).ok_or_else(form)?)
         }
         None => match host_port.split_once(':') {
             Some((host, port)) => (host, port.parse().map_err(|_| form())?),
-            None => (host_port, SIP_PORT),
+            None => (host_port, port_default),
         },
     };
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';

@@ -1,6 +1,7 @@
 //! What the gateway must know before it starts. Parsed and checked once by `carillon-config`.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,43 @@ pub struct Options {
     pub session: SessionOptions,
     /// Transaction timers. Tests shorten nothing else.
     pub timers: Timers,
+    /// Certificates of our own and whom we believe.
+    pub tls: TlsOptions,
+}
+
+/// Certificates for TLS and secure WebSocket. All files are PEM.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsOptions {
+    /// Who we are to those who connect; needed to listen.
+    pub identity: Option<Identity>,
+    /// Whose certificates prove who connects to us. Clients may still come without one; with one that these don't vouch for
+    /// they are turned away. `None` asks nobody.
+    pub client_ca: Option<PathBuf>,
+    /// Whom to believe about trunks that name nobody of their own; `None` means the system's roots.
+    pub ca: Option<PathBuf>,
+}
+
+/// A certificate with its chain, and its private key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The certificate first, then those that lead to a root.
+    pub certificate: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+/// What TLS with one trunk needs beside [`TlsOptions`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrunkTls {
+    /// Host name or address that its certificate must be for (RFC 5922 §7.2).
+    pub name: String,
+    /// Whom to believe about it, instead of [`TlsOptions::ca`].
+    pub ca: Option<PathBuf>,
+    /// What we show it when it asks who we are.
+    pub identity: Option<Identity>,
+    /// Whether its requests over connections that it opens count only when it has shown a certificate for `name` there;
+    /// otherwise its address is enough.
+    pub verify_client: bool,
 }
 
 /// RFC 3261 table 4: the base values from which all transaction timers follow.
@@ -87,6 +125,8 @@ pub struct TrunkOptions {
     pub options_interval: Option<Duration>,
     /// Which of its failures are tried on the next trunk.
     pub failover: Failover,
+    /// For trunks over TLS.
+    pub tls: TrunkTls,
 }
 
 impl TrunkOptions {

@@ -15,41 +15,63 @@ pub enum Transport {
     Udp,
     /// TCP.
     Tcp,
+    /// TLS over TCP.
+    Tls,
+    /// WebSocket (RFC 7118).
+    Ws,
+    /// WebSocket over TLS (RFC 7118).
+    Wss,
 }
 
+/// All transports, in the order in which texts name them.
+pub const TRANSPORTS: [Transport; 5] =
+    [Transport::Udp, Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss];
+
 impl Transport {
-    /// As in a Via (RFC 3261 §20.42).
+    /// As in a Via (RFC 3261 §20.42, RFC 7118 §5.2).
     pub fn via(self) -> &'static str {
         match self {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
+            Self::Tls => "TLS",
+            Self::Ws => "WS",
+            Self::Wss => "WSS",
+        }
+    }
+
+    /// As in front of an address of ours.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Ws => "ws",
+            Self::Wss => "wss",
         }
     }
 
     /// What a URI of ours ends with, so that requests come back the same way (RFC 3261 §19.1.1); nothing for UDP, the
-    /// default.
+    /// default. RFC 7118 §5.2 has one name for both kinds of WebSocket.
     pub fn uri_param(self) -> &'static str {
         match self {
             Self::Udp => "",
             Self::Tcp => ";transport=tcp",
+            Self::Tls => ";transport=tls",
+            Self::Ws | Self::Wss => ";transport=ws",
         }
     }
 
     /// Of the `transport` parameter of a URI; `None` for one that we don't have.
     pub fn of_param(param: Option<&str>) -> Option<Self> {
-        match param {
-            None => Some(Self::Udp),
-            Some(name) if name.eq_ignore_ascii_case("udp") => Some(Self::Udp),
-            Some(name) if name.eq_ignore_ascii_case("tcp") => Some(Self::Tcp),
-            Some(_) => None,
-        }
+        let Some(name) = param else { return Some(Self::Udp) };
+        TRANSPORTS.into_iter().find(|transport| name.eq_ignore_ascii_case(transport.name()))
     }
 
     /// Whether it carries messages over connections, and what that means to transactions.
     pub fn reliability(self) -> Reliability {
         match self {
             Self::Udp => Reliability::Unreliable,
-            Self::Tcp => Reliability::Reliable,
+            Self::Tcp | Self::Tls | Self::Ws | Self::Wss => Reliability::Reliable,
         }
     }
 
@@ -57,11 +79,39 @@ impl Transport {
     pub fn is_stream(self) -> bool {
         self.reliability() == Reliability::Reliable
     }
+
+    /// Whether nobody on the way can read or change messages.
+    pub fn is_secure(self) -> bool {
+        match self {
+            Self::Udp | Self::Tcp | Self::Ws => false,
+            Self::Tls | Self::Wss => true,
+        }
+    }
+
+    /// Whether a peer's address can be gone to because a URI names it. Over TLS whom we trust follows from the name that
+    /// was asked for, and a WebSocket is only ever opened to us (RFC 7118 §5.5).
+    pub fn follows_addresses(self) -> bool {
+        match self {
+            Self::Udp | Self::Tcp => true,
+            Self::Tls | Self::Ws | Self::Wss => false,
+        }
+    }
+
+    /// Port where none is written (RFC 3261 §19.1.2, RFC 7118 §5.2.4).
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Udp | Self::Tcp => 5060,
+            Self::Tls => 5061,
+            Self::Ws => 80,
+            Self::Wss => 443,
+        }
+    }
 }
 
 /// One of our own addresses: a transport and where we listen on it.
 ///
-/// Written `udp:` or `tcp:` and the address; `udp:` may be left out when read and is left out when written.
+/// Written `udp:`, `tcp:`, `tls:`, `ws:` or `wss:` and the address; `udp:` may be left out when read and is left out when
+/// written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Local {
@@ -80,6 +130,17 @@ impl Local {
     /// The host part and parameters of a URI of ours: `192.0.2.1:5060;transport=tcp`.
     pub fn uri_rest(self) -> String {
         format!("{}{}", self.address, self.transport.uri_param())
+    }
+
+    /// A URI of ours for a Contact, `sips:` where the request that carries it goes to a `sips:` URI (RFC 3261 §8.1.1.8).
+    pub fn contact_uri(self, user: &str, request_uri: &str) -> String {
+        let at = if user.is_empty() { "" } else { "@" };
+        let secure = request_uri.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("sips:"));
+        if secure && self.transport.is_secure() {
+            // RFC 3261 §26.2.2: with SIPS the transport that TLS runs over is meant, which is TCP already.
+            return format!("sips:{user}{at}{}", self.address);
+        }
+        format!("sip:{user}{at}{}", self.uri_rest())
     }
 }
 
@@ -107,24 +168,27 @@ impl fmt::Display for Local {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.transport {
             Transport::Udp => write!(f, "{}", self.address),
-            Transport::Tcp => write!(f, "tcp:{}", self.address),
+            stream @ (Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss) => {
+                write!(f, "{}:{}", stream.name(), self.address)
+            }
         }
     }
 }
 
 /// What is no address of ours.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be an IP address with port, like \"127.0.0.1:5060\" or \"tcp:127.0.0.1:5060\"")]
+#[error(
+    "must be an IP address with port, like \"127.0.0.1:5060\", with udp:, tcp:, tls:, ws: or wss: in front for the transport"
+)]
 pub struct NotLocal;
 
 impl FromStr for Local {
     type Err = NotLocal;
 
     fn from_str(text: &str) -> Result<Self, NotLocal> {
-        let (transport, address) = match text.strip_prefix("tcp:") {
-            Some(address) => (Transport::Tcp, address),
-            None => (Transport::Udp, text.strip_prefix("udp:").unwrap_or(text)),
-        };
+        let named =
+            |transport: Transport| Some((transport, text.strip_prefix(transport.name())?.strip_prefix(':')?));
+        let (transport, address) = TRANSPORTS.into_iter().find_map(named).unwrap_or((Transport::Udp, text));
         Ok(Self { transport, address: address.parse().map_err(|_| NotLocal)? })
     }
 }
@@ -139,6 +203,9 @@ mod tests {
             ("127.0.0.1:5060", "127.0.0.1:5060"),
             ("udp:127.0.0.1:5060", "127.0.0.1:5060"),
             ("tcp:[2001:db8::1]:5080", "tcp:[2001:db8::1]:5080"),
+            ("tls:127.0.0.1:5061", "tls:127.0.0.1:5061"),
+            ("ws:127.0.0.1:80", "ws:127.0.0.1:80"),
+            ("wss:[::1]:443", "wss:[::1]:443"),
         ] {
             assert_eq!(text.parse::<Local>().map(|local| local.to_string()), Ok(again.to_owned()));
         }
@@ -155,5 +222,18 @@ mod tests {
         let local = Local::tcp(SocketAddr::from(([192, 0, 2, 1], 5060)));
         assert_eq!(local.uri_rest(), "192.0.2.1:5060;transport=tcp");
         assert_eq!(Local::from(local.address).uri_rest(), "192.0.2.1:5060");
+    }
+
+    #[test]
+    fn a_contact_is_as_secure_as_where_it_is_sent() {
+        let local = Local { transport: Transport::Tls, address: SocketAddr::from(([192, 0, 2, 1], 5061)) };
+        assert_eq!(local.contact_uri("", "sip:carrier.example"), "sip:192.0.2.1:5061;transport=tls");
+        assert_eq!(local.contact_uri("a", "SIPS:+1@carrier.example"), "sips:a@192.0.2.1:5061");
+        let plain = Local::from(local.address);
+        assert_eq!(
+            plain.contact_uri("a", "sips:b@192.0.2.9"),
+            "sip:a@192.0.2.1:5061",
+            "never more than it is"
+        );
     }
 }

@@ -17,7 +17,7 @@ pub fn demo(args: &[String]) -> Result<(), String> {
 
 /// Everything CI runs, cheapest first. Extra arguments go to the test runner.
 pub fn test(args: &[String]) -> Result<(), String> {
-    tools::need(&[tools::CC, tools::SIPP, tools::BARESIP])?;
+    tools::need(&[tools::CC, tools::SIPP, tools::BARESIP, tools::SOCAT, tools::OPENSSL])?;
     let nextest = tools::cargo_tool(NEXTEST.0, NEXTEST.1)?;
     let deny = tools::cargo_tool(DENY.0, DENY.1)?;
 

@@ -16,6 +16,10 @@ pub struct Part {
 pub const SIPP: Part = Part { program: "sipp", package: "sip-tester" };
 /// baresip: the softphone of the interoperability tests.
 pub const BARESIP: Part = Part { program: "baresip", package: "baresip" };
+/// socat: ends TLS before SIPp, whose Debian build has none.
+pub const SOCAT: Part = Part { program: "socat", package: "socat" };
+/// OpenSSL's program: a TLS client that others wrote.
+pub const OPENSSL: Part = Part { program: "openssl", package: "openssl" };
 /// A C compiler, for the bundled SQLite.
 pub const CC: Part = Part { program: "cc", package: "gcc libc6-dev" };
 

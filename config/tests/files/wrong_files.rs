@@ -71,18 +71,6 @@ fn the_gateway_is_checked_too() {
         ("listen = \"127.0.0.1:5060\"", "listen = []", "[sip] listen", "1 to 16 addresses"),
         (
             "listen = \"127.0.0.1:5060\"",
-            "listen = \"tls:127.0.0.1:5060\"",
-            "[sip] listen",
-            "not in this version",
-        ),
-        (
-            "listen = \"127.0.0.1:5060\"",
-            "listen = \"tls:127.0.0.1:5061\"",
-            "[sip] listen",
-            "not in this version",
-        ),
-        (
-            "listen = \"127.0.0.1:5060\"",
             "listen = \"ws:127.0.0.1:80\"",
             "[sip] listen",
             "not in this version",
@@ -121,18 +109,54 @@ fn the_gateway_is_checked_too() {
 }
 
 #[test]
+fn certificates_are_checked_too() {
+    let listen = "listen = \"127.0.0.1:5060\"";
+    let both = "listen = [\"127.0.0.1:5060\", \"tls:127.0.0.1:5061\"]";
+    let trunk = "uri = \"sip:127.0.0.1:5090\"";
+    let tls = |keys: &str| format!("[tls]\n{keys}\n[[trunk]]");
+    for (old, new, told) in [
+        (listen, both.to_owned(), "[tls] certificate: missing; tls:127.0.0.1:5061 in [sip] listen needs it"),
+        ("[[trunk]]", tls("certificate = \"x.pem\""), "[tls] key: missing; certificate needs it"),
+        ("[[trunk]]", tls("key = \"x.pem\""), "[tls] certificate: missing; key needs it"),
+        ("[[trunk]]", tls("ca = \"no.pem\""), "no.pem: can't be read"),
+        ("[[trunk]]", tls("certificate = \"no.pem\"\nkey = \"no.key\""), "no.pem: can't be read"),
+        (
+            "[[trunk]]",
+            tls("certificat = \"no.pem\""),
+            "[tls] certificat: unknown key; known here: certificate, key",
+        ),
+        (trunk, format!("{trunk}\ntls_ca = \"ca.pem\""), "tls_ca: is for a uri over TLS"),
+    ] {
+        assert_eq!(EXAMPLE.matches(old).count(), 1, "{old} is not unique in the example");
+        let found = problems(&EXAMPLE.replace(old, &new));
+        assert!(found.len() == 1 && found[0].contains(told), "{new}\nexpected {told}\nfound    {found:#?}");
+    }
+}
+
+#[test]
 fn trunks_are_checked_too() {
     for (old, new, key, message) in [
         ("name = \"carrier\"", "label = \"carrier\"", "label", "unknown key"),
         ("uri = \"sip:127.0.0.1:5090\"", "uri = \"127.0.0.1:5090\"", "uri", "must be like"),
-        ("uri = \"sip:127.0.0.1:5090\"", "uri = \"sips:127.0.0.1\"", "uri", "not in this version"),
+        ("uri = \"sip:127.0.0.1:5090\"", "uri = \"sips:127.0.0.1\"", "uri", "needs an address on tls:"),
+        (
+            "uri = \"sip:127.0.0.1:5090\"",
+            "uri = \"sips:127.0.0.1;transport=udp\"",
+            "uri",
+            "only udp, tcp and tls",
+        ),
         (
             "uri = \"sip:127.0.0.1:5090\"",
             "uri = \"sip:127.0.0.1;transport=tcp\"",
             "uri",
             "needs an address on tcp:",
         ),
-        ("uri = \"sip:127.0.0.1:5090\"", "uri = \"sip:127.0.0.1;transport=sctp\"", "uri", "only udp and tcp"),
+        (
+            "uri = \"sip:127.0.0.1:5090\"",
+            "uri = \"sip:127.0.0.1;transport=sctp\"",
+            "uri",
+            "only udp, tcp and tls",
+        ),
         ("uri = \"sip:127.0.0.1:5090\"", "uri = \"sip:me@127.0.0.1\"", "uri", "must be like"),
         ("uri = \"sip:127.0.0.1:5090\"", "uri = \"sip:127.0.0.1:99999\"", "uri", "must be like"),
         ("uri = \"sip:127.0.0.1:5090\"", "uri = \"sip:[::1]:5090\"", "uri", "no address of a family"),
@@ -287,7 +311,7 @@ fn sections_must_be_what_they_are() {
     let found = problems(&format!("{MINIMAL}\n[pacing]\nmode = 1\n"));
     assert_eq!(
         found,
-        [":20: pacing: unknown key; known here: campaign, sip, trunk, agents, list, window, closure"]
+        [":20: pacing: unknown key; known here: campaign, sip, tls, trunk, agents, list, window, closure"]
     );
 }
 

@@ -71,8 +71,8 @@ impl Dialog {
 /// An address that can be sent to over the dialog's transport. Groups and wildcards are nobody's contact. Over a connection
 /// a URI that names no transport is taken to mean the same one.
 fn reachable(uri: &Uri, transport: Transport) -> Option<SocketAddr> {
-    let named = uri.param("transport");
-    let same = named.is_none() || Transport::of_param(named) == Some(transport);
+    let same = uri.param("transport").is_none() || uri.transport() == Some(transport);
+    let same = same && transport.follows_addresses();
     let address = uri.socket_addr().filter(|_| same && uri.param("maddr").is_none())?;
     let ip = address.ip();
     let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
@@ -135,5 +135,7 @@ mod tests {
         ] {
             assert_eq!(follow(never), None, "{never}");
         }
+        let tls = Uri::parse("sip:192.0.2.1:5061;transport=tls").expect("a good URI");
+        assert_eq!(reachable(&tls, Transport::Tls), None, "nothing says whose certificate to expect there");
     }
 }

@@ -338,7 +338,7 @@ impl Gateway {
         }
         let contact = self.options.users.iter().find(|known| known.user == user)?.contact.clone()?;
         let uri = Uri::parse(&contact).ok()?;
-        let (transport, address) = (Transport::of_param(uri.param("transport"))?, uri.socket_addr()?);
+        let (transport, address) = (uri.transport()?, uri.socket_addr()?);
         Some((contact, transport, address))
     }
 }

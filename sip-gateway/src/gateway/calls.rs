@@ -440,7 +440,7 @@ impl Gateway {
 
 /// The Request-URI for a number at a trunk: its URI with the number as user part.
 fn target(trunk_uri: &str, number: &str) -> String {
-    let host = trunk_uri.strip_prefix("sip:").unwrap_or(trunk_uri);
+    let (scheme, host) = trunk_uri.split_once(':').unwrap_or(("sip", trunk_uri));
     let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-    format!("sip:{number}@{host}")
+    format!("{scheme}:{number}@{host}")
 }

@@ -10,6 +10,7 @@ use super::{Gateway, Output};
 use crate::leg::LegId;
 use crate::leg::wire::Owner;
 use crate::message::{self, DecodeError, Headers, Message, Method, Request, Response};
+use crate::options::TrunkOptions;
 use crate::transaction::{self, TransactionKey};
 use crate::transport::Local;
 
@@ -18,10 +19,10 @@ impl Gateway {
         self.wire.counters.datagrams_received += 1;
         match message::decode(bytes) {
             // A scanner learns nothing, not even that somebody listens.
-            Ok(Message::Request(request)) if self.turns_away(&request, from, now) => {}
+            Ok(Message::Request(request)) if self.turns_away(&request, from, local, now) => {}
             Ok(message) if self.orphan_response(&message, from, now) => {}
             Ok(message) => self.wire.layer.receive(message, from, local, now),
-            Err(DecodeError::Answer { status, fault, skeleton }) if self.is_trusted(from) => {
+            Err(DecodeError::Answer { status, fault, skeleton }) if self.is_trusted(from, local) => {
                 tracing::debug!(status, %fault, "malformed request");
                 self.wire.counters.malformed_answered += 1;
                 let mut response = skeleton.response(status);
@@ -38,14 +39,24 @@ impl Gateway {
     }
 
     /// Whether datagrams from here may be a carrier's or a registered phone's.
-    fn is_trusted(&self, from: SocketAddr) -> bool {
-        self.trunks.iter().any(|trunk| trunk.options.address.ip() == from.ip())
+    fn is_trusted(&self, from: SocketAddr, local: Local) -> bool {
+        self.trunks.iter().any(|trunk| self.is_from(&trunk.options, from, local))
             || self.registrar.is_phone(from)
     }
 
+    /// Whether messages from here are this trunk's: by its address, or by its certificate where it has to show one. Over
+    /// a connection that we opened it has shown it already.
+    fn is_from(&self, trunk: &TrunkOptions, from: SocketAddr, local: Local) -> bool {
+        if !trunk.tls.verify_client {
+            return trunk.address.ip() == from.ip();
+        }
+        let opened = local.transport == trunk.transport && from == trunk.address;
+        opened || self.proven.contains(&(local, from, trunk.tls.name.clone()))
+    }
+
     /// Whether a request of an unknown source is not worth a look; counts it then.
-    fn turns_away(&mut self, request: &Request, from: SocketAddr, now: Duration) -> bool {
-        if self.is_trusted(from) {
+    fn turns_away(&mut self, request: &Request, from: SocketAddr, local: Local, now: Duration) -> bool {
+        if self.is_trusted(from, local) {
             return false;
         }
         if request.method == Method::Register {
@@ -117,7 +128,7 @@ impl Gateway {
         if let Some(orphan) = orphan {
             return orphan.request(key, request, from, &mut self.wire, now);
         }
-        let policy = StrayPolicy { trusted: self.is_trusted(from), registrar: true };
+        let policy = StrayPolicy { trusted: self.is_trusted(from, local), registrar: true };
         match stray::answer(request, &policy) {
             StrayAnswer::PassOn => self.register(key, request, from, local.transport, now),
             StrayAnswer::Respond(response) => {

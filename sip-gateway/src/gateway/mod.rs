@@ -98,6 +98,8 @@ pub struct Gateway {
     ports: Ports,
     registrar: Registrar,
     flood: Flood,
+    /// Connections whose peer has shown a trunk's certificate, with the name on it; as many as there are connections at most.
+    proven: BTreeSet<(Local, SocketAddr, String)>,
     registrations: BTreeMap<usize, Registration>,
     orphans: BTreeMap<String, Orphan>,
     draining: bool,
@@ -127,6 +129,7 @@ impl Gateway {
             ports: Ports::new(options.rtp_ports),
             registrar,
             flood: Flood::default(),
+            proven: BTreeSet::new(),
             registrations: BTreeMap::new(),
             orphans: BTreeMap::new(),
             draining: false,
@@ -188,11 +191,18 @@ impl Gateway {
     /// Takes the report that the peer closed the connection to `to`. Responses may still come over a new one, so transactions
     /// go on; a phone behind it can't be reached until it comes again.
     pub fn closed(&mut self, to: SocketAddr, local: impl Into<Local>, now: Duration) {
-        let transport = local.into().transport;
-        if transport.is_stream() {
-            self.connection_closed(to, transport, now);
+        let local = local.into();
+        if local.transport.is_stream() {
+            self.proven.retain(|(at, peer, _)| (*at, *peer) != (local, to));
+            self.connection_closed(to, local.transport, now);
         }
         self.settle(now);
+    }
+
+    /// Takes the report that the peer of a connection has shown a certificate for `name`, which is a trunk's
+    /// ([`crate::options::TrunkTls::name`]). Holds until the connection is gone.
+    pub fn proven(&mut self, from: SocketAddr, local: Local, name: &str) {
+        self.proven.insert((local, from, name.to_owned()));
     }
 
     /// Room for new calls over all usable trunks.

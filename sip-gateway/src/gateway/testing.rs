@@ -140,6 +140,7 @@ pub(super) fn trunk(name: &str) -> TrunkOptions {
         late_offer: false,
         options_interval: None,
         failover: Failover::default(),
+        tls: Default::default(),
         transport: Transport::Udp,
     }
 }
@@ -161,6 +162,7 @@ pub(super) fn options() -> Options {
         register_expires_max: Duration::from_secs(3600),
         sha256_for_phones: false,
         session: SessionOptions::default(),
+        tls: Default::default(),
         timers: Timers::default(),
     }
 }

@@ -137,7 +137,7 @@ fn options_request(
     call_id: String,
 ) -> Result<Request, FieldError> {
     let uri = Uri::parse(&options.uri)?;
-    let own = NameAddr::new(Uri::parse(&format!("sip:{}", local.uri_rest()))?);
+    let own = NameAddr::new(Uri::parse(&local.contact_uri("", &options.uri))?);
     let mut request = Request::new(Method::Options, uri.clone());
     let headers = &mut request.headers;
     headers.append(HeaderName::Via, Via::own(local, branch));

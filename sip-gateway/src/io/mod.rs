@@ -1,9 +1,11 @@
 //! The one I/O room: sockets, the RTP thread, the recorder thread, prompt files.
 
+mod connection;
 pub mod media;
 mod pairs;
 pub mod recorder;
-pub mod tcp;
+pub mod streams;
+pub mod tls;
 pub mod udp;
 pub mod wav;
 

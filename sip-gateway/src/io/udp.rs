@@ -8,6 +8,8 @@ use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use thiserror::Error;
 
+use crate::transport::Local;
+
 /// Receive buffer asked of the kernel, which may grant less: room for a burst of some thousand requests while the loop is busy.
 const RECEIVE_BUFFER: usize = 4 << 20;
 
@@ -19,10 +21,10 @@ const DATAGRAM_MAX: usize = 65_535;
 
 /// The socket could not be had.
 #[derive(Debug, Error)]
-#[error("cannot listen on UDP {address}: {error}")]
+#[error("cannot listen on {transport} {address}: {error}", transport = .local.transport.via(), address = .local.address)]
 pub struct BindError {
     /// Address asked for.
-    pub address: SocketAddr,
+    pub local: Local,
     /// What the system said.
     pub error: io::Error,
 }
@@ -57,7 +59,7 @@ impl SipSocket {
             let local = socket.local_addr()?;
             Ok((socket, local))
         };
-        let (socket, local) = bound().map_err(|error| BindError { address, error })?;
+        let (socket, local) = bound().map_err(|error| BindError { local: address.into(), error })?;
         Ok(Self { socket, local, buffer: vec![0; DATAGRAM_MAX] })
     }
 

@@ -7,7 +7,6 @@ use crate::dialog::session_timer::TIMER;
 use crate::event::Route;
 use crate::message::{CSeq, FieldError, HeaderName, Method, NameAddr, Request, Uri, Via};
 use crate::transaction::hop::MAX_FORWARDS;
-use crate::transport::Local;
 
 /// How we name ourselves.
 pub const USER_AGENT: &str = concat!("Carillon/", env!("CARGO_PKG_VERSION"));
@@ -44,7 +43,7 @@ pub fn invite(
     headers.append(HeaderName::To, NameAddr::new(Uri::parse(&route.to_uri)?));
     headers.append(HeaderName::CallId, route.call_id.clone());
     headers.append(HeaderName::CSeq, CSeq::new(cseq, Method::Invite));
-    headers.append(HeaderName::Contact, contact(&route.caller_id, route.local)?);
+    headers.append(HeaderName::Contact, contact(route)?);
     headers.append(HeaderName::Allow, ALLOW);
     // A phone answers by itself: what it says before is not worth a PRACK.
     headers.append(HeaderName::Supported, if side == Side::Trunk { SUPPORTED } else { TIMER });
@@ -65,7 +64,7 @@ pub fn invite(
     Ok(request)
 }
 
-fn contact(user: &str, local: Local) -> Result<Bytes, FieldError> {
-    let user = if user.is_empty() { OWN_USER } else { user };
-    Ok(NameAddr::new(Uri::parse(&format!("sip:{user}@{}", local.uri_rest()))?).to_bytes())
+fn contact(route: &Route) -> Result<Bytes, FieldError> {
+    let user = if route.caller_id.is_empty() { OWN_USER } else { &route.caller_id };
+    Ok(NameAddr::new(Uri::parse(&route.local.contact_uri(user, &route.request_uri))?).to_bytes())
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::text::{Span, Text, are_uri_octets, is_host_octet, is_token, number};
 use super::{FieldError, params};
+use crate::transport::Transport;
 
 /// Port of SIP over UDP and TCP when none is written (RFC 3261 §19.1.2).
 pub const DEFAULT_PORT: u16 = 5060;
@@ -117,8 +118,26 @@ impl Uri {
 
     /// Address to send to when the host is an address literal; the default port when none is written.
     pub fn socket_addr(&self) -> Option<SocketAddr> {
-        let port = self.port().unwrap_or(DEFAULT_PORT);
+        let port = self.port().unwrap_or_else(|| self.default_port());
         self.host_ip().filter(|_| port != 0).map(|ip| SocketAddr::new(ip, port))
+    }
+
+    /// The transport it asks for (RFC 3261 §19.1.1, §26.2.2), UDP when it leaves that open; `None` for one that we don't have.
+    pub fn transport(&self) -> Option<Transport> {
+        let named = self.param("transport");
+        let secure = self.scheme() == Scheme::Sips;
+        match Transport::of_param(named)? {
+            // A `sips:` URI may name what TLS runs over, which can only be TCP.
+            Transport::Udp if secure && named.is_none() => Some(Transport::Tls),
+            Transport::Udp if secure => None,
+            Transport::Tcp if secure => Some(Transport::Tls),
+            Transport::Ws if secure => Some(Transport::Wss),
+            transport => Some(transport),
+        }
+    }
+
+    fn default_port(&self) -> u16 {
+        self.transport().map_or(DEFAULT_PORT, Transport::default_port)
     }
 
     /// URI parameter by name: its value as written, empty for a flag such as `lr`.

@@ -67,6 +67,9 @@ impl Via {
         let transport = match transport {
             crate::transport::Transport::Udp => Transport::Udp,
             crate::transport::Transport::Tcp => Transport::Tcp,
+            crate::transport::Transport::Tls => Transport::Tls,
+            crate::transport::Transport::Ws => Transport::Ws,
+            crate::transport::Transport::Wss => Transport::Wss,
         };
         Self { transport, host: host.into(), port: Some(sent_by.port()), params }
     }

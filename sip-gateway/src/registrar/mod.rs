@@ -163,7 +163,8 @@ impl Registrar {
         let mut chosen = None;
         for contact in contacts {
             // Headers in a contact would be headers of our INVITE (§19.1.5).
-            if contact.uri.scheme() != Scheme::Sip || contact.uri.headers().is_some() {
+            if !matches!(contact.uri.scheme(), Scheme::Sip | Scheme::Sips) || contact.uri.headers().is_some()
+            {
                 return Err(plain(request, 400));
             }
             let own = contact.param("expires").and_then(|text| text.parse::<u32>().ok());

@@ -155,6 +155,7 @@ pub(crate) mod tests {
             late_offer: false,
             options_interval: None,
             failover: failover::Failover::default(),
+            tls: Default::default(),
         }
     }
 

@@ -208,9 +208,10 @@ impl Registration {
     ) -> Result<Request, FieldError> {
         let registrar = Uri::parse(&options.uri)?;
         let user = if options.username.is_empty() { "carillon" } else { &options.username };
-        let record = NameAddr::new(Uri::parse(&format!("sip:{user}@{}", registrar.host()))?);
+        let record =
+            NameAddr::new(Uri::parse(&format!("{}:{user}@{}", registrar.scheme_name(), registrar.host()))?);
         let expires = self.expires.as_secs().to_string();
-        let contact = NameAddr::new(Uri::parse(&format!("sip:{user}@{}", self.local.uri_rest()))?);
+        let contact = NameAddr::new(Uri::parse(&self.local.contact_uri(user, &options.uri))?);
         let mut request = Request::new(Method::Register, registrar);
         let headers = &mut request.headers;
         headers.append(HeaderName::Via, Via::own(self.local, branch));

@@ -18,4 +18,5 @@ pub mod rig;
 mod service;
 mod strangers;
 mod tcp;
+mod tls;
 mod trunks;

@@ -104,6 +104,7 @@ pub fn node_options(plan: &Plan) -> node::Options {
         late_offer: false,
         options_interval: None,
         failover: carillon_sip::trunk::failover::Failover::default(),
+        tls: Default::default(),
     };
     let other = |(trunk, (max_calls, calls_per_second)): (usize, (usize, f64))| TrunkOptions {
         name: trunk_name(trunk),
@@ -130,6 +131,7 @@ pub fn node_options(plan: &Plan) -> node::Options {
         register_expires_max: Duration::from_secs(3_600),
         sha256_for_phones: false,
         session: SessionOptions::default(),
+        tls: Default::default(),
         timers: Timers::default(),
     };
     node::Options {

@@ -14,6 +14,15 @@ pub enum AgentPhone {
     Fixed,
 }
 
+/// What a campaign file says about TLS.
+#[derive(Clone, Debug)]
+pub struct TlsKeys {
+    /// The keys of `[tls]`.
+    pub own: String,
+    /// Keys of the trunk, which is reached over TLS then.
+    pub trunk: Option<String>,
+}
+
 /// What the campaign file says. Values are as in the file.
 #[derive(Clone, Debug)]
 pub struct Campaign {
@@ -35,6 +44,8 @@ pub struct Campaign {
     pub carrier: Option<SocketAddr>,
     /// Whether the trunk is reached over TCP; phones may come over either.
     pub tcp: bool,
+    /// What it says about TLS; over TLS it listens beside UDP and TCP then.
+    pub tls: Option<TlsKeys>,
     /// `max_calls`.
     pub max_calls: u32,
     /// `calls_per_second`.
@@ -80,6 +91,7 @@ impl Default for Campaign {
             time_limit: "12s",
             carrier: None,
             tcp: false,
+            tls: None,
             max_calls: 10,
             calls_per_second: 50.0,
             other_trunk: false,
@@ -142,6 +154,9 @@ impl Campaign {
         } else {
             String::new()
         };
+        let trunk_tls = self.tls.as_ref().and_then(|tls| tls.trunk.clone());
+        let standard = if trunk_tls.is_some() { ports.carrier_tls() } else { ports.carrier() };
+        let carrier = self.carrier.unwrap_or(standard);
         let retry: Vec<String> =
             self.retry.iter().map(|(outcome, delay)| format!("{outcome} = \"{delay}\"")).collect();
         format!(
@@ -158,10 +173,11 @@ record = {record}
 time_limit = "{time_limit}"
 
 [sip]
-listen = ["udp:{listen}", "tcp:{listen}"]
+listen = ["udp:{listen}", "tcp:{listen}"{listen_tls}]
 media_address = "127.0.0.1"
 rtp_ports = "{rtp_first}-{rtp_last}"
 
+{tls}
 [[trunk]]
 name = "carrier"
 uri = "sip:{carrier}{transport}"
@@ -173,6 +189,7 @@ calls_per_second = {calls_per_second:?}
 caller_ids = ["+15550000001"]
 codecs = {codecs:?}
 {trunk_keys}
+{trunk_tls}
 {other_trunk}
 
 [agents]
@@ -203,8 +220,16 @@ success = ["success"]
             record = self.record,
             time_limit = self.time_limit,
             listen = ports.listen(),
-            carrier = self.carrier.unwrap_or(ports.carrier()),
-            transport = if self.tcp { ";transport=tcp" } else { "" },
+            carrier = carrier,
+            transport = match (self.tcp, &trunk_tls) {
+                (_, Some(_)) => ";transport=tls",
+                (true, None) => ";transport=tcp",
+                (false, None) => "",
+            },
+            listen_tls =
+                if self.tls.is_some() { format!(", \"tls:{}\"", ports.listen_tls()) } else { String::new() },
+            tls = self.tls.as_ref().map_or_else(String::new, |tls| format!("[tls]\n{}\n", tls.own)),
+            trunk_tls = trunk_tls.unwrap_or_default(),
             register = self.register,
             max_calls = self.max_calls,
             calls_per_second = self.calls_per_second,

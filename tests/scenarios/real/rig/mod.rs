@@ -1,6 +1,7 @@
 //! The rig: `carillon run` as a process of its own between parts that we did not write.
 
 pub mod campaign;
+pub mod certificates;
 pub mod customer;
 pub mod phone;
 pub mod ports;
@@ -16,7 +17,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use self::campaign::Campaign;
-use self::phone::Phone;
+use self::certificates::Certificates;
+use self::phone::{Over, Phone};
 use self::ports::Ports;
 use self::process::{Process, Signal};
 use self::report::Report;
@@ -118,12 +120,39 @@ impl Stage {
 
     /// The same with another password.
     pub fn phone_with_password(&self, index: u16, laws: &[Law], password: &str) -> Phone {
-        Phone::start(self, index, laws, password, "")
+        Phone::start(self, index, laws, password, Over::Udp)
     }
 
     /// baresip as the phone of the agent of an index, over TCP.
     pub fn phone_over_tcp(&self, index: u16, laws: &[Law]) -> Phone {
-        Phone::start(self, index, laws, PASSWORD, ";transport=tcp")
+        Phone::start(self, index, laws, PASSWORD, Over::Tcp)
+    }
+
+    /// baresip as the phone of the agent of an index, over TLS, believing the authority in a file.
+    pub fn phone_over_tls(&self, index: u16, laws: &[Law], ca: &Path) -> Phone {
+        Phone::start(self, index, laws, PASSWORD, Over::Tls(ca))
+    }
+
+    /// Certificates for the loopback address.
+    pub fn certificates(&self, name: &str) -> Certificates {
+        Certificates::new(self.directory(), name)
+    }
+
+    /// socat before the carrier: ends TLS with these certificates, for those who show one that `client_ca` signed.
+    pub fn carrier_tls(&self, own: &Certificates, client_ca: &Path) -> Process {
+        let at = self.ports.carrier_tls();
+        let listen = format!(
+            "OPENSSL-LISTEN:{},bind={},reuseaddr,fork,cert={},cafile={},verify=1",
+            at.port(),
+            at.ip(),
+            own.both.display(),
+            client_ca.display()
+        );
+        let mut command = Command::new("socat");
+        command.arg("-d").arg("-d").arg(listen).arg(format!("TCP:{}", self.ports.carrier()));
+        let mut process = Process::start("carrier-tls", &mut command, self.directory());
+        process.wait_for_output("listening on", Duration::from_secs(5));
+        process
     }
 
     /// Writes the campaign's files.

@@ -13,6 +13,17 @@ use super::{AGENT_HZ, Stage};
 /// How long the phone's tone is: longer than any test.
 const TONE_S: u32 = 60;
 
+/// What a phone speaks SIP over.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Over<'a> {
+    /// UDP.
+    Udp,
+    /// TCP.
+    Tcp,
+    /// TLS, believing the authority in this file.
+    Tls(&'a Path),
+}
+
 /// A softphone on the loopback, without audio hardware.
 pub struct Phone {
     process: Process,
@@ -21,14 +32,23 @@ pub struct Phone {
 
 impl Phone {
     /// Starts the phone of `agentN`, N = `index` + 1.
-    pub(super) fn start(stage: &Stage, index: u16, laws: &[Law], password: &str, transport: &str) -> Phone {
+    pub(super) fn start(stage: &Stage, index: u16, laws: &[Law], password: &str, over: Over<'_>) -> Phone {
         let user = Stage::user(index);
         let directory = stage.directory().join(format!("phone-{user}"));
         let heard = directory.join("heard");
         fs::create_dir_all(&heard).expect("the test's directory can be written");
         tone::write_wav(&directory.join("tone.wav"), AGENT_HZ, TONE_S);
         let (rtp_first, rtp_last) = stage.ports.phone_rtp(index);
+        let (registrar, transport, trusts) = match over {
+            Over::Udp => (stage.ports.listen(), "", String::new()),
+            Over::Tcp => (stage.ports.listen(), ";transport=tcp", String::new()),
+            Over::Tls(ca) => {
+                (stage.ports.listen_tls(), ";transport=tls", format!("sip_cafile {}", ca.display()))
+            }
+        };
         let config = [
+            trusts,
+            "sip_verify_server yes".into(),
             "poll_method epoll".to_owned(),
             format!("sip_listen {}", stage.ports.phone(index)),
             format!("audio_source aufile,{}", directory.join("tone.wav").display()),
@@ -52,7 +72,7 @@ impl Phone {
         let codecs: Vec<String> = laws.iter().map(|law| format!("{}/8000/1", law.name())).collect();
         let account = format!(
             "<sip:{user}@{}{transport}>;auth_pass={password};answermode=auto;regint=60;audio_codecs={}\n",
-            stage.ports.listen(),
+            registrar,
             codecs.join(",")
         );
         for (file, text) in

@@ -39,6 +39,16 @@ impl Ports {
         self.at(0)
     }
 
+    /// Where Carillon listens for SIP over TLS.
+    pub fn listen_tls(&self) -> SocketAddr {
+        self.at(1)
+    }
+
+    /// Where TLS to the carrier ends.
+    pub fn carrier_tls(&self) -> SocketAddr {
+        self.at(3)
+    }
+
     /// Where the carrier listens for SIP.
     pub fn carrier(&self) -> SocketAddr {
         self.at(2)

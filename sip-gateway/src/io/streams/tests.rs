@@ -1,5 +1,6 @@
 //! Real connections on the loopback.
 
+use std::io::{Read, Write};
 use std::time::Instant;
 
 use super::*;
@@ -17,7 +18,7 @@ impl Rig {
     fn new() -> Self {
         let poll = mio::Poll::new().unwrap();
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-        let streams = SipStreams::bind(loopback, poll.registry(), Token(10)).unwrap();
+        let streams = SipStreams::bind(Local::tcp(loopback), None, poll.registry(), Token(10)).unwrap();
         Self { poll, streams, now: Duration::ZERO, heard: Vec::new() }
     }
 
@@ -37,14 +38,14 @@ impl Rig {
     }
 
     fn client(&self) -> std::net::TcpStream {
-        std::net::TcpStream::connect(self.streams.local()).unwrap()
+        std::net::TcpStream::connect(self.streams.local().address).unwrap()
     }
 }
 
 fn text(received: &Received) -> Option<&[u8]> {
     match received {
         Received::Message { bytes, .. } => Some(bytes),
-        Received::Closed { .. } | Received::Failed { .. } => None,
+        Received::Closed { .. } | Received::Failed { .. } | Received::Proven { .. } => None,
     }
 }
 
@@ -78,7 +79,7 @@ fn a_connection_is_opened_where_there_is_none_and_used_again() {
     rig.streams.send(b"one", to, rig.now);
     rig.streams.send(b"two", to, rig.now);
     let (mut accepted, _) = peer.accept().unwrap();
-    rig.until(|rig| rig.streams.connections.values().all(|it| it.unsent.is_empty()));
+    rig.until(|rig| rig.streams.connections.values().all(|it| !it.has_unsent()));
     let mut octets = [0; 6];
     accepted.read_exact(&mut octets).unwrap();
     assert_eq!(&octets, b"onetwo");

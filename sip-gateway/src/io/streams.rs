@@ -1,28 +1,30 @@
-//! SIP over TCP: one listener, and the connections that peers open to it or that we open from it (RFC 3261 §18).
+//! SIP over connections: one listener, and the connections that peers open to it or that we open from it (RFC 3261 §18).
 //!
 //! A connection is known by the peer's address. Messages to an address go over the connection that is there, whoever opened it;
 //! where there is none one is opened. Everything has a limit: connections in all and by host, octets that wait to be
-//! sent, and the time in which a new connection must bring its first message.
+//! sent, and the times in which a connection must be up and a peer's must bring its first message.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::connection::{Connection, Fault, Layer};
+use super::tls::Security;
 use super::udp::{BindError, Drained};
-use crate::message::framer::{Frame, Framer};
+use crate::transport::Local;
 
 /// Most connections of one listener.
 pub const CONNECTIONS_MAX: usize = 12_000;
 /// Most connections that one host may have opened to us: a whole call centre may sit behind one address.
 pub const CONNECTIONS_PER_HOST_MAX: usize = 2_000;
-/// Octets that wait to be sent; a peer that reads more slowly is cut off.
-pub const UNSENT_MAX: usize = 1 << 20;
+/// A connection that is not up so long after it began is closed: the other side may take its time to say nothing.
+pub const OPENING_MAX: Duration = Duration::from_secs(5);
 /// A connection that was opened to us and brings no message so long is closed.
 pub const FIRST_MESSAGE_MAX: Duration = Duration::from_secs(30);
 /// A connection over which nothing comes so long is closed: longer than registrations last.
@@ -31,7 +33,8 @@ pub const IDLE_MAX: Duration = Duration::from_secs(3 * 3600);
 const READ: usize = 16 * 1024;
 /// Connections waiting to be accepted.
 const BACKLOG: i32 = 1024;
-const PONG: &[u8] = b"\r\n";
+/// Peers of whom is remembered what was last told about them.
+const TOLD_MAX: usize = 1_000;
 
 /// What connections brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +51,13 @@ pub enum Received {
         /// The peer.
         to: SocketAddr,
     },
+    /// Who opened the connection has proven by its certificate that it is the trunk of this name; holds until the connection is gone.
+    Proven {
+        /// The peer.
+        from: SocketAddr,
+        /// Name of the trunk's certificate.
+        name: String,
+    },
     /// The connection could not be opened, broke, or was closed for what it brought.
     Failed {
         /// The peer.
@@ -55,32 +65,12 @@ pub enum Received {
     },
 }
 
-/// Why a connection ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    Closed,
-    Failed,
-}
-
-#[derive(Debug)]
-struct Connection {
-    stream: TcpStream,
-    peer: SocketAddr,
-    /// Whether the peer opened it.
-    accepted: bool,
-    /// Whether it is up; ours take a moment.
-    open: bool,
-    framer: Framer,
-    unsent: BytesMut,
-    /// Closed unless something comes until then.
-    due: Duration,
-}
-
 /// A listener and its connections.
 #[derive(Debug)]
 pub struct SipStreams {
     listener: TcpListener,
-    local: SocketAddr,
+    local: Local,
+    security: Option<Security>,
     /// Token of the listener; those of connections follow it.
     token: usize,
     registry: Registry,
@@ -91,14 +81,23 @@ pub struct SipStreams {
     /// Connections with something to read or to send.
     ready: BTreeSet<usize>,
     accepts: bool,
-    ended: Vec<(SocketAddr, End)>,
+    /// To be told by the next [`SipStreams::receive`].
+    news: Vec<Received>,
+    /// What was last said about peers that can't be connected to.
+    told: BTreeMap<SocketAddr, String>,
     buffer: Vec<u8>,
 }
 
 impl SipStreams {
     /// Binds and registers with `registry`, with `first` and the tokens after it for itself: `tokens` in all. Port 0 asks
-    /// the system for a free one.
-    pub fn bind(address: SocketAddr, registry: &Registry, first: Token) -> Result<Self, BindError> {
+    /// the system for a free one. Without `security` the octets go as they are.
+    pub fn bind(
+        local: Local,
+        security: Option<Security>,
+        registry: &Registry,
+        first: Token,
+    ) -> Result<Self, BindError> {
+        let address = local.address;
         let bound = || -> io::Result<_> {
             let kind = Type::STREAM.nonblocking();
             let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
@@ -111,13 +110,14 @@ impl SipStreams {
             socket.listen(BACKLOG)?;
             let mut listener = TcpListener::from_std(socket.into());
             registry.register(&mut listener, first, Interest::READABLE)?;
-            let local = listener.local_addr()?;
-            Ok((listener, local, registry.try_clone()?))
+            let address = listener.local_addr()?;
+            Ok((listener, address, registry.try_clone()?))
         };
-        let (listener, local, registry) = bound().map_err(|error| BindError { address, error })?;
+        let (listener, address, registry) = bound().map_err(|error| BindError { local, error })?;
         Ok(Self {
             listener,
-            local,
+            local: Local { address, ..local },
+            security,
             token: first.0,
             registry,
             next: first.0 + 1,
@@ -126,13 +126,14 @@ impl SipStreams {
             hosts: BTreeMap::new(),
             ready: BTreeSet::new(),
             accepts: true,
-            ended: Vec::new(),
+            news: Vec::new(),
+            told: BTreeMap::new(),
             buffer: vec![0; READ],
         })
     }
 
     /// The address it is bound to.
-    pub fn local(&self) -> SocketAddr {
+    pub fn local(&self) -> Local {
         self.local
     }
 
@@ -164,17 +165,15 @@ impl SipStreams {
                 Ok(place) => place,
                 Err(error) => {
                     tracing::debug!(%error, "no connection");
-                    self.ended.push((to, End::Failed));
+                    self.news.push(Received::Failed { to });
                     return;
                 }
             },
         };
         let Some(connection) = self.connections.get_mut(&place) else { return };
-        if connection.unsent.len().saturating_add(bytes.len()) > UNSENT_MAX {
-            return self.end(place, End::Failed);
+        if let Err(fault) = connection.send(bytes) {
+            self.end(place, &fault);
         }
-        connection.unsent.extend_from_slice(bytes);
-        self.flush(place);
     }
 
     /// Gives what came to `each`, reading up to `budget` times.
@@ -189,25 +188,30 @@ impl SipStreams {
                 break;
             }
             left -= 1;
-            self.flush(place);
-            if self.read(place, now, &mut each) {
-                self.ready.insert(place);
+            match self.read(place, now, &mut each) {
+                Ok(true) => {
+                    self.ready.insert(place);
+                }
+                Ok(false) => {}
+                Err(fault) => self.end(place, &fault),
             }
         }
-        for (to, end) in self.ended.drain(..) {
-            each(match end {
-                End::Closed => Received::Closed { to },
-                End::Failed => Received::Failed { to },
-            });
-        }
+        self.news.drain(..).for_each(each);
         if self.ready.is_empty() && !self.accepts { Drained::Empty } else { Drained::MayHoldMore }
     }
 
-    /// Closes connections over which nothing came for too long. Cheap; call it now and then.
+    /// Closes connections over which nothing came for too long, and takes over a new certificate. Cheap; call it now and
+    /// then.
     pub fn sweep(&mut self, now: Duration) {
         let over: Vec<usize> =
             self.connections.iter().filter(|(_, it)| it.due <= now).map(|(place, _)| *place).collect();
-        over.into_iter().for_each(|place| self.end(place, End::Closed));
+        for place in over {
+            let ready = self.connections.get(&place).is_some_and(Connection::is_ready);
+            self.end(place, if ready { &Fault::Idle } else { &Fault::Late });
+        }
+        if let Some(security) = &mut self.security {
+            security.look_again(now);
+        }
     }
 
     fn accept(&mut self, now: Duration) {
@@ -222,7 +226,9 @@ impl SipStreams {
                         tracing::debug!("a connection too many is refused");
                         continue;
                     }
-                    if let Err(error) = self.insert(stream, peer, true, now) {
+                    let layer = self.layer(Security::accepted);
+                    let taken = layer.and_then(|layer| self.insert(stream, peer, true, layer, now));
+                    if let Err(error) = taken {
                         tracing::debug!(%error, "a connection could not be taken");
                     }
                 }
@@ -244,8 +250,8 @@ impl SipStreams {
         if self.connections.len() >= CONNECTIONS_MAX {
             return Err(io::Error::other("too many connections"));
         }
-        let stream = TcpStream::connect(to)?;
-        self.insert(stream, to, false, now)
+        let layer = self.layer(|security| security.opened(to))?;
+        self.insert(TcpStream::connect(to)?, to, false, layer, now)
     }
 
     fn insert(
@@ -253,6 +259,7 @@ impl SipStreams {
         mut stream: TcpStream,
         peer: SocketAddr,
         accepted: bool,
+        layer: Layer,
         now: Duration,
     ) -> io::Result<usize> {
         let place = self.next;
@@ -262,16 +269,7 @@ impl SipStreams {
             tracing::debug!(%error, "small messages may wait");
         }
         self.next += 1;
-        let due = now.saturating_add(if accepted { FIRST_MESSAGE_MAX } else { IDLE_MAX });
-        let connection = Connection {
-            stream,
-            peer,
-            accepted,
-            open: accepted,
-            framer: Framer::default(),
-            unsent: BytesMut::new(),
-            due,
-        };
+        let connection = Connection::new(stream, peer, accepted, layer, now.saturating_add(OPENING_MAX));
         self.connections.insert(place, connection);
         self.peers.insert(peer, place);
         if accepted {
@@ -281,89 +279,83 @@ impl SipStreams {
         Ok(place)
     }
 
-    /// Sends what waits, as far as the peer takes it.
-    fn flush(&mut self, place: usize) {
-        let Some(connection) = self.connections.get_mut(&place) else { return };
-        if !connection.open {
-            match connection.stream.take_error() {
-                Ok(None) => {}
-                Ok(Some(_)) | Err(_) => return self.end(place, End::Failed),
-            }
-            // The system's way to say that the connection is up: the peer has an address.
-            if connection.stream.peer_addr().is_err() {
-                return;
-            }
-            connection.open = true;
-        }
-        while !connection.unsent.is_empty() {
-            match connection.stream.write(&connection.unsent) {
-                Ok(0) => return self.end(place, End::Failed),
-                Ok(sent) => connection.unsent.advance(sent.min(connection.unsent.len())),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return self.end(place, End::Failed),
-            }
+    fn layer(&self, tls: impl FnOnce(&Security) -> io::Result<rustls::Connection>) -> io::Result<Layer> {
+        match &self.security {
+            None => Ok(Layer::Plain),
+            Some(security) => Ok(Layer::Tls(Box::new(tls(security)?))),
         }
     }
 
-    /// Reads once; whether there may be more.
-    fn read(&mut self, place: usize, now: Duration, each: &mut impl FnMut(Received)) -> bool {
-        let Some(connection) = self.connections.get_mut(&place).filter(|it| it.open) else { return false };
-        let length = match connection.stream.read(&mut self.buffer) {
-            Ok(0) => {
-                self.end(place, End::Closed);
-                return false;
-            }
-            Ok(length) => length,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return true,
-            Err(_) => {
-                self.end(place, End::Failed);
-                return false;
-            }
-        };
-        connection.framer.push(self.buffer.get(..length).unwrap_or_default());
-        // Ends: every frame takes octets away.
-        loop {
-            match connection.framer.take() {
-                Ok(Some(Frame::Message(bytes))) => {
-                    connection.due = now.saturating_add(IDLE_MAX);
-                    each(Received::Message { bytes, from: connection.peer });
-                }
-                Ok(Some(Frame::Ping)) => {
-                    if connection.unsent.len() + PONG.len() <= UNSENT_MAX {
-                        connection.unsent.extend_from_slice(PONG);
-                    }
-                }
-                Ok(None) => break,
-                Err(error) => {
-                    tracing::debug!(%error, "a stream can't be cut into messages and is closed");
-                    self.end(place, End::Failed);
-                    return false;
-                }
+    /// Sends what waits and reads once; whether there may be more to read.
+    fn read(&mut self, place: usize, now: Duration, each: &mut impl FnMut(Received)) -> Result<bool, Fault> {
+        let Some(connection) = self.connections.get_mut(&place) else { return Ok(false) };
+        let (from, was_ready) = (connection.peer, connection.is_ready());
+        connection.flush()?;
+        let mut came = false;
+        let mut early = Vec::new();
+        let result = connection.read(&mut self.buffer, |bytes| {
+            came = true;
+            let message = Received::Message { bytes, from };
+            if was_ready { each(message) } else { early.push(message) }
+        });
+        if came {
+            connection.due = now.saturating_add(IDLE_MAX);
+        } else if connection.is_ready() && !connection.is_up() {
+            connection.due =
+                now.saturating_add(if connection.accepted { FIRST_MESSAGE_MAX } else { IDLE_MAX });
+        }
+        if connection.is_ready() && !connection.set_up() {
+            self.told.remove(&from);
+            if connection.accepted
+                && let (Some(security), Some(certificate)) = (&self.security, connection.certificate())
+            {
+                security
+                    .names_of(certificate)
+                    .into_iter()
+                    .for_each(|name| each(Received::Proven { from, name }));
             }
         }
-        self.flush(place);
-        true
+        // Who somebody is must be known before what they say.
+        early.into_iter().for_each(each);
+        result
     }
 
-    fn end(&mut self, place: usize, end: End) {
+    fn end(&mut self, place: usize, fault: &Fault) {
         let Some(mut connection) = self.connections.remove(&place) else { return };
+        connection.leave();
         if let Err(error) = self.registry.deregister(&mut connection.stream) {
             tracing::debug!(%error, "a closed connection could not be deregistered");
         }
+        let to = connection.peer;
         self.ready.remove(&place);
-        self.peers.remove(&connection.peer);
+        self.peers.remove(&to);
         if connection.accepted
-            && let Some(count) = self.hosts.get_mut(&connection.peer.ip())
+            && let Some(count) = self.hosts.get_mut(&to.ip())
         {
             *count = count.saturating_sub(1);
             if *count == 0 {
-                self.hosts.remove(&connection.peer.ip());
+                self.hosts.remove(&to.ip());
             }
         }
-        let end = if connection.unsent.is_empty() { end } else { End::Failed };
-        self.ended.push((connection.peer, end));
+        self.tell(&connection, fault);
+        let in_order = matches!(fault, Fault::Closed | Fault::Idle) && !connection.has_unsent();
+        self.news.push(if in_order { Received::Closed { to } } else { Received::Failed { to } });
+    }
+
+    /// Says why a connection ended; aloud when a trunk can't be talked to, and then once for each reason.
+    fn tell(&mut self, connection: &Connection, fault: &Fault) {
+        let to = connection.peer;
+        if connection.accepted || connection.is_ready() {
+            tracing::debug!(%fault, transport = self.local.transport.name(), "a connection ended");
+            return;
+        }
+        let text = fault.to_string();
+        if self.told.get(&to) != Some(&text) {
+            tracing::warn!(peer = %to, transport = self.local.transport.name(), %fault, "no connection");
+            if self.told.len() < TOLD_MAX {
+                self.told.insert(to, text);
+            }
+        }
     }
 }
 

@@ -1,0 +1,243 @@
+//! One connection: octets in and out, through TLS where it has it, and cut into messages.
+
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use mio::net::TcpStream;
+use rustls::pki_types::CertificateDer;
+use thiserror::Error;
+
+use crate::message::framer::{Frame, FrameError, Framer};
+
+/// Octets that wait to be sent; a peer that reads more slowly is cut off.
+pub const UNSENT_MAX: usize = 1 << 20;
+const PONG: &[u8] = b"\r\n";
+
+/// Why a connection ends.
+#[derive(Debug, Error)]
+pub(super) enum Fault {
+    #[error("closed by the peer")]
+    Closed,
+    #[error("nothing came for too long")]
+    Idle,
+    #[error("it could not be opened in time")]
+    Late,
+    #[error("the peer takes nothing")]
+    Slow,
+    #[error("{0}")]
+    System(#[from] io::Error),
+    #[error("{0}")]
+    Tls(#[from] rustls::Error),
+    #[error("{0}")]
+    Frame(#[from] FrameError),
+}
+
+/// What protects the octets.
+#[derive(Debug)]
+pub(super) enum Layer {
+    Plain,
+    /// Boxed: it is large, and most connections have none.
+    Tls(Box<rustls::Connection>),
+}
+
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) stream: TcpStream,
+    pub(super) peer: SocketAddr,
+    /// Whether the peer opened it.
+    pub(super) accepted: bool,
+    /// Closed unless something comes until then.
+    pub(super) due: Duration,
+    /// Whether the system has connected it; ours take a moment.
+    connected: bool,
+    /// Whether messages can go over it.
+    ready: bool,
+    /// Whether that is known to whoever looks after it.
+    up: bool,
+    layer: Layer,
+    framer: Framer,
+    unsent: BytesMut,
+}
+
+impl Connection {
+    pub(super) fn new(
+        stream: TcpStream,
+        peer: SocketAddr,
+        accepted: bool,
+        layer: Layer,
+        due: Duration,
+    ) -> Self {
+        let ready = accepted && matches!(layer, Layer::Plain);
+        Self {
+            stream,
+            peer,
+            accepted,
+            due,
+            connected: accepted,
+            ready,
+            up: false,
+            layer,
+            framer: Framer::default(),
+            unsent: BytesMut::new(),
+        }
+    }
+
+    /// Whether messages can go over it.
+    pub(super) fn is_ready(&self) -> bool {
+        self.ready
+    }
+
+    /// Notes that it is known to be ready; whether it was known before.
+    pub(super) fn set_up(&mut self) -> bool {
+        std::mem::replace(&mut self.up, true)
+    }
+
+    /// Whether it is known to be ready.
+    pub(super) fn is_up(&self) -> bool {
+        self.up
+    }
+
+    /// Whether something was given to be sent that the system has not taken.
+    pub(super) fn has_unsent(&self) -> bool {
+        match &self.layer {
+            Layer::Plain => !self.unsent.is_empty(),
+            Layer::Tls(tls) => !self.unsent.is_empty() || !self.ready || tls.wants_write(),
+        }
+    }
+
+    /// The certificate that the peer has proven to be its own; known once the connection is ready.
+    pub(super) fn certificate(&self) -> Option<&CertificateDer<'_>> {
+        match &self.layer {
+            Layer::Plain => None,
+            Layer::Tls(tls) => tls.peer_certificates()?.first(),
+        }
+    }
+
+    /// Has a message sent as soon as that is possible.
+    pub(super) fn send(&mut self, message: &[u8]) -> Result<(), Fault> {
+        if self.unsent.len().saturating_add(message.len()) > UNSENT_MAX {
+            return Err(Fault::Slow);
+        }
+        self.unsent.extend_from_slice(message);
+        self.flush()
+    }
+
+    /// Sends what waits, as far as the peer takes it.
+    pub(super) fn flush(&mut self) -> Result<(), Fault> {
+        if !self.is_connected()? {
+            return Ok(());
+        }
+        // Ends: each round hands octets on, and `unsent` and the layer's own buffers are bounded.
+        loop {
+            let sent = match &mut self.layer {
+                Layer::Plain if self.unsent.is_empty() => return Ok(()),
+                Layer::Plain => self.stream.write(&self.unsent).inspect(|sent| {
+                    self.unsent.advance((*sent).min(self.unsent.len()));
+                }),
+                Layer::Tls(tls) => {
+                    if !self.unsent.is_empty() {
+                        let taken = tls.writer().write(&self.unsent)?;
+                        self.unsent.advance(taken.min(self.unsent.len()));
+                    }
+                    if !tls.wants_write() {
+                        return Ok(());
+                    }
+                    tls.write_tls(&mut self.stream)
+                }
+            };
+            match sent {
+                Ok(0) => return Err(Fault::Slow),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Reads once and gives whole messages to `each`; whether there may be more.
+    pub(super) fn read(&mut self, buffer: &mut [u8], mut each: impl FnMut(Bytes)) -> Result<bool, Fault> {
+        if !self.connected {
+            return Ok(false);
+        }
+        let Some(length) = self.read_octets(buffer)? else {
+            self.flush()?;
+            return Ok(false);
+        };
+        self.framer.push(buffer.get(..length).unwrap_or_default());
+        // Ends: every frame takes octets away.
+        while let Some(frame) = self.framer.take()? {
+            match frame {
+                Frame::Message(bytes) => each(bytes),
+                // RFC 5626 §3.5.1.
+                Frame::Ping if self.unsent.len() + PONG.len() <= UNSENT_MAX => {
+                    self.unsent.extend_from_slice(PONG)
+                }
+                Frame::Ping => {}
+            }
+        }
+        self.flush()?;
+        Ok(true)
+    }
+
+    /// Says goodbye where that has a form. Nobody could do anything about a failure.
+    pub(super) fn leave(&mut self) {
+        if let Layer::Tls(tls) = &mut self.layer {
+            tls.send_close_notify();
+            let _ = tls.write_tls(&mut self.stream);
+        }
+    }
+
+    /// Octets of the peer in `buffer`; `None` when there are none yet.
+    fn read_octets(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Fault> {
+        // Ends: every round takes octets from the system, which has so many at once, or returns.
+        loop {
+            let read = match &mut self.layer {
+                Layer::Plain => self.stream.read(buffer),
+                Layer::Tls(tls) => match tls.reader().read(buffer) {
+                    // Something of TLS itself may stand before what it carries.
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        match tls.read_tls(&mut self.stream) {
+                            Ok(0) if tls.is_handshaking() => return Err(Fault::Closed),
+                            Ok(_) => {
+                                if let Err(error) = tls.process_new_packets() {
+                                    // The peer is told why.
+                                    let _ = tls.write_tls(&mut self.stream);
+                                    return Err(error.into());
+                                }
+                                self.ready = !tls.is_handshaking();
+                                continue;
+                            }
+                            Err(error) => Err(error),
+                        }
+                    }
+                    // Some leave without goodbye; a message cut off by that is dropped by the framer.
+                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
+                    read => read,
+                },
+            };
+            match read {
+                Ok(0) => return Err(Fault::Closed),
+                Ok(length) => return Ok(Some(length)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn is_connected(&mut self) -> Result<bool, Fault> {
+        if self.connected {
+            return Ok(true);
+        }
+        if let Some(error) = self.stream.take_error()? {
+            return Err(error.into());
+        }
+        // The system's way to say that the connection is up: the peer has an address.
+        self.connected = self.stream.peer_addr().is_ok();
+        self.ready = self.connected && matches!(self.layer, Layer::Plain);
+        Ok(self.connected)
+    }
+}
