@@ -2,13 +2,14 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use carillon_sip::io::streams::{Received, SipStreams};
+use carillon_sip::io::streams::{Received, SipStreams, StreamOptions};
 use carillon_sip::io::tls::{Security, TlsError};
 use carillon_sip::io::udp::{BindError, Drained, SipSocket};
-use carillon_sip::options::Options;
+use carillon_sip::options::{Options, TlsOptions};
 use carillon_sip::transport::{Local, Transport};
 use mio::{Registry, Token};
 use thiserror::Error;
@@ -53,7 +54,9 @@ impl Sockets {
             if local.transport.is_stream() {
                 let first = Token((index + 1).saturating_mul(STREAM_TOKENS));
                 let security = local.transport.is_secure().then(|| security(options, local.transport));
-                streams.push(SipStreams::bind(*local, security.transpose()?, registry, first)?);
+                let origins = options.ws_origins.as_deref().map(Arc::from);
+                let options = StreamOptions { local: *local, security: security.transpose()?, origins };
+                streams.push(SipStreams::bind(options, registry, first)?);
             } else {
                 let mut socket = SipSocket::bind(local.address)?;
                 socket.register(registry, Token(index))?;
@@ -133,8 +136,13 @@ impl Sockets {
     }
 }
 
-/// What the connections of a listener need; trunks are gone to over TLS only, never over WebSocket.
+/// What the connections of a listener need. Trunks are gone to over TLS only, and a browser that is asked for a certificate
+/// asks its user.
 fn security(options: &Options, transport: Transport) -> Result<Security, TlsError> {
     let trunks = options.trunks.iter().filter(|trunk| trunk.transport == transport);
-    Security::new(&options.tls, trunks.map(|trunk| (trunk.address, &trunk.tls)))
+    let trunks = trunks.map(|trunk| (trunk.address, &trunk.tls));
+    match transport {
+        Transport::Wss => Security::new(&TlsOptions { client_ca: None, ..options.tls.clone() }, trunks),
+        Transport::Udp | Transport::Tcp | Transport::Tls | Transport::Ws => Security::new(&options.tls, trunks),
+    }
 }

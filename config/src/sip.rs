@@ -18,6 +18,8 @@ use crate::tls;
 pub(crate) const TRUNKS_MAX: usize = 100;
 /// Most addresses to listen on.
 pub(crate) const LISTEN_MAX: usize = 16;
+/// Most web pages that may connect.
+pub(crate) const ORIGINS_MAX: usize = 100;
 /// Most caller IDs of one trunk.
 pub(crate) const CALLER_IDS_MAX: usize = 10_000;
 
@@ -53,6 +55,7 @@ pub(crate) fn sip(document: &Document<'_>, mut section: Section<'_>) -> Options 
         let place = longest_place.unwrap_or_else(|| section.place("register_expires_max"));
         document.problem(&place, "must not be below register_expires_min");
     }
+    let ws_origins = section.texts("ws_origins", false).map(|at| check_origins(document, at));
     let sha256_for_phones = section.flag("sha256_for_phones", false);
     let session = session(document, &mut section);
     section.finish();
@@ -68,6 +71,7 @@ pub(crate) fn sip(document: &Document<'_>, mut section: Section<'_>) -> Options 
         sha256_for_phones,
         session,
         tls: TlsOptions::default(),
+        ws_origins,
         timers: Timers::default(),
     }
 }
@@ -121,12 +125,21 @@ fn listen(document: &Document<'_>, section: &mut Section<'_>) -> Vec<Local> {
     addresses
 }
 
-fn listen_address(text: &str) -> Result<Local, String> {
-    for prefix in ["ws:", "wss:"] {
-        if text.starts_with(prefix) {
-            return Err(format!("{prefix} is not in this version; only udp:, tcp: and tls:"));
+/// RFC 6454 §6.1: scheme, host and perhaps a port, nothing behind it.
+fn check_origins(document: &Document<'_>, written: At<Vec<At<String>>>) -> Vec<String> {
+    if written.value.len() > ORIGINS_MAX {
+        document.problem(&written.place, format!("must name at most {ORIGINS_MAX} origins"));
+    }
+    for origin in &written.value {
+        let host = origin.value.strip_prefix("https://").or(origin.value.strip_prefix("http://"));
+        if !host.is_some_and(|host| !host.is_empty() && !host.contains(['/', ' ', '*'])) {
+            document.problem(&origin.place, "must be like \"https://console.example\", without a path");
         }
     }
+    written.value.into_iter().map(|origin| origin.value).collect()
+}
+
+fn listen_address(text: &str) -> Result<Local, String> {
     let local: Local = text.parse().map_err(|error: NotLocal| error.to_string())?;
     if local.address.port() == 0 { Err("port must not be 0".into()) } else { Ok(local) }
 }

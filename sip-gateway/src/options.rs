@@ -40,6 +40,8 @@ pub struct Options {
     pub timers: Timers,
     /// Certificates of our own and whom we believe.
     pub tls: TlsOptions,
+    /// Web pages whose browsers may open a WebSocket, each like `https://console.example`; `None` for all.
+    pub ws_origins: Option<Vec<String>>,
 }
 
 /// Certificates for TLS and secure WebSocket. All files are PEM.

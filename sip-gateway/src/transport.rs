@@ -97,6 +97,14 @@ impl Transport {
         }
     }
 
+    /// Whether we may open a connection to a peer; a WebSocket is only ever opened to us.
+    pub fn is_opened_by_us(self) -> bool {
+        match self {
+            Self::Udp | Self::Tcp | Self::Tls => true,
+            Self::Ws | Self::Wss => false,
+        }
+    }
+
     /// Port where none is written (RFC 3261 §19.1.2, RFC 7118 §5.2.4).
     pub fn default_port(self) -> u16 {
         match self {

@@ -17,7 +17,11 @@ pub fn demo(args: &[String]) -> Result<(), String> {
 
 /// Everything CI runs, cheapest first. Extra arguments go to the test runner.
 pub fn test(args: &[String]) -> Result<(), String> {
-    tools::need(&[tools::CC, tools::SIPP, tools::BARESIP, tools::SOCAT, tools::OPENSSL])?;
+    let phones = [tools::SIPP, tools::BARESIP, tools::SOCAT, tools::OPENSSL, tools::CHROMIUM, tools::NPM];
+    tools::need(&[[tools::CC].as_slice(), &phones].concat())?;
+    run(Command::new("npm")
+        .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
+        .current_dir(tools::repository().join("tests/browser")))?;
     let nextest = tools::cargo_tool(NEXTEST.0, NEXTEST.1)?;
     let deny = tools::cargo_tool(DENY.0, DENY.1)?;
 

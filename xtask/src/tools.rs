@@ -20,6 +20,10 @@ pub const BARESIP: Part = Part { program: "baresip", package: "baresip" };
 pub const SOCAT: Part = Part { program: "socat", package: "socat" };
 /// OpenSSL's program: a TLS client that others wrote.
 pub const OPENSSL: Part = Part { program: "openssl", package: "openssl" };
+/// Chromium: the browser of the WebSocket tests.
+pub const CHROMIUM: Part = Part { program: "chromium", package: "chromium" };
+/// npm, which brings the phone that runs in it.
+pub const NPM: Part = Part { program: "npm", package: "nodejs npm" };
 /// A C compiler, for the bundled SQLite.
 pub const CC: Part = Part { program: "cc", package: "gcc libc6-dev" };
 

@@ -71,9 +71,9 @@ fn the_gateway_is_checked_too() {
         ("listen = \"127.0.0.1:5060\"", "listen = []", "[sip] listen", "1 to 16 addresses"),
         (
             "listen = \"127.0.0.1:5060\"",
-            "listen = \"ws:127.0.0.1:80\"",
+            "listen = \"sctp:127.0.0.1:80\"",
             "[sip] listen",
-            "not in this version",
+            "udp:, tcp:, tls:, ws: or wss:",
         ),
         ("listen = \"127.0.0.1:5060\"", "listen = \"127.0.0.1:0\"", "[sip] listen", "must not be 0"),
         (
@@ -84,6 +84,12 @@ fn the_gateway_is_checked_too() {
         ),
         ("media_address = \"127.0.0.1\"", "media_address = \"0.0.0.0\"", "[sip] media_address", "can reach"),
         ("media_address = \"127.0.0.1\"", "media_address = \"here\"", "[sip] media_address", "IP address"),
+        (
+            "realm = \"carillon\"",
+            "ws_origins = [\"https://console.example/page\"]",
+            "[sip] ws_origins",
+            "without a path",
+        ),
         ("rtp_ports = \"20000-29999\"", "rtp_ports = \"20001-29999\"", "[sip] rtp_ports", "even port"),
         ("rtp_ports = \"20000-29999\"", "rtp_ports = \"20000-20001\"", "[sip] rtp_ports", "more than two"),
         ("rtp_ports = \"20000-29999\"", "rtp_ports = \"30000-20000\"", "[sip] rtp_ports", "more than two"),

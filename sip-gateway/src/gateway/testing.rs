@@ -160,6 +160,7 @@ pub(super) fn options() -> Options {
         users: vec![user("anna", None), user("ben", Some("sip:ben@192.0.2.51:5062"))],
         register_expires_min: Duration::from_secs(60),
         register_expires_max: Duration::from_secs(3600),
+        ws_origins: None,
         sha256_for_phones: false,
         session: SessionOptions::default(),
         tls: Default::default(),

@@ -9,6 +9,7 @@ use mio::net::TcpStream;
 use rustls::pki_types::CertificateDer;
 use thiserror::Error;
 
+use super::websocket::{Web, WebFault};
 use crate::message::framer::{Frame, FrameError, Framer};
 
 /// Octets that wait to be sent; a peer that reads more slowly is cut off.
@@ -32,6 +33,17 @@ pub(super) enum Fault {
     Tls(#[from] rustls::Error),
     #[error("{0}")]
     Frame(#[from] FrameError),
+    #[error("{0}")]
+    Web(WebFault),
+}
+
+impl From<WebFault> for Fault {
+    fn from(fault: WebFault) -> Self {
+        match fault {
+            WebFault::Closed => Self::Closed,
+            WebFault::Refused(_) | WebFault::Protocol(_) => Self::Web(fault),
+        }
+    }
 }
 
 /// What protects the octets.
@@ -40,6 +52,15 @@ pub(super) enum Layer {
     Plain,
     /// Boxed: it is large, and most connections have none.
     Tls(Box<rustls::Connection>),
+}
+
+/// How octets become messages.
+#[derive(Debug)]
+pub(super) enum Speech {
+    /// One message after the other, each as long as it says.
+    Sip(Framer),
+    /// Messages in those of a WebSocket.
+    Web(Box<Web>),
 }
 
 #[derive(Debug)]
@@ -52,12 +73,12 @@ pub(super) struct Connection {
     pub(super) due: Duration,
     /// Whether the system has connected it; ours take a moment.
     connected: bool,
-    /// Whether messages can go over it.
-    ready: bool,
+    /// Whether the layer below is up.
+    secured: bool,
     /// Whether that is known to whoever looks after it.
     up: bool,
     layer: Layer,
-    framer: Framer,
+    speech: Speech,
     unsent: BytesMut,
 }
 
@@ -66,27 +87,31 @@ impl Connection {
         stream: TcpStream,
         peer: SocketAddr,
         accepted: bool,
-        layer: Layer,
+        (layer, speech): (Layer, Speech),
         due: Duration,
     ) -> Self {
-        let ready = accepted && matches!(layer, Layer::Plain);
+        let secured = accepted && matches!(layer, Layer::Plain);
         Self {
             stream,
             peer,
             accepted,
             due,
             connected: accepted,
-            ready,
+            secured,
             up: false,
             layer,
-            framer: Framer::default(),
+            speech,
             unsent: BytesMut::new(),
         }
     }
 
     /// Whether messages can go over it.
     pub(super) fn is_ready(&self) -> bool {
-        self.ready
+        self.secured
+            && match &self.speech {
+                Speech::Sip(_) => true,
+                Speech::Web(web) => web.is_open(),
+            }
     }
 
     /// Notes that it is known to be ready; whether it was known before.
@@ -103,7 +128,7 @@ impl Connection {
     pub(super) fn has_unsent(&self) -> bool {
         match &self.layer {
             Layer::Plain => !self.unsent.is_empty(),
-            Layer::Tls(tls) => !self.unsent.is_empty() || !self.ready || tls.wants_write(),
+            Layer::Tls(tls) => !self.unsent.is_empty() || !self.secured || tls.wants_write(),
         }
     }
 
@@ -120,7 +145,10 @@ impl Connection {
         if self.unsent.len().saturating_add(message.len()) > UNSENT_MAX {
             return Err(Fault::Slow);
         }
-        self.unsent.extend_from_slice(message);
+        match &mut self.speech {
+            Speech::Sip(_) => self.unsent.extend_from_slice(message),
+            Speech::Web(web) => web.send(message, &mut self.unsent)?,
+        }
         self.flush()
     }
 
@@ -166,17 +194,30 @@ impl Connection {
             self.flush()?;
             return Ok(false);
         };
-        self.framer.push(buffer.get(..length).unwrap_or_default());
-        // Ends: every frame takes octets away.
-        while let Some(frame) = self.framer.take()? {
-            match frame {
-                Frame::Message(bytes) => each(bytes),
-                // RFC 5626 §3.5.1.
-                Frame::Ping if self.unsent.len() + PONG.len() <= UNSENT_MAX => {
-                    self.unsent.extend_from_slice(PONG)
+        let octets = buffer.get(..length).unwrap_or_default();
+        match &mut self.speech {
+            Speech::Sip(framer) => {
+                framer.push(octets);
+                // Ends: every frame takes octets away.
+                while let Some(frame) = framer.take()? {
+                    match frame {
+                        Frame::Message(bytes) => each(bytes),
+                        // RFC 5626 §3.5.1.
+                        Frame::Ping => self.unsent.extend_from_slice(PONG),
+                    }
                 }
-                Frame::Ping => {}
             }
+            Speech::Web(web) => {
+                if let Err(fault) = web.receive(octets, &mut self.unsent, each) {
+                    // The peer is told why; what it doesn't take now it won't.
+                    self.flush()?;
+                    return Err(fault.into());
+                }
+            }
+        }
+        // What was asked for at once is answered at once, up to a limit.
+        if self.unsent.len() > UNSENT_MAX {
+            return Err(Fault::Slow);
         }
         self.flush()?;
         Ok(true)
@@ -207,7 +248,7 @@ impl Connection {
                                     let _ = tls.write_tls(&mut self.stream);
                                     return Err(error.into());
                                 }
-                                self.ready = !tls.is_handshaking();
+                                self.secured = !tls.is_handshaking();
                                 continue;
                             }
                             Err(error) => Err(error),
@@ -237,7 +278,7 @@ impl Connection {
         }
         // The system's way to say that the connection is up: the peer has an address.
         self.connected = self.stream.peer_addr().is_ok();
-        self.ready = self.connected && matches!(self.layer, Layer::Plain);
+        self.secured = self.connected && matches!(self.layer, Layer::Plain);
         Ok(self.connected)
     }
 }

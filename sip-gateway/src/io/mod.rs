@@ -8,6 +8,7 @@ pub mod streams;
 pub mod tls;
 pub mod udp;
 pub mod wav;
+pub mod websocket;
 
 #[cfg(test)]
 mod testing;

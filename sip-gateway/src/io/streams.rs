@@ -14,10 +14,12 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::connection::{Connection, Fault, Layer};
+use super::connection::{Connection, Fault, Layer, Speech};
 use super::tls::Security;
 use super::udp::{BindError, Drained};
-use crate::transport::Local;
+use super::websocket::{Origins, Web};
+use crate::message::framer::Framer;
+use crate::transport::{Local, Transport};
 
 /// Most connections of one listener.
 pub const CONNECTIONS_MAX: usize = 12_000;
@@ -35,6 +37,17 @@ const READ: usize = 16 * 1024;
 const BACKLOG: i32 = 1024;
 /// Peers of whom is remembered what was last told about them.
 const TOLD_MAX: usize = 1_000;
+
+/// What a listener needs to know.
+#[derive(Debug)]
+pub struct StreamOptions {
+    /// Where it listens, and what is spoken there.
+    pub local: Local,
+    /// Certificates; without them octets go as they are.
+    pub security: Option<Security>,
+    /// Web pages that may connect, for WebSocket.
+    pub origins: Origins,
+}
 
 /// What connections brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +84,7 @@ pub struct SipStreams {
     listener: TcpListener,
     local: Local,
     security: Option<Security>,
+    origins: Origins,
     /// Token of the listener; those of connections follow it.
     token: usize,
     registry: Registry,
@@ -90,13 +104,9 @@ pub struct SipStreams {
 
 impl SipStreams {
     /// Binds and registers with `registry`, with `first` and the tokens after it for itself: `tokens` in all. Port 0 asks
-    /// the system for a free one. Without `security` the octets go as they are.
-    pub fn bind(
-        local: Local,
-        security: Option<Security>,
-        registry: &Registry,
-        first: Token,
-    ) -> Result<Self, BindError> {
+    /// the system for a free one.
+    pub fn bind(options: StreamOptions, registry: &Registry, first: Token) -> Result<Self, BindError> {
+        let StreamOptions { local, security, origins } = options;
         let address = local.address;
         let bound = || -> io::Result<_> {
             let kind = Type::STREAM.nonblocking();
@@ -118,6 +128,7 @@ impl SipStreams {
             listener,
             local: Local { address, ..local },
             security,
+            origins,
             token: first.0,
             registry,
             next: first.0 + 1,
@@ -250,6 +261,10 @@ impl SipStreams {
         if self.connections.len() >= CONNECTIONS_MAX {
             return Err(io::Error::other("too many connections"));
         }
+        // RFC 7118 §5.5: a browser can't be connected to.
+        if !self.local.transport.is_opened_by_us() {
+            return Err(io::Error::other("its WebSocket is closed"));
+        }
         let layer = self.layer(|security| security.opened(to))?;
         self.insert(TcpStream::connect(to)?, to, false, layer, now)
     }
@@ -269,7 +284,8 @@ impl SipStreams {
             tracing::debug!(%error, "small messages may wait");
         }
         self.next += 1;
-        let connection = Connection::new(stream, peer, accepted, layer, now.saturating_add(OPENING_MAX));
+        let due = now.saturating_add(OPENING_MAX);
+        let connection = Connection::new(stream, peer, accepted, (layer, self.speech()), due);
         self.connections.insert(place, connection);
         self.peers.insert(peer, place);
         if accepted {
@@ -277,6 +293,13 @@ impl SipStreams {
         }
         self.ready.insert(place);
         Ok(place)
+    }
+
+    fn speech(&self) -> Speech {
+        match self.local.transport {
+            Transport::Udp | Transport::Tcp | Transport::Tls => Speech::Sip(Framer::default()),
+            Transport::Ws | Transport::Wss => Speech::Web(Box::new(Web::new(self.origins.clone()))),
+        }
     }
 
     fn layer(&self, tls: impl FnOnce(&Security) -> io::Result<rustls::Connection>) -> io::Result<Layer> {

@@ -57,7 +57,7 @@ fn the_ack_of_a_failure() {
     // §17.1.1.2: a repeated failure is acknowledged again, and the user doesn't hear of it.
     let again = receive(&mut layer, &response_text("z9hG4bKa", 486, "callee"), ms(600));
     assert_eq!(sent_request(&again), ack);
-    assert_eq!(passed_up(&again), []);
+    assert_eq!(passed_up(&again), [] as [u16; 0]);
 }
 
 // RFC 6026 §7.2, RFC 3261 §13.2.2.4: every 2xx is passed up: repeated ones for the ACK was lost, and those of other forks.

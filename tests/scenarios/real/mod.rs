@@ -20,3 +20,4 @@ mod strangers;
 mod tcp;
 mod tls;
 mod trunks;
+mod websocket;

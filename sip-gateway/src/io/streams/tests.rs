@@ -16,9 +16,14 @@ struct Rig {
 
 impl Rig {
     fn new() -> Self {
+        Self::over(Transport::Tcp)
+    }
+
+    fn over(transport: Transport) -> Self {
         let poll = mio::Poll::new().unwrap();
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-        let streams = SipStreams::bind(Local::tcp(loopback), None, poll.registry(), Token(10)).unwrap();
+        let options = StreamOptions { local: Local { transport, address: loopback }, security: None, origins: None };
+        let streams = SipStreams::bind(options, poll.registry(), Token(10)).unwrap();
         Self { poll, streams, now: Duration::ZERO, heard: Vec::new() }
     }
 
@@ -128,4 +133,48 @@ fn who_says_nothing_is_closed_and_who_reads_nothing_is_cut_off() {
         rig.streams.send(&large, to, rig.now);
     }
     rig.until(|rig| rig.heard.contains(&Received::Failed { to }));
+}
+
+#[test]
+fn a_browser_s_messages_come_and_go_in_frames_and_nobody_is_connected_to() {
+    let mut rig = Rig::over(Transport::Ws);
+    let mut client = rig.client();
+    let request = "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                   Sec-WebSocket-Protocol: sip\r\n\r\n";
+    client.write_all(request.as_bytes()).unwrap();
+    let from = client.local_addr().unwrap();
+    rig.until(|rig| rig.streams.connections.values().any(Connection::is_ready));
+    let mut answer = [0; 12];
+    client.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 101");
+    // A masked text of five octets (RFC 6455 §5.7).
+    client.write_all(b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58").unwrap();
+    rig.until(|rig| !rig.heard.is_empty());
+    assert_eq!(rig.heard[0], Received::Message { bytes: Bytes::from_static(b"Hello"), from });
+    rig.streams.send(b"answer", from, rig.now);
+    let mut rest = Vec::new();
+    while !rest.ends_with(b"\x81\x06answer") {
+        let mut octet = [0];
+        client.read_exact(&mut octet).unwrap();
+        rest.extend_from_slice(&octet);
+    }
+    drop(client);
+    rig.until(|rig| rig.streams.is_empty());
+    rig.streams.send(b"answer", from, rig.now);
+    rig.until(|rig| rig.heard.last() == Some(&Received::Failed { to: from }));
+}
+
+#[test]
+fn who_asks_for_a_web_page_is_refused_and_who_is_slow_is_cut_off() {
+    let mut rig = Rig::over(Transport::Ws);
+    let (mut page, slow) = (rig.client(), rig.client());
+    page.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    rig.until(|rig| rig.streams.len() == 1);
+    let mut answer = String::new();
+    page.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 426 "), "{answer}");
+    rig.streams.sweep(OPENING_MAX);
+    assert!(rig.streams.is_empty());
+    drop(slow);
 }

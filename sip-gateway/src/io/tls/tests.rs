@@ -8,7 +8,7 @@ use mio::Token;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 
 use super::*;
-use crate::io::streams::{OPENING_MAX, Received, SipStreams};
+use crate::io::streams::{OPENING_MAX, Received, SipStreams, StreamOptions};
 use crate::io::udp::Drained;
 use crate::transport::{Local, Transport};
 
@@ -64,8 +64,9 @@ impl End {
     fn new(options: &TlsOptions, trunk: Option<(SocketAddr, &TrunkTls)>) -> Self {
         let poll = mio::Poll::new().unwrap();
         let local = Local { transport: Transport::Tls, address: SocketAddr::from(([127, 0, 0, 1], 0)) };
-        let security = Security::new(options, trunk.into_iter()).unwrap();
-        let streams = SipStreams::bind(local, Some(security), poll.registry(), Token(10)).unwrap();
+        let security = Some(Security::new(options, trunk.into_iter()).unwrap());
+        let options = StreamOptions { local, security, origins: None };
+        let streams = SipStreams::bind(options, poll.registry(), Token(10)).unwrap();
         Self { poll, streams, heard: Vec::new() }
     }
 

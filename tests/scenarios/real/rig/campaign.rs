@@ -46,6 +46,8 @@ pub struct Campaign {
     pub tcp: bool,
     /// What it says about TLS; over TLS it listens beside UDP and TCP then.
     pub tls: Option<TlsKeys>,
+    /// `ws` or `wss` where it listens for WebSockets too.
+    pub websocket: Option<&'static str>,
     /// `max_calls`.
     pub max_calls: u32,
     /// `calls_per_second`.
@@ -92,6 +94,7 @@ impl Default for Campaign {
             carrier: None,
             tcp: false,
             tls: None,
+            websocket: None,
             max_calls: 10,
             calls_per_second: 50.0,
             other_trunk: false,
@@ -173,7 +176,7 @@ record = {record}
 time_limit = "{time_limit}"
 
 [sip]
-listen = ["udp:{listen}", "tcp:{listen}"{listen_tls}]
+listen = ["udp:{listen}", "tcp:{listen}"{listen_tls}{listen_ws}]
 media_address = "127.0.0.1"
 rtp_ports = "{rtp_first}-{rtp_last}"
 
@@ -228,6 +231,9 @@ success = ["success"]
             },
             listen_tls =
                 if self.tls.is_some() { format!(", \"tls:{}\"", ports.listen_tls()) } else { String::new() },
+            listen_ws = self
+                .websocket
+                .map_or_else(String::new, |name| format!(", \"{name}:{}\"", ports.listen_ws())),
             tls = self.tls.as_ref().map_or_else(String::new, |tls| format!("[tls]\n{}\n", tls.own)),
             trunk_tls = trunk_tls.unwrap_or_default(),
             register = self.register,

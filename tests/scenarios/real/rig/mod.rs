@@ -1,5 +1,6 @@
 //! The rig: `carillon run` as a process of its own between parts that we did not write.
 
+pub mod browser;
 pub mod campaign;
 pub mod certificates;
 pub mod customer;
@@ -16,6 +17,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use self::browser::Browser;
 use self::campaign::Campaign;
 use self::certificates::Certificates;
 use self::phone::{Over, Phone};
@@ -131,6 +133,11 @@ impl Stage {
     /// baresip as the phone of the agent of an index, over TLS, believing the authority in a file.
     pub fn phone_over_tls(&self, index: u16, laws: &[Law], ca: &Path) -> Phone {
         Phone::start(self, index, laws, PASSWORD, Over::Tls(ca))
+    }
+
+    /// JsSIP in Chromium as the phone of the agent of an index, connecting to `socket`.
+    pub fn browser(&self, index: u16, socket: &str) -> Browser {
+        Browser::open(self, index, socket)
     }
 
     /// Certificates for the loopback address.

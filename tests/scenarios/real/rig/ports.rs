@@ -44,6 +44,11 @@ impl Ports {
         self.at(1)
     }
 
+    /// Where Carillon listens for WebSockets.
+    pub fn listen_ws(&self) -> SocketAddr {
+        self.at(18)
+    }
+
     /// Where TLS to the carrier ends.
     pub fn carrier_tls(&self) -> SocketAddr {
         self.at(3)
