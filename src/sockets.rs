@@ -143,6 +143,8 @@ fn security(options: &Options, transport: Transport) -> Result<Security, TlsErro
     let trunks = trunks.map(|trunk| (trunk.address, &trunk.tls));
     match transport {
         Transport::Wss => Security::new(&TlsOptions { client_ca: None, ..options.tls.clone() }, trunks),
-        Transport::Udp | Transport::Tcp | Transport::Tls | Transport::Ws => Security::new(&options.tls, trunks),
+        Transport::Udp | Transport::Tcp | Transport::Tls | Transport::Ws => {
+            Security::new(&options.tls, trunks)
+        }
     }
 }

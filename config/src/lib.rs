@@ -15,8 +15,8 @@ mod reader;
 mod service;
 mod sip;
 mod spec;
-mod trunk;
 mod tls;
+mod trunk;
 
 pub use campaign::{AgentsOptions, CampaignFile, ListOptions};
 pub use error::{ConfigError, PROBLEMS_MAX, Problem};

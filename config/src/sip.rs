@@ -11,8 +11,8 @@ use carillon_sip::transport::{Local, NotLocal, Transport};
 
 use crate::reader::{At, Document, Section, named};
 use crate::spec::check_name;
-use crate::trunk;
 use crate::tls;
+use crate::trunk;
 
 /// Most trunks of one file.
 pub(crate) const TRUNKS_MAX: usize = 100;

@@ -110,7 +110,9 @@ impl Gateway {
     pub fn new(options: Options, rng: ChaCha20Rng, now: Duration) -> Self {
         let mut names = Names::new(rng);
         // Phones behind NAT that don't ask with `rport` are answered where they are all the same.
-        let layer = LayerOptions { answer_to_source: true, ..LayerOptions::new(options.timers) };
+        let large_over =
+            options.listen.iter().filter(|local| local.transport == Transport::Tcp).copied().collect();
+        let layer = LayerOptions { answer_to_source: true, large_over, ..LayerOptions::new(options.timers) };
         let layer = Layer::new(layer, TagMaker::new(names.secret()));
         let registrar = Registrar::new(&options, names.secret());
         let mut gateway = Self {

@@ -80,9 +80,10 @@ impl Web {
         match &mut self.state {
             State::Opening(request) => {
                 request.extend_from_slice(octets);
-                let Some((response, rest)) = opening(request, self.origins.as_deref(), out)? else { return Ok(()) };
-                out.extend_from_slice(&response);
-                let socket = WebSocket::from_partially_read(Pipe::default(), rest, Role::Server, Some(config()));
+                let Some(opened) = opening(request, self.origins.as_deref(), out)? else { return Ok(()) };
+                out.extend_from_slice(&opened.response);
+                let (pipe, config) = (Pipe::default(), Some(config()));
+                let socket = WebSocket::from_partially_read(pipe, opened.rest, Role::Server, config);
                 self.state = State::Open(Box::new(socket));
             }
             State::Open(socket) => socket.get_mut().incoming.extend_from_slice(octets),
@@ -96,10 +97,13 @@ impl Web {
     /// Adds a message to what is to be sent; nothing goes before the handshake is over.
     pub(super) fn send(&mut self, message: &[u8], out: &mut BytesMut) -> Result<(), WebFault> {
         // RFC 7118 §4.2: text where it is UTF-8.
-        self.write(out, match std::str::from_utf8(message) {
-            Ok(text) => Message::text(text),
-            Err(_) => Message::binary(Bytes::copy_from_slice(message)),
-        })
+        self.write(
+            out,
+            match std::str::from_utf8(message) {
+                Ok(text) => Message::text(text),
+                Err(_) => Message::binary(Bytes::copy_from_slice(message)),
+            },
+        )
     }
 
     fn write(&mut self, out: &mut BytesMut, message: Message) -> Result<(), WebFault> {
@@ -135,12 +139,20 @@ fn read(socket: &mut WebSocket<Pipe>, each: &mut impl FnMut(Bytes)) -> Result<()
     }
 }
 
-/// The answer to the opening request once it is whole, and what came after it. A refusal is added to `out`.
+/// The end of an opening handshake.
+struct Opened {
+    /// To be sent.
+    response: Vec<u8>,
+    /// What came after the request.
+    rest: Vec<u8>,
+}
+
+/// The answer to the opening request once it is whole. A refusal is added to `out`.
 fn opening(
     request: &mut BytesMut,
     origins: Option<&[String]>,
     out: &mut BytesMut,
-) -> Result<Option<(Vec<u8>, Vec<u8>)>, WebFault> {
+) -> Result<Option<Opened>, WebFault> {
     let mut refuse = |status: StatusCode, why: &'static str| {
         let mut response = ErrorResponse::new(None);
         *response.status_mut() = status;
@@ -157,7 +169,10 @@ fn opening(
     let (length, request_head) = match Request::try_parse(request) {
         Ok(Some(whole)) => whole,
         Ok(None) if request.len() > OPENING_OCTETS_MAX => {
-            return Err(refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "the opening request is too long"));
+            return Err(refuse(
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "the opening request is too long",
+            ));
         }
         Ok(None) => return Ok(None),
         Err(_) => return Err(refuse(StatusCode::BAD_REQUEST, "no request of HTTP/1.1")),
@@ -173,7 +188,8 @@ fn opening(
     }
     let name = HeaderName::from_static("sec-websocket-protocol");
     response.headers_mut().insert(name, HeaderValue::from_static(PROTOCOL));
-    Ok(Some((written(&response)?, request.split_off(length.min(request.len())).to_vec())))
+    let rest = request.split_off(length.min(request.len())).to_vec();
+    Ok(Some(Opened { response: written(&response)?, rest }))
 }
 
 /// RFC 7118 §4.1: the client must offer it, and we must choose it.

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::hop;
 use super::key::{MatchKey, TransactionKey};
 use super::layer::{Cause, Layer};
 use super::machine::Machine;
 use super::output::{Output, SendError};
 use super::table::{Audience, Entry};
+use super::{hop, large};
 use crate::message::{FieldError, Method, Request, Response};
 use crate::transport::Local;
 
@@ -28,9 +28,16 @@ impl Layer {
         if self.table.find(&matched_by).is_some() {
             return Err(SendError::BranchInUse);
         }
-        let bytes = Bytes::from(request.to_vec()?);
+        let mut bytes = Bytes::from(request.to_vec()?);
+        let (mut request, mut local, mut fallback) = (request, local, None);
+        if let Some(tcp) = self.by_size(&request, bytes.len(), local) {
+            request = large::with_via(request, tcp)?;
+            bytes = request.to_vec()?.into();
+            (local, fallback) = (tcp, Some(local));
+        }
         let machine = Machine::client(&request.method, self.lengths(local), now);
         let mut entry = Entry::new(machine, request, matched_by, to, local);
+        entry.fallback = fallback;
         entry.last = bytes.clone();
         entry.audience = audience;
         let key = self.table.insert(entry).map_err(|_| SendError::Full)?;
@@ -76,6 +83,7 @@ impl Layer {
             return Ok(());
         };
         let Some(entry) = self.table.get_mut(key) else { return Ok(()) };
+        entry.fallback = None;
         let actions = entry.machine.response(response.status, now);
         self.carry_out(key, actions, Cause::Response(response, from, local), now);
         Ok(())

@@ -143,6 +143,9 @@ impl Layer {
     /// Takes the report that nothing can be sent to `to` (RFC 3261 §18.4).
     pub fn transport_error(&mut self, to: SocketAddr, local: impl Into<Local>, now: Duration) {
         for key in self.table.towards(to, local.into()) {
+            if self.fall_back(key, now) {
+                continue;
+            }
             let Some(entry) = self.table.get_mut(key) else { continue };
             let actions = entry.machine.transport_error(now);
             self.carry_out(key, actions, Cause::Nothing, now);

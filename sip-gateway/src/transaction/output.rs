@@ -28,12 +28,21 @@ pub struct LayerOptions {
     /// Whether a response goes to the address and port its request came from even if the request didn't ask for
     /// that with `rport` (RFC 3581). `false` is RFC 3261 §18.2.2: to the source address, at the port in Via.
     pub answer_to_source: bool,
+    /// Our addresses on TCP, over which requests go that are too large for a datagram (RFC 3261 §18.1.1). None: such requests
+    /// go over UDP all the same.
+    pub large_over: Vec<Local>,
 }
 
 impl LayerOptions {
     /// The usual bounds with these timers.
     pub fn new(timers: Timers) -> Self {
-        Self { timers, clients_max: CLIENTS_MAX, servers_max: SERVERS_MAX, answer_to_source: false }
+        Self {
+            timers,
+            clients_max: CLIENTS_MAX,
+            servers_max: SERVERS_MAX,
+            answer_to_source: false,
+            large_over: Vec::new(),
+        }
     }
 }
 

@@ -32,6 +32,8 @@ pub(super) struct Entry {
     pub(super) to: SocketAddr,
     /// Our address that it goes over.
     pub(super) local: Local,
+    /// Our address on UDP that it falls back to while nothing has come over TCP, which only its size asked for (§18.1.1).
+    pub(super) fallback: Option<Local>,
     pub(super) audience: Audience,
     matched_by: MatchKey,
     merged_by: Option<MergeKey>,
@@ -54,6 +56,7 @@ impl Entry {
             last: Bytes::new(),
             to,
             local,
+            fallback: None,
             audience: Audience::User,
             matched_by,
             merged_by,

@@ -19,7 +19,10 @@ fn registers_and_is_called(stage: &Stage, campaign: &Campaign, socket: &str, via
     assert!(output.matches("sent: REGISTER ").count() >= 2, "challenged and answered:\n{output}");
     // JsSIP names itself and its way back in a domain that does not exist (RFC 7118 §5).
     let registered = of("phone: registered:");
-    assert!(registered.contains(&format!("Via: SIP/2.0/{via} ")) && registered.contains(".invalid"), "{registered}");
+    assert!(
+        registered.contains(&format!("Via: SIP/2.0/{via} ")) && registered.contains(".invalid"),
+        "{registered}"
+    );
     let called = of("phone: called:");
     assert!(called.contains(".invalid;transport=ws SIP/2.0"), "{called}");
     assert!(called.contains(&format!("Via: SIP/2.0/{via} 127.0.0.1:")), "{called}");
@@ -29,7 +32,8 @@ fn registers_and_is_called(stage: &Stage, campaign: &Campaign, socket: &str, via
 #[test]
 fn a_phone_in_a_browser_registers_and_is_called_over_its_websocket() {
     let stage = Stage::new();
-    let campaign = Campaign { websocket: Some("ws"), wait_for: "25s", time_limit: "30s", ..Campaign::default() };
+    let campaign =
+        Campaign { websocket: Some("ws"), wait_for: "25s", time_limit: "30s", ..Campaign::default() };
     let socket = format!("ws://{}", stage.ports.listen_ws());
     registers_and_is_called(&stage, &campaign, &socket, "WS");
 }

@@ -22,7 +22,8 @@ impl Rig {
     fn over(transport: Transport) -> Self {
         let poll = mio::Poll::new().unwrap();
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-        let options = StreamOptions { local: Local { transport, address: loopback }, security: None, origins: None };
+        let options =
+            StreamOptions { local: Local { transport, address: loopback }, security: None, origins: None };
         let streams = SipStreams::bind(options, poll.registry(), Token(10)).unwrap();
         Self { poll, streams, now: Duration::ZERO, heard: Vec::new() }
     }

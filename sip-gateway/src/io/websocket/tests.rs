@@ -52,7 +52,10 @@ fn the_opening_handshake_follows_rfc_7118() {
     assert!(out.is_empty() && end.is_none() && !web.is_open());
     let (messages, out, end) = given(&mut web, &[&first.as_bytes()[40..], &second].concat());
     let answer = String::from_utf8(out.to_vec()).unwrap().to_ascii_lowercase();
-    assert!(answer.starts_with("http/1.1 101 ") && answer.contains("sec-websocket-protocol: sip\r\n"), "{answer}");
+    assert!(
+        answer.starts_with("http/1.1 101 ") && answer.contains("sec-websocket-protocol: sip\r\n"),
+        "{answer}"
+    );
     // The example of RFC 6455 §1.3.
     assert!(answer.contains(&"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".to_ascii_lowercase()), "{answer}");
     assert_eq!((messages, end), (vec![Bytes::from_static(SIP.as_bytes())], None));

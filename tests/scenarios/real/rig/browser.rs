@@ -37,8 +37,7 @@ impl Browser {
         command.arg("--ignore-certificate-errors");
         command.arg(format!("--user-data-dir={}", stage.directory().join("browser").display()));
         let (page, user) = (page.join("phone.html"), Stage::user(index));
-        command
-            .arg(format!("file://{}?socket={socket}&user={user}&password={PASSWORD}", page.display()));
+        command.arg(format!("file://{}?socket={socket}&user={user}&password={PASSWORD}", page.display()));
         Browser { process: Process::start("browser", &mut command, stage.directory()) }
     }
 

@@ -231,9 +231,8 @@ success = ["success"]
             },
             listen_tls =
                 if self.tls.is_some() { format!(", \"tls:{}\"", ports.listen_tls()) } else { String::new() },
-            listen_ws = self
-                .websocket
-                .map_or_else(String::new, |name| format!(", \"{name}:{}\"", ports.listen_ws())),
+            listen_ws =
+                self.websocket.map_or_else(String::new, |name| format!(", \"{name}:{}\"", ports.listen_ws())),
             tls = self.tls.as_ref().map_or_else(String::new, |tls| format!("[tls]\n{}\n", tls.own)),
             trunk_tls = trunk_tls.unwrap_or_default(),
             register = self.register,
