@@ -55,7 +55,9 @@ impl Sockets {
                 let first = Token((index + 1).saturating_mul(STREAM_TOKENS));
                 let security = local.transport.is_secure().then(|| security(options, local.transport));
                 let origins = options.ws_origins.as_deref().map(Arc::from);
-                let options = StreamOptions { local: *local, security: security.transpose()?, origins };
+                let security = security.transpose()?;
+                let keep_alive = options.keep_alive;
+                let options = StreamOptions { local: *local, security, origins, keep_alive };
                 streams.push(SipStreams::bind(options, registry, first)?);
             } else {
                 let mut socket = SipSocket::bind(local.address)?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use carillon_sip::dialog::session_timer::{INTERVAL_MIN, SessionOptions};
@@ -23,6 +24,8 @@ pub(crate) const ORIGINS_MAX: usize = 100;
 /// Most caller IDs of one trunk.
 pub(crate) const CALLER_IDS_MAX: usize = 10_000;
 
+/// Intervals of pings: more often is a burden, more seldom keeps nothing open.
+const KEEP_ALIVE: RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_secs(3600);
 const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5060);
 
 /// Reads `[sip]`; trunks and users are added by the caller.
@@ -56,6 +59,7 @@ pub(crate) fn sip(document: &Document<'_>, mut section: Section<'_>) -> Options 
         document.problem(&place, "must not be below register_expires_min");
     }
     let ws_origins = section.texts("ws_origins", false).map(|at| check_origins(document, at));
+    let keep_alive = section.duration_within("keep_alive", KEEP_ALIVE).map(|at| at.value);
     let sha256_for_phones = section.flag("sha256_for_phones", false);
     let session = session(document, &mut section);
     section.finish();
@@ -72,6 +76,7 @@ pub(crate) fn sip(document: &Document<'_>, mut section: Section<'_>) -> Options 
         session,
         tls: TlsOptions::default(),
         ws_origins,
+        keep_alive,
         timers: Timers::default(),
     }
 }

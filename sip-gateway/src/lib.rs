@@ -23,6 +23,7 @@ pub mod message;
 pub mod options;
 pub mod registrar;
 pub mod sdp;
+pub mod stun;
 pub mod transaction;
 pub mod transport;
 pub mod trunk;

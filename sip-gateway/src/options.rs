@@ -42,6 +42,8 @@ pub struct Options {
     pub tls: TlsOptions,
     /// Web pages whose browsers may open a WebSocket, each like `https://console.example`; `None` for all.
     pub ws_origins: Option<Vec<String>>,
+    /// How long a connection that we opened, or a WebSocket, is left in silence before we ping; `None`: always.
+    pub keep_alive: Option<Duration>,
 }
 
 /// Certificates for TLS and secure WebSocket. All files are PEM.

@@ -3,6 +3,8 @@
 /// Monotonic counters since start. Read with [`super::Gateway::counters`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
+    /// STUN binding requests answered.
+    pub stun_answered: u64,
     /// Datagrams received.
     pub datagrams_received: u64,
     /// Datagrams given to the sockets.

@@ -11,12 +11,16 @@ use crate::leg::LegId;
 use crate::leg::wire::Owner;
 use crate::message::{self, DecodeError, Headers, Message, Method, Request, Response};
 use crate::options::TrunkOptions;
+use crate::stun;
 use crate::transaction::{self, TransactionKey};
-use crate::transport::Local;
+use crate::transport::{Local, Transport};
 
 impl Gateway {
     pub(super) fn receive(&mut self, bytes: Bytes, from: SocketAddr, local: Local, now: Duration) {
         self.wire.counters.datagrams_received += 1;
+        if local.transport == Transport::Udp && stun::is_stun(&bytes) {
+            return self.stun(&bytes, from, local);
+        }
         match message::decode(bytes) {
             // A scanner learns nothing, not even that somebody listens.
             Ok(Message::Request(request)) if self.turns_away(&request, from, local, now) => {}
@@ -35,6 +39,18 @@ impl Gateway {
                 tracing::trace!(%fault, "datagram dropped");
                 self.wire.counters.datagrams_dropped += 1;
             }
+        }
+    }
+
+    /// A phone, or a trunk, keeps its way to us open (RFC 5626 §4.4.2). Strangers learn nothing.
+    fn stun(&mut self, datagram: &[u8], from: SocketAddr, local: Local) {
+        let trusted = self.is_trusted(from, local);
+        match stun::answer(datagram, from).filter(|_| trusted) {
+            Some(answer) => {
+                self.wire.counters.stun_answered += 1;
+                self.transmit(from, local, answer.into());
+            }
+            None => self.wire.counters.datagrams_dropped += 1,
         }
     }
 

@@ -161,6 +161,7 @@ pub(super) fn options() -> Options {
         register_expires_min: Duration::from_secs(60),
         register_expires_max: Duration::from_secs(3600),
         ws_origins: None,
+        keep_alive: None,
         sha256_for_phones: false,
         session: SessionOptions::default(),
         tls: Default::default(),

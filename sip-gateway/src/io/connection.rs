@@ -14,6 +14,7 @@ use crate::message::framer::{Frame, FrameError, Framer};
 
 /// Octets that wait to be sent; a peer that reads more slowly is cut off.
 pub const UNSENT_MAX: usize = 1 << 20;
+const PING: &[u8] = b"\r\n\r\n";
 const PONG: &[u8] = b"\r\n";
 
 /// Why a connection ends.
@@ -25,6 +26,8 @@ pub(super) enum Fault {
     Idle,
     #[error("it could not be opened in time")]
     Late,
+    #[error("a ping was not answered")]
+    Deaf,
     #[error("the peer takes nothing")]
     Slow,
     #[error("{0}")]
@@ -71,6 +74,10 @@ pub(super) struct Connection {
     pub(super) accepted: bool,
     /// Closed unless something comes until then.
     pub(super) due: Duration,
+    /// When something last came, or it began.
+    pub(super) heard: Duration,
+    /// When our ping left that nothing has come after.
+    pub(super) pinged: Option<Duration>,
     /// Whether the system has connected it; ours take a moment.
     connected: bool,
     /// Whether the layer below is up.
@@ -88,7 +95,7 @@ impl Connection {
         peer: SocketAddr,
         accepted: bool,
         (layer, speech): (Layer, Speech),
-        due: Duration,
+        (now, due): (Duration, Duration),
     ) -> Self {
         let secured = accepted && matches!(layer, Layer::Plain);
         Self {
@@ -96,6 +103,8 @@ impl Connection {
             peer,
             accepted,
             due,
+            heard: now,
+            pinged: None,
             connected: accepted,
             secured,
             up: false,
@@ -150,6 +159,24 @@ impl Connection {
             Speech::Web(web) => web.send(message, &mut self.unsent)?,
         }
         self.flush()
+    }
+
+    /// Asks the peer for a sign of life (RFC 5626 §4.4.1, RFC 7118 §6).
+    pub(super) fn ping(&mut self) -> Result<(), Fault> {
+        match &mut self.speech {
+            Speech::Sip(_) => self.unsent.extend_from_slice(PING),
+            Speech::Web(web) => web.ping(&mut self.unsent)?,
+        }
+        self.flush()
+    }
+
+    /// Whether we look after it: we opened it, or the peer is behind a browser, which doesn't.
+    pub(super) fn is_ours_to_keep(&self) -> bool {
+        self.is_ready()
+            && match &self.speech {
+                Speech::Sip(_) => !self.accepted,
+                Speech::Web(_) => true,
+            }
     }
 
     /// Sends what waits, as far as the peer takes it.

@@ -31,6 +31,8 @@ pub const OPENING_MAX: Duration = Duration::from_secs(5);
 pub const FIRST_MESSAGE_MAX: Duration = Duration::from_secs(30);
 /// A connection over which nothing comes so long is closed: longer than registrations last.
 pub const IDLE_MAX: Duration = Duration::from_secs(3 * 3600);
+/// A ping of ours that nothing came after for so long: the connection is dead (RFC 5626 §4.4.1).
+pub const PONG_MAX: Duration = Duration::from_secs(10);
 /// Octets read at once.
 const READ: usize = 16 * 1024;
 /// Connections waiting to be accepted.
@@ -47,6 +49,8 @@ pub struct StreamOptions {
     pub security: Option<Security>,
     /// Web pages that may connect, for WebSocket.
     pub origins: Origins,
+    /// How long a connection that we opened, or a WebSocket, is left in silence before we ping; `None`: always.
+    pub keep_alive: Option<Duration>,
 }
 
 /// What connections brought.
@@ -85,6 +89,7 @@ pub struct SipStreams {
     local: Local,
     security: Option<Security>,
     origins: Origins,
+    keep_alive: Option<Duration>,
     /// Token of the listener; those of connections follow it.
     token: usize,
     registry: Registry,
@@ -106,7 +111,7 @@ impl SipStreams {
     /// Binds and registers with `registry`, with `first` and the tokens after it for itself: `tokens` in all. Port 0 asks
     /// the system for a free one.
     pub fn bind(options: StreamOptions, registry: &Registry, first: Token) -> Result<Self, BindError> {
-        let StreamOptions { local, security, origins } = options;
+        let StreamOptions { local, security, origins, keep_alive } = options;
         let address = local.address;
         let bound = || -> io::Result<_> {
             let kind = Type::STREAM.nonblocking();
@@ -129,6 +134,7 @@ impl SipStreams {
             local: Local { address, ..local },
             security,
             origins,
+            keep_alive,
             token: first.0,
             registry,
             next: first.0 + 1,
@@ -220,9 +226,31 @@ impl SipStreams {
             let ready = self.connections.get(&place).is_some_and(Connection::is_ready);
             self.end(place, if ready { &Fault::Idle } else { &Fault::Late });
         }
+        if let Some(interval) = self.keep_alive {
+            self.keep_alive(interval, now);
+        }
         if let Some(security) = &mut self.security {
             security.look_again(now);
         }
+    }
+
+    /// Pings where nothing came for `interval`, and closes where a ping was not answered.
+    fn keep_alive(&mut self, interval: Duration, now: Duration) {
+        let mut over = Vec::new();
+        for (place, connection) in self.connections.iter_mut().filter(|(_, it)| it.is_ours_to_keep()) {
+            match connection.pinged {
+                Some(at) if now >= at.saturating_add(PONG_MAX) => over.push((*place, Fault::Deaf)),
+                Some(_) => {}
+                None if now >= connection.heard.saturating_add(spread(interval, connection.peer)) => {
+                    connection.pinged = Some(now);
+                    if let Err(fault) = connection.ping() {
+                        over.push((*place, fault));
+                    }
+                }
+                None => {}
+            }
+        }
+        over.iter().for_each(|(place, fault)| self.end(*place, fault));
     }
 
     fn accept(&mut self, now: Duration) {
@@ -285,7 +313,7 @@ impl SipStreams {
         }
         self.next += 1;
         let due = now.saturating_add(OPENING_MAX);
-        let connection = Connection::new(stream, peer, accepted, (layer, self.speech()), due);
+        let connection = Connection::new(stream, peer, accepted, (layer, self.speech()), (now, due));
         self.connections.insert(place, connection);
         self.peers.insert(peer, place);
         if accepted {
@@ -321,6 +349,10 @@ impl SipStreams {
             let message = Received::Message { bytes, from };
             if was_ready { each(message) } else { early.push(message) }
         });
+        if matches!(result, Ok(true)) {
+            // Whatever it is, it is as good as a pong.
+            (connection.heard, connection.pinged) = (now, None);
+        }
         if came {
             connection.due = now.saturating_add(IDLE_MAX);
         } else if connection.is_ready() && !connection.is_up() {
@@ -380,6 +412,12 @@ impl SipStreams {
             }
         }
     }
+}
+
+/// RFC 5626 §4.4: four fifths to the whole of the interval, so that connections opened together are not pinged together.
+fn spread(interval: Duration, peer: SocketAddr) -> Duration {
+    let share = u32::from(peer.port() % 21);
+    interval * (80 + share) / 100
 }
 
 #[cfg(test)]

@@ -106,6 +106,11 @@ impl Web {
         )
     }
 
+    /// Adds a ping to what is to be sent; every client answers it (RFC 6455 §5.5.2).
+    pub(super) fn ping(&mut self, out: &mut BytesMut) -> Result<(), WebFault> {
+        self.write(out, Message::Ping(Bytes::new()))
+    }
+
     fn write(&mut self, out: &mut BytesMut, message: Message) -> Result<(), WebFault> {
         let State::Open(socket) = &mut self.state else { return Ok(()) };
         let result = socket.send(message).map_err(fault);

@@ -130,6 +130,7 @@ pub fn node_options(plan: &Plan) -> node::Options {
         register_expires_min: Duration::from_secs(60),
         register_expires_max: Duration::from_secs(3_600),
         ws_origins: None,
+        keep_alive: None,
         sha256_for_phones: false,
         session: SessionOptions::default(),
         tls: Default::default(),

@@ -15,6 +15,7 @@ mod prompt;
 mod reason;
 mod registrar;
 mod session_timer;
+mod stun;
 mod tcp;
 mod trunk_call;
 mod trunk_registration;

@@ -7,6 +7,8 @@ use super::*;
 
 const MESSAGE: &str = "OPTIONS sip:a@192.0.2.1 SIP/2.0\r\nCall-ID: 1\r\nContent-Length: 0\r\n\r\n";
 
+const INTERVAL: Duration = Duration::from_secs(30);
+
 struct Rig {
     poll: mio::Poll,
     streams: SipStreams,
@@ -22,8 +24,12 @@ impl Rig {
     fn over(transport: Transport) -> Self {
         let poll = mio::Poll::new().unwrap();
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-        let options =
-            StreamOptions { local: Local { transport, address: loopback }, security: None, origins: None };
+        let options = StreamOptions {
+            local: Local { transport, address: loopback },
+            security: None,
+            origins: None,
+            keep_alive: Some(INTERVAL),
+        };
         let streams = SipStreams::bind(options, poll.registry(), Token(10)).unwrap();
         Self { poll, streams, now: Duration::ZERO, heard: Vec::new() }
     }
@@ -178,4 +184,46 @@ fn who_asks_for_a_web_page_is_refused_and_who_is_slow_is_cut_off() {
     rig.streams.sweep(OPENING_MAX);
     assert!(rig.streams.is_empty());
     drop(slow);
+}
+
+#[test]
+fn a_connection_of_ours_is_pinged_and_closed_when_nothing_comes_back() {
+    let mut rig = Rig::new();
+    let peer = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = peer.local_addr().unwrap();
+    rig.streams.send(b"one", to, rig.now);
+    let (mut accepted, _) = peer.accept().unwrap();
+    rig.until(|rig| rig.streams.connections.values().all(Connection::is_up));
+    let mut heard = |octets: usize| {
+        let mut buffer = vec![0; octets];
+        accepted.read_exact(&mut buffer).unwrap();
+        buffer
+    };
+    assert_eq!(heard(3), b"one");
+    rig.streams.sweep(INTERVAL * 8 / 10 - Duration::from_millis(1));
+    assert!(rig.streams.connections.values().all(|it| it.pinged.is_none()));
+    rig.streams.sweep(INTERVAL);
+    assert_eq!(heard(4), b"\r\n\r\n");
+    rig.now = INTERVAL + Duration::from_secs(1);
+    accepted.write_all(b"\r\n").unwrap();
+    rig.until(|rig| rig.streams.connections.values().all(|it| it.pinged.is_none()));
+    let second = rig.now + INTERVAL;
+    rig.streams.sweep(second);
+    rig.streams.sweep(second + PONG_MAX - Duration::from_millis(1));
+    assert_eq!(rig.streams.len(), 1);
+    rig.streams.sweep(second + PONG_MAX);
+    assert!(rig.streams.is_empty());
+    rig.until(|rig| rig.heard == [Received::Failed { to }]);
+}
+
+#[test]
+fn who_connects_to_us_looks_after_the_connection_himself() {
+    let mut rig = Rig::new();
+    let mut client = rig.client();
+    client.write_all(MESSAGE.as_bytes()).unwrap();
+    rig.until(|rig| rig.heard.len() == 1);
+    rig.streams.sweep(INTERVAL * 2);
+    rig.streams.sweep(INTERVAL * 2 + PONG_MAX);
+    assert_eq!(rig.streams.len(), 1);
+    assert!(rig.streams.connections.values().all(|it| it.pinged.is_none()));
 }

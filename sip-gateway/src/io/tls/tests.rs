@@ -65,7 +65,7 @@ impl End {
         let poll = mio::Poll::new().unwrap();
         let local = Local { transport: Transport::Tls, address: SocketAddr::from(([127, 0, 0, 1], 0)) };
         let security = Some(Security::new(options, trunk.into_iter()).unwrap());
-        let options = StreamOptions { local, security, origins: None };
+        let options = StreamOptions { local, security, origins: None, keep_alive: None };
         let streams = SipStreams::bind(options, poll.registry(), Token(10)).unwrap();
         Self { poll, streams, heard: Vec::new() }
     }

@@ -116,6 +116,9 @@ fn text_and_binary_are_messages_and_pings_are_answered() {
     web.send(SIP.as_bytes(), &mut out).unwrap();
     web.send(b"\xff", &mut out).unwrap();
     assert_eq!(heard(out), [Message::text(SIP), Message::binary(Bytes::from_static(b"\xff"))]);
+    let mut out = BytesMut::new();
+    web.ping(&mut out).unwrap();
+    assert_eq!(heard(out), [Message::Ping(Bytes::new())]);
     let (_, out, end) = given(&mut web, &frames(&[Message::Close(None)]));
     assert_eq!(heard(out), [Message::Close(None)], "RFC 6455 §5.5.1: a close is answered");
     assert_eq!(end.as_deref(), Some("closed by the peer"));
