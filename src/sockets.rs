@@ -112,12 +112,12 @@ impl Sockets {
     pub fn send(&mut self, bytes: &[u8], to: SocketAddr, local: Local, now: Duration) -> Option<NodeInput> {
         let sent = match local.transport {
             Transport::Udp => {
-                let here = self.datagrams.iter().find(|socket| socket.local() == local.address);
-                let socket = here.or(self.datagrams.first());
+                let here = |socket: &&SipSocket| Local::from(socket.local()).serves(local);
+                let socket = self.datagrams.iter().find(here).or(self.datagrams.first());
                 socket.map_or(Err(io::ErrorKind::AddrNotAvailable.into()), |socket| socket.send(bytes, to))
             }
             Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
-                match self.streams.iter_mut().find(|it| it.local() == local) {
+                match self.streams.iter_mut().find(|it| it.local().serves(local)) {
                     Some(streams) => {
                         streams.send(bytes, to, now);
                         Ok(())

@@ -33,6 +33,14 @@ pub(crate) fn sip(document: &Document<'_>, mut section: Section<'_>) -> Options 
     let listen = listen(document, &mut section);
     let media = section.text_or_variable("media_address", "CARILLON_SIP_MEDIA_ADDRESS");
     let media_address = media_address(document, media, &section, &listen);
+    for local in &listen {
+        let address = local.address;
+        if address.ip().is_unspecified() && address.is_ipv4() != media_address.is_ipv4() {
+            let message =
+                format!("{address} stands for every address, but media_address is not of its family");
+            document.problem(&section.place("listen"), format!("{message}; name the one that others reach"));
+        }
+    }
     let ports = section
         .text("rtp_ports")
         .unwrap_or_else(|| At { value: "20000-29999".into(), place: section.place("rtp_ports") });

@@ -1,7 +1,7 @@
 //! Which way messages go: the transports, and our own addresses on them.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -135,6 +135,19 @@ impl Local {
         Self { transport: Transport::Tcp, address }
     }
 
+    /// This address as others can reach it: `host` where it stands for all of this machine (`0.0.0.0`, `::`).
+    pub fn reached_at(self, host: IpAddr) -> Self {
+        let any = self.address.ip().is_unspecified() && host.is_ipv4() == self.address.is_ipv4();
+        if any { Self { address: SocketAddr::new(host, self.address.port()), ..self } } else { self }
+    }
+
+    /// Whether what was written as coming from `local` leaves here.
+    pub fn serves(self, local: Self) -> bool {
+        let port = self.transport == local.transport && self.address.port() == local.address.port();
+        let any = self.address.ip().is_unspecified() && self.address.is_ipv4() == local.address.is_ipv4();
+        port && (self.address.ip() == local.address.ip() || any)
+    }
+
     /// The host part and parameters of a URI of ours: `192.0.2.1:5060;transport=tcp`.
     pub fn uri_rest(self) -> String {
         format!("{}{}", self.address, self.transport.uri_param())
@@ -230,6 +243,29 @@ mod tests {
         let local = Local::tcp(SocketAddr::from(([192, 0, 2, 1], 5060)));
         assert_eq!(local.uri_rest(), "192.0.2.1:5060;transport=tcp");
         assert_eq!(Local::from(local.address).uri_rest(), "192.0.2.1:5060");
+    }
+
+    #[test]
+    fn an_address_for_all_of_the_machine_is_never_told_to_others() {
+        let local = |text: &str| text.parse::<Local>().expect("an address");
+        let host = IpAddr::from([192, 0, 2, 1]);
+        for (bound, told, serves) in [
+            ("tcp:0.0.0.0:5060", "tcp:192.0.2.1:5060", true),
+            ("127.0.0.1:5060", "127.0.0.1:5060", true),
+            ("[::]:5060", "[::]:5060", true),
+        ] {
+            let told = local(told);
+            assert_eq!(local(bound).reached_at(host), told);
+            assert_eq!(local(bound).serves(told), serves);
+        }
+        for (bound, other) in [
+            ("0.0.0.0:5060", "tcp:192.0.2.1:5060"),
+            ("0.0.0.0:5060", "192.0.2.1:5070"),
+            ("0.0.0.0:5060", "[2001:db8::1]:5060"),
+            ("127.0.0.1:5060", "192.0.2.1:5060"),
+        ] {
+            assert!(!local(bound).serves(local(other)), "{bound} {other}");
+        }
     }
 
     #[test]

@@ -115,12 +115,18 @@ fn the_gateway_is_checked_too() {
 }
 
 #[test]
-fn certificates_are_checked_too() {
+fn certificates_and_families_are_checked_too() {
     let listen = "listen = \"127.0.0.1:5060\"";
+    let any = "listen = [\"127.0.0.1:5060\", \"[::]:5060\"]".to_owned();
     let both = "listen = [\"127.0.0.1:5060\", \"tls:127.0.0.1:5061\"]";
     let trunk = "uri = \"sip:127.0.0.1:5090\"";
     let tls = |keys: &str| format!("[tls]\n{keys}\n[[trunk]]");
     for (old, new, told) in [
+        (
+            listen,
+            any,
+            "[sip] listen: [::]:5060 stands for every address, but media_address is not of its family",
+        ),
         (listen, both.to_owned(), "[tls] certificate: missing; tls:127.0.0.1:5061 in [sip] listen needs it"),
         ("[[trunk]]", tls("certificate = \"x.pem\""), "[tls] key: missing; certificate needs it"),
         ("[[trunk]]", tls("key = \"x.pem\""), "[tls] certificate: missing; key needs it"),

@@ -314,7 +314,7 @@ impl Gateway {
 
     fn phone_route(&mut self, user: &str, now: Duration) -> Option<Route> {
         let (contact, transport, next_hop) = self.contact_of(user, now)?;
-        let local = self.local(transport);
+        let local = self.local(transport, next_hop);
         let names = &mut self.wire.names;
         Some(Route {
             trunk: user.to_owned(),

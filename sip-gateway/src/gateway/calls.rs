@@ -1,5 +1,6 @@
 //! Calls towards trunks, from reservation to end.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Gateway;
@@ -334,9 +335,11 @@ impl Gateway {
 
     fn trunk_route(&mut self, index: usize, caller_id: String, target: String) -> Route {
         let trunk = self.trunks.get(index).map(|trunk| &trunk.options);
-        let local = self.local(trunk.map_or(Transport::Udp, |trunk| trunk.transport));
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 9));
+        let (transport, next_hop) =
+            trunk.map_or((Transport::Udp, nowhere), |trunk| (trunk.transport, trunk.address));
+        let local = self.local(transport, next_hop);
         let name = trunk.map_or_else(String::new, |trunk| trunk.name.clone());
-        let next_hop = trunk.map_or(local.address, |trunk| trunk.address);
         let user = if caller_id.is_empty() { OWN_USER } else { &caller_id };
         let names = &mut self.wire.names;
         Route {

@@ -110,8 +110,8 @@ impl Gateway {
     pub fn new(options: Options, rng: ChaCha20Rng, now: Duration) -> Self {
         let mut names = Names::new(rng);
         // Phones behind NAT that don't ask with `rport` are answered where they are all the same.
-        let large_over =
-            options.listen.iter().filter(|local| local.transport == Transport::Tcp).copied().collect();
+        let large_over = options.listen.iter().filter(|local| local.transport == Transport::Tcp);
+        let large_over = large_over.map(|local| local.reached_at(options.media_address)).collect();
         let layer = LayerOptions { answer_to_source: true, large_over, ..LayerOptions::new(options.timers) };
         let layer = Layer::new(layer, TagMaker::new(names.secret()));
         let registrar = Registrar::new(&options, names.secret());
@@ -317,10 +317,12 @@ impl Gateway {
         self.outputs.push_back(Output::Media(command));
     }
 
-    /// Our address in Via and Contact of what goes over this transport.
-    fn local(&self, transport: Transport) -> Local {
+    /// Our address in Via and Contact of what goes to `to` over this transport.
+    fn local(&self, transport: Transport, to: SocketAddr) -> Local {
         let same = |local: &&Local| local.transport == transport;
+        let family = |local: &&Local| same(local) && local.address.is_ipv4() == to.is_ipv4();
+        let found = self.options.listen.iter().find(family).or(self.options.listen.iter().find(same));
         let fallback = Local { transport, address: SocketAddr::from(([127, 0, 0, 1], 5060)) };
-        self.options.listen.iter().find(same).copied().unwrap_or(fallback)
+        found.map_or(fallback, |local| local.reached_at(self.options.media_address))
     }
 }

@@ -22,7 +22,7 @@ impl Gateway {
     pub(super) fn start_trunks(&mut self, now: Duration) {
         for index in 0..self.trunks.len() {
             let Some(trunk) = self.trunks.get(index) else { continue };
-            let local = self.local(trunk.options.transport);
+            let local = self.local(trunk.options.transport, trunk.options.address);
             let (register, health) = (trunk.options.register, trunk.options.options_interval);
             let state = trunk.state();
             self.tell_trunk(index, Some(state));
@@ -76,7 +76,7 @@ impl Gateway {
     /// Asks a trunk whether it lives.
     pub(super) fn check_health(&mut self, index: usize, now: Duration) {
         let Some(trunk) = self.trunks.get(index) else { return };
-        let local = self.local(trunk.options.transport);
+        let local = self.local(trunk.options.transport, trunk.options.address);
         let Some(interval) = trunk.options.options_interval else { return };
         let interval = interval.max(HEALTH_INTERVAL_MIN);
         let (tag, call_id) = (self.wire.names.tag(), self.wire.names.call_id());

@@ -7,6 +7,7 @@ mod audio;
 mod dialog;
 mod digest;
 mod exits;
+mod families;
 mod harbour;
 mod legs;
 mod outcomes;

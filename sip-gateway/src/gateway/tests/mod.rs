@@ -7,6 +7,7 @@ mod chaos;
 mod digest;
 mod divert;
 mod early;
+mod families;
 mod in_dialog;
 mod late_offer;
 mod limits;

@@ -22,8 +22,12 @@ impl Rig {
     }
 
     fn over(transport: Transport) -> Self {
+        Self::at(transport, "127.0.0.1:0")
+    }
+
+    fn at(transport: Transport, loopback: &str) -> Self {
         let poll = mio::Poll::new().unwrap();
-        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        let loopback = loopback.parse().unwrap();
         let options = StreamOptions {
             local: Local { transport, address: loopback },
             security: None,
@@ -98,6 +102,23 @@ fn a_connection_is_opened_where_there_is_none_and_used_again() {
     accepted.write_all(MESSAGE.as_bytes()).unwrap();
     rig.until(|rig| !rig.heard.is_empty());
     assert_eq!(rig.heard[0], Received::Message { bytes: MESSAGE.into(), from: to });
+}
+
+#[test]
+fn over_ipv6_it_is_the_same() {
+    let mut rig = Rig::at(Transport::Tcp, "[::1]:0");
+    let mut client = rig.client();
+    client.write_all(MESSAGE.as_bytes()).unwrap();
+    rig.until(|rig| rig.heard.len() == 1);
+    let from = client.local_addr().unwrap();
+    assert_eq!(rig.heard[0], Received::Message { bytes: MESSAGE.into(), from });
+    let peer = std::net::TcpListener::bind("[::1]:0").unwrap();
+    rig.streams.send(b"one", peer.local_addr().unwrap(), rig.now);
+    let (mut accepted, _) = peer.accept().unwrap();
+    rig.until(|rig| rig.streams.connections.values().all(|it| !it.has_unsent()));
+    let mut octets = [0; 3];
+    accepted.read_exact(&mut octets).unwrap();
+    assert_eq!(&octets, b"one");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
+use super::ports::Ports;
 use super::{PASSWORD, Stage, TRUNK_PASSWORD, TRUNK_USER};
 
 /// Where an agent's phone is.
@@ -46,6 +47,8 @@ pub struct Campaign {
     pub tcp: bool,
     /// What it says about TLS; over TLS it listens beside UDP and TCP then.
     pub tls: Option<TlsKeys>,
+    /// Whether it listens on IPv6 too, and the trunk is there.
+    pub ipv6: bool,
     /// `ws` or `wss` where it listens for WebSockets too.
     pub websocket: Option<&'static str>,
     /// `max_calls`.
@@ -95,6 +98,7 @@ impl Default for Campaign {
             tcp: false,
             tls: None,
             websocket: None,
+            ipv6: false,
             max_calls: 10,
             calls_per_second: 50.0,
             other_trunk: false,
@@ -159,6 +163,7 @@ impl Campaign {
         };
         let trunk_tls = self.tls.as_ref().and_then(|tls| tls.trunk.clone());
         let standard = if trunk_tls.is_some() { ports.carrier_tls() } else { ports.carrier() };
+        let standard = if self.ipv6 { Ports::on_ipv6(standard) } else { standard };
         let carrier = self.carrier.unwrap_or(standard);
         let retry: Vec<String> =
             self.retry.iter().map(|(outcome, delay)| format!("{outcome} = \"{delay}\"")).collect();
@@ -176,7 +181,7 @@ record = {record}
 time_limit = "{time_limit}"
 
 [sip]
-listen = ["udp:{listen}", "tcp:{listen}"{listen_tls}{listen_ws}]
+listen = ["udp:{listen}", "tcp:{listen}"{listen_tls}{listen_ws}{listen_ipv6}]
 media_address = "127.0.0.1"
 rtp_ports = "{rtp_first}-{rtp_last}"
 
@@ -231,6 +236,12 @@ success = ["success"]
             },
             listen_tls =
                 if self.tls.is_some() { format!(", \"tls:{}\"", ports.listen_tls()) } else { String::new() },
+            listen_ipv6 = if self.ipv6 {
+                let at = Ports::on_ipv6(ports.listen());
+                format!(", \"udp:{at}\", \"tcp:{at}\"")
+            } else {
+                String::new()
+            },
             listen_ws =
                 self.websocket.map_or_else(String::new, |name| format!(", \"{name}:{}\"", ports.listen_ws())),
             tls = self.tls.as_ref().map_or_else(String::new, |tls| format!("[tls]\n{}\n", tls.own)),

@@ -105,6 +105,12 @@ impl Stage {
         SippPlan::new(self, "carrier", scenario, self.ports.carrier(), self.ports.spare_media(0))
     }
 
+    /// SIPp as the carrier on IPv6.
+    pub fn carrier_on_ipv6(&self, scenario: &'static str) -> SippPlan<'_> {
+        let at = Ports::on_ipv6(self.ports.carrier());
+        SippPlan::new(self, "carrier", scenario, at, self.ports.spare_media(0))
+    }
+
     /// SIPp as the carrier of the second trunk; its media are where the fourth phone's would be.
     pub fn other_carrier(&self, scenario: &'static str) -> SippPlan<'_> {
         SippPlan::new(self, "other", scenario, self.ports.other_carrier(), self.ports.phone_rtp(3).0)

@@ -1,6 +1,6 @@
 //! Ports of one test: a block that no other test on this machine uses at the same time.
 
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::process;
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -32,6 +32,11 @@ impl Ports {
                 free.then_some(Ports { first, _claim: claim })
             })
             .expect("a free block of ports")
+    }
+
+    /// The same port on IPv6.
+    pub fn on_ipv6(at: SocketAddr) -> SocketAddr {
+        SocketAddr::from((Ipv6Addr::LOCALHOST, at.port()))
     }
 
     /// Where Carillon listens for SIP.

@@ -201,7 +201,12 @@ impl Sipp {
 
 /// Whether a program has bound a UDP port, by the kernel's table: trying to bind it would be in SIPp's way.
 fn is_bound(at: SocketAddr, tcp: bool) -> bool {
-    let table = if tcp { "/proc/net/tcp" } else { "/proc/net/udp" };
+    let table = match (tcp, at.is_ipv4()) {
+        (true, true) => "/proc/net/tcp",
+        (true, false) => "/proc/net/tcp6",
+        (false, true) => "/proc/net/udp",
+        (false, false) => "/proc/net/udp6",
+    };
     let table = fs::read_to_string(table).expect("the kernel's table of sockets");
     let port = format!(":{:04X}", at.port());
     table.lines().any(|line| line.split_whitespace().nth(1).is_some_and(|local| local.ends_with(&port)))
