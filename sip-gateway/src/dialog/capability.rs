@@ -5,6 +5,9 @@ use crate::message::{HeaderName, Headers, Method, Request, Response, reason_phra
 /// Methods we serve, for Allow (RFC 3261 §20.5).
 pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, UPDATE, INFO";
 
+/// The same for phones, which may transfer calls (RFC 3515).
+pub const ALLOW_PHONES: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, UPDATE, INFO, REFER";
+
 /// Extensions we know, for Supported (RFC 3261 §20.37): reliable provisional responses (RFC 3262), session timers (RFC 4028).
 pub const SUPPORTED: &str = "100rel, timer";
 

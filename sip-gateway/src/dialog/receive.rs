@@ -26,6 +26,8 @@ pub enum Served {
     Accepted(Response),
     /// BYE: send this 200; the dialog is over.
     Ended(Response),
+    /// A REFER: the leg's owner answers it.
+    Referred,
     /// An ACK: nothing is ever sent for it.
     Silence,
 }
@@ -55,13 +57,13 @@ impl Dialog {
             Method::Info => Served::Answered(capability::info(request)),
             // RFC 3262 §3: no provisional response of ours waits for it.
             Method::Prack => Served::Answered(capability::response(request, 481)),
+            Method::Refer => Served::Referred,
             Method::Notify => Served::Answered(capability::refuse_event(request)),
             Method::Bye => Served::Ended(capability::response(request, 200)),
             Method::Options => Served::Answered(capability::options(request)),
             Method::Ack
             | Method::Cancel
             | Method::Register
-            | Method::Refer
             | Method::Subscribe
             | Method::Message
             | Method::Publish

@@ -50,6 +50,13 @@ pub(super) enum Phone {
     Up { leg: LegId, stream: StreamId, dialog: Box<Dialog>, since: Duration, with: Option<CallId> },
 }
 
+impl Agent {
+    /// Whether the agent was last told to be reachable.
+    pub(super) fn is_reachable(&self) -> bool {
+        self.told == Some(Ok(()))
+    }
+}
+
 impl Gateway {
     /// Starts looking after a phone. Signing on again tells the state again.
     pub(super) fn sign_on(&mut self, user: String, mode: AgentLegMode, now: Duration) {
@@ -81,13 +88,12 @@ impl Gateway {
                 self.close_stream(stream, now);
                 self.drop_leg(leg, now);
                 if let Some((call, _)) = join {
-                    self.unsplice(call);
-                    self.event(Event::ConnectFailed { call, user: user.to_owned(), reason: "signed_off" });
+                    self.not_joined(call, user, "signed_off", now);
                 }
             }
             Phone::Up { leg, stream, with, .. } => {
                 if let Some(call) = with {
-                    self.unsplice(call);
+                    self.unsplice(call, now);
                     self.event(Event::AgentLeft { call, user: user.to_owned() });
                 }
                 self.close_stream(stream, now);
@@ -173,6 +179,7 @@ impl Gateway {
     pub(super) fn phone_notice(&mut self, user: &str, leg: LegId, notice: Notice, now: Duration) {
         match notice {
             Notice::Heard | Notice::Ringing { .. } => {}
+            Notice::Referred(referral) => self.refer(user, leg, &referral, now),
             Notice::Changed(remote) => {
                 if let Some(Phone::Up { stream, .. }) = self.agents.get(user).map(|agent| &agent.phone) {
                     let stream = *stream;
@@ -191,7 +198,11 @@ impl Gateway {
                     AgentLegMode::Persistent => self.attend(user, now),
                     AgentLegMode::PerCall => {
                         if let Some((call, record)) = join {
-                            self.splice(call, user, stream, record);
+                            if self.is_transferred_to(call, user) {
+                                self.hand_over(call, stream, now);
+                            } else {
+                                self.splice(call, user, stream, record);
+                            }
                         }
                     }
                 }
@@ -239,15 +250,16 @@ impl Gateway {
                 agent.failures = agent.failures.saturating_add(1);
                 self.close_stream(stream, now);
                 if let Some((call, _)) = join {
-                    self.unsplice(call);
-                    self.event(Event::ConnectFailed { call, user: user.to_owned(), reason });
+                    self.not_joined(call, user, reason, now);
                 }
             }
             Phone::Up { stream, since, with, .. } => {
                 let good = now.saturating_sub(since) >= GOOD_LEG;
                 agent.failures = if good { 1 } else { agent.failures.saturating_add(1) };
-                if let Some(call) = with {
-                    self.unsplice(call);
+                if let Some(call) = with
+                    && !(self.is_transferred_from(call, user) && self.leave_to_colleague(call))
+                {
+                    self.unsplice(call, now);
                     self.event(Event::AgentLeft { call, user: user.to_owned() });
                 }
                 self.close_stream(stream, now);
@@ -261,6 +273,15 @@ impl Gateway {
             }
             AgentLegMode::PerCall => {}
         }
+    }
+
+    /// The phone that was called for a customer won't come.
+    fn not_joined(&mut self, call: CallId, user: &str, reason: &'static str, now: Duration) {
+        if self.is_transferred_to(call, user) {
+            return self.transfer_failed(call, 480, now);
+        }
+        self.unsplice(call, now);
+        self.event(Event::ConnectFailed { call, user: user.to_owned(), reason });
     }
 
     fn recall_later(&mut self, user: &str, now: Duration) {
@@ -299,7 +320,10 @@ impl Gateway {
     }
 
     /// Tells whether the agent can be reached, unless that was the last thing told.
-    fn tell_agent(&mut self, user: &str, state: Result<Option<Dialog>, &'static str>) {
+    pub(super) fn tell_agent(&mut self, user: &str, state: Result<Option<Dialog>, &'static str>) {
+        if self.answers_for_another(user) || self.is_in_transfer(user) {
+            return;
+        }
         let Some(agent) = self.agents.get_mut(user) else { return };
         let short = state.as_ref().map(|_| ()).map_err(|reason| *reason);
         if agent.told.replace(short) == Some(short) {
@@ -310,6 +334,14 @@ impl Gateway {
             Ok(leg) => Event::AgentReachable { user, leg },
             Err(reason) => Event::AgentUnreachable { user, reason },
         });
+    }
+
+    /// Tells how an agent stands, even if that was told last.
+    pub(super) fn tell_again(&mut self, user: &str, now: Duration) {
+        if let Some(agent) = self.agents.get_mut(user) {
+            agent.told = None;
+            self.attend(user, now);
+        }
     }
 
     fn phone_route(&mut self, user: &str, now: Duration) -> Option<Route> {

@@ -245,6 +245,8 @@ impl Gateway {
                     self.media_command(MediaCommand::SetRemote { stream, remote: changed });
                 }
             }
+            // Legs towards trunks refuse it themselves.
+            Notice::Referred(_) => {}
             Notice::Failed { failure, heard } => {
                 let Some(known) = self.calls.get(&call) else { return };
                 let instead = match &known.stage {

@@ -92,12 +92,18 @@ impl Gateway {
 
     /// Parts a call from its agent: a persistent leg goes back to silence, a per-call leg is ended.
     pub(super) fn part(&mut self, call: CallId, now: Duration) {
-        let Some(user) = self.unsplice(call) else { return };
+        let Some(user) = self.unsplice(call, now) else { return };
         self.release_phone(&user, now);
     }
 
     /// Takes the agent off a call without touching the agent's leg. Returns who it was.
-    pub(super) fn unsplice(&mut self, call: CallId) -> Option<String> {
+    pub(super) fn unsplice(&mut self, call: CallId, now: Duration) -> Option<String> {
+        let user = self.take_agent(call);
+        self.transfer_over(call, now);
+        user
+    }
+
+    fn take_agent(&mut self, call: CallId) -> Option<String> {
         let stage = &mut self.calls.get_mut(&call)?.stage;
         let Stage::Up { stream, joined, .. } = stage else { return None };
         let customer = *stream;

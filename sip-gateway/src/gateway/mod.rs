@@ -4,7 +4,7 @@
 //! ([`Gateway::poll_output`]) and one for time ([`Gateway::poll_timeout`], [`Gateway::handle_timeout`]).
 //! After each call on a door, drain `poll_output` and then ask `poll_timeout` again.
 //!
-//! Rooms: `calls` (towards trunks), `divert` (on to the next trunk), `agents` (towards phones), `join` (splices), `phones` (REGISTER of phones),
+//! Rooms: `calls` (towards trunks), `divert` (on to the next trunk), `agents` (towards phones), `join` (splices), `transfer`, `phones` (REGISTER of phones),
 //! `trunks` (REGISTER with trunks), `orphans`, `stray` (requests outside dialogs), `streams`, `ports`, `names`,
 //! `timers`, `counters`.
 
@@ -26,6 +26,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod transfer;
 mod trunks;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -57,6 +58,7 @@ use names::Names;
 use ports::Ports;
 use streams::Stream;
 use timers::{Timer, Timers};
+use transfer::Transfer;
 
 /// What the gateway wants done, in order.
 #[derive(Clone, Debug)]
@@ -89,6 +91,8 @@ pub struct Gateway {
     /// Reservations that ended before they were placed.
     lapsed: BTreeSet<CallId>,
     agents: BTreeMap<String, Agent>,
+    /// Calls that were handed over, or are about to be.
+    transfers: BTreeMap<CallId, Transfer>,
     /// Boxed: legs are large and maps move what they hold.
     legs: BTreeMap<LegId, Box<LegEntry>>,
     legs_started: u64,
@@ -124,6 +128,7 @@ impl Gateway {
             calls: BTreeMap::new(),
             lapsed: BTreeSet::new(),
             agents: BTreeMap::new(),
+            transfers: BTreeMap::new(),
             legs: BTreeMap::new(),
             legs_started: 0,
             dialogs: BTreeMap::new(),
@@ -174,6 +179,8 @@ impl Gateway {
             MediaEvent::OpenFailed { stream } => self.stream_refused(stream, now),
             MediaEvent::Lost { stream } => self.stream_lost(stream, now),
             MediaEvent::PromptFinished { call } => self.prompt_finished(call, now),
+            // The first agent was heard; a colleague is no answer.
+            MediaEvent::AgentHeard { call, .. } if self.is_transferred(call) => {}
             MediaEvent::AgentHeard { call, after_answer } => {
                 self.event(Event::AgentHeard { call, after_answer });
             }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::wire::{Owner, Wire};
 use super::{FORKS_MAX, Leg, Notice, State};
 use crate::auth::Answers;
-use crate::dialog::capability::{ACCEPT, RELIABLE, lists, response as plain};
+use crate::dialog::capability::{self, ACCEPT, RELIABLE, lists, response as plain};
 use crate::dialog::{Dialog, Negotiation, Served};
 use crate::media::Remote;
 use crate::message::{HeaderName, Method, Request, Response};
@@ -157,6 +157,7 @@ impl Leg {
         });
         let response = match served {
             Served::Silence => return Vec::new(),
+            Served::Referred => capability::refuse_method(request),
             // §15: a callee refuses the INVITE instead.
             Served::Ended(_) => plain(request, 481),
             Served::Answered(response) | Served::Accepted(response) => response,

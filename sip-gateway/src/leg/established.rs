@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::refer::Referral;
 use super::refresh::Own;
+use super::requests::Side;
 use super::wire::Wire;
 use super::{Leg, Notice, Reinvite, State, Up, reason};
-use crate::dialog::capability::{lists, response as plain};
+use crate::dialog::capability::{self, lists, response as plain};
 use crate::dialog::session_timer::{Refresher, SessionTimer, TIMER, Terms, response_value, terms};
 use crate::dialog::{AnswerRepeater, Dialog, Negotiation, Repetition, Served};
 use crate::event::EndedBy;
@@ -141,6 +143,11 @@ impl Leg {
         });
         let (mut response, awaits_ack) = match served {
             Served::Silence => return Vec::new(),
+            Served::Referred if options.side == Side::Phone => {
+                return vec![Notice::Referred(Box::new(Referral { key, request: request.clone() }))];
+            }
+            // A carrier moves no calls of ours.
+            Served::Referred => (capability::refuse_method(request), false),
             Served::Ended(response) => {
                 wire.layer.respond(key, response, now);
                 return self.finish(reason::of_bye(&request.headers), now);

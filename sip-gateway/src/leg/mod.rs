@@ -20,6 +20,7 @@ mod early;
 mod established;
 pub mod orphan;
 mod reason;
+mod refer;
 mod refresh;
 pub mod requests;
 pub mod wire;
@@ -36,6 +37,7 @@ use crate::sdp::OwnMedia;
 use crate::transaction::TransactionKey;
 use bytes::Bytes;
 use early::Early;
+pub use refer::Referral;
 use refresh::Own;
 use requests::Side;
 use wire::Wire;
@@ -100,6 +102,8 @@ pub enum Notice {
     },
     /// The peer changed the session (hold, another address).
     Changed(Remote),
+    /// The peer asks that we call somebody else in its place.
+    Referred(Box<Referral>),
     /// Ended without an answer. Last.
     Failed {
         /// Why.

@@ -39,7 +39,8 @@ pub(super) fn of_notice(then: &Notice) -> &'static str {
         | Notice::Heard
         | Notice::Ringing { .. }
         | Notice::Answered { .. }
-        | Notice::Changed(_) => CLEARED,
+        | Notice::Changed(_)
+        | Notice::Referred(_) => CLEARED,
     }
 }
 

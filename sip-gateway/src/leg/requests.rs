@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::dialog::capability::{ALLOW, SUPPORTED};
+use crate::dialog::capability::{ALLOW, ALLOW_PHONES, SUPPORTED};
 use crate::dialog::session_timer::TIMER;
 use crate::event::Route;
 use crate::message::{CSeq, FieldError, HeaderName, Method, NameAddr, Request, Uri, Via};
@@ -44,7 +44,7 @@ pub fn invite(
     headers.append(HeaderName::CallId, route.call_id.clone());
     headers.append(HeaderName::CSeq, CSeq::new(cseq, Method::Invite));
     headers.append(HeaderName::Contact, contact(route)?);
-    headers.append(HeaderName::Allow, ALLOW);
+    headers.append(HeaderName::Allow, if side == Side::Trunk { ALLOW } else { ALLOW_PHONES });
     // A phone answers by itself: what it says before is not worth a PRACK.
     headers.append(HeaderName::Supported, if side == Side::Trunk { SUPPORTED } else { TIMER });
     match side {

@@ -128,3 +128,27 @@ fn a_customer_on_hold_is_sent_nothing_and_hears_the_agent_again_after() {
         assert!(seconds_of(&sound(stretch), AGENT_HZ) > 0.5);
     }
 }
+
+#[test]
+fn an_agent_who_holds_is_sent_nothing_and_the_customer_hears_silence() {
+    let stage = Stage::new();
+    let customer = Customer::speaking(Law::Mu, CUSTOMER_HZ);
+    // The phone's sound: an endpoint like the customer's, with the agent's tone.
+    let agent = Customer::speaking(Law::Mu, AGENT_HZ);
+    let mut carrier = stage.carrier("carrier_answer_wait.xml").customer(&customer).start();
+    let mut phone = stage.sipp_phone("agent_holds.xml").customer(&agent).pause_ms(1_500).start();
+    let report = stage.run(&Campaign::with_sipp_agent()).finish();
+    phone.finish(LONG);
+    carrier.finish(LONG);
+    assert_eq!(report.count("bridged"), 1);
+    let packets = agent.packets();
+    let at = |index: usize| packets[index].at;
+    let gap = (1..packets.len())
+        .find(|index| at(*index).duration_since(at(index - 1)).is_ok_and(|gap| gap.as_millis() > 1_000));
+    let held = gap.expect("nothing is sent to a phone that holds");
+    for stretch in [&packets[..held], &packets[held..]] {
+        assert!(seconds_of(&sound(stretch), CUSTOMER_HZ) > 1.0, "before and after, the customer is heard");
+    }
+    // One stream all the time: the agent's tone, or silence.
+    assert_one_stream(&customer.packets());
+}

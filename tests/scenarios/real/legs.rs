@@ -1,6 +1,9 @@
 //! Agent legs that are called when a customer has answered, and calls that our side ends.
 
-use super::rig::campaign::Campaign;
+use std::thread;
+use std::time::Duration;
+
+use super::rig::campaign::{AgentPhone, Campaign};
 use super::rig::customer::{Customer, sound};
 use super::rig::tone::{Law, seconds_of};
 use super::rig::{AGENT_HZ, CUSTOMER_HZ, LONG, Stage};
@@ -68,4 +71,28 @@ fn one_persistent_leg_serves_one_customer_after_the_other() {
     }
     assert_eq!(customer.calls().len(), 3);
     assert!(seconds_of(&phone.stop(), CUSTOMER_HZ) > 1.8);
+}
+
+#[test]
+fn an_agent_hands_the_customer_over_to_a_colleague() {
+    let stage = Stage::new();
+    let customer = Customer::speaking(Law::Mu, CUSTOMER_HZ);
+    let mut carrier = stage.carrier("carrier_answer_wait.xml").customer(&customer).start();
+    let phones = [stage.phone(0, &[Law::Mu]), stage.phone(1, &[Law::Mu])];
+    let agents = vec![AgentPhone::Registers, AgentPhone::Registers];
+    let mut run = stage.run(&Campaign { agents, talk_limit: "6s", ..Campaign::default() });
+    carrier.wait_for_message("ACK sip:", LONG);
+    thread::sleep(Duration::from_millis(2_000));
+    // Either of them may have been free the longest.
+    let output = run.output();
+    let talking = output.lines().find(|line| line.contains("to=Talking")).expect("somebody has the customer");
+    let from = u16::from(talking.contains("agent=agent2"));
+    let to = format!("sip:{}@{}", Stage::user(1 - from), stage.ports.listen());
+    phones[usize::from(from)].types(&format!("/transfer {to}"));
+    let report = run.finish();
+    carrier.finish(LONG);
+    assert_eq!((report.count("bridged"), report.only_attempt().get("outcome")), (1, "answered"));
+    let heard = phones.map(|phone| seconds_of(&phone.stop(), CUSTOMER_HZ));
+    assert!(heard.iter().all(|seconds| (1.0..=4.8).contains(seconds)), "heard the customer for {heard:?} s");
+    assert!(seconds_of(&sound(&customer.packets()), AGENT_HZ) > 4.5, "somebody speaks all the time");
 }

@@ -113,21 +113,33 @@ enum Step {
     Answer(usize, usize),
     /// A request of the callee or agent within some dialog.
     Ask(usize, usize),
-    /// A final response to some BYE or CANCEL of ours.
-    Settle(usize, bool),
+    /// A final response to some request of ours that is no INVITE.
+    Settle(usize, usize),
     /// A command for a recent call, counted backwards.
     Command(u64, usize),
     Wait(u64),
 }
 
+/// What such a request may get.
+const STATUSES: [&str; 7] = [
+    "200 OK",
+    "200 OK",
+    "481 Gone",
+    "491 Request Pending",
+    "500 Server Internal Error",
+    "405 Method Not Allowed",
+    "422 Session Interval Too Small",
+];
+
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => Just(Step::Call),
-        6 => (any::<usize>(), 0..16usize).prop_map(|(which, what)| Step::Answer(which, what)),
-        2 => (any::<usize>(), 0..4usize).prop_map(|(which, what)| Step::Ask(which, what)),
-        4 => (any::<usize>(), any::<bool>()).prop_map(|(which, good)| Step::Settle(which, good)),
+        6 => (any::<usize>(), 0..19usize).prop_map(|(which, what)| Step::Answer(which, what)),
+        3 => (any::<usize>(), 0..8usize).prop_map(|(which, what)| Step::Ask(which, what)),
+        4 => (any::<usize>(), 0..STATUSES.len()).prop_map(|(which, what)| Step::Settle(which, what)),
         4 => (0..4u64, 0..15usize).prop_map(|(back, what)| Step::Command(back, what)),
         3 => (0..6_000u64).prop_map(Step::Wait),
+        1 => (0..400_000u64).prop_map(Step::Wait),
     ]
 }
 
@@ -149,11 +161,11 @@ fn command(bench: &mut Bench, call: u64, what: usize) {
     }
 }
 
-/// Every INVITE and every BYE or CANCEL that left, with where to.
+/// Every request but ACK that left, with where to.
 #[derive(Default)]
 struct Seen {
     invites: Vec<(String, Text)>,
-    ends: Vec<(String, Text)>,
+    others: Vec<(String, Text)>,
 }
 
 impl Seen {
@@ -162,8 +174,8 @@ impl Seen {
             for text in bench.sent(to) {
                 if text.is("INVITE ") {
                     self.invites.push((to.to_owned(), text));
-                } else if text.is("BYE ") || text.is("CANCEL ") {
-                    self.ends.push((to.to_owned(), text));
+                } else if !text.is("SIP/2.0 ") && !text.is("ACK ") {
+                    self.others.push((to.to_owned(), text));
                 }
             }
         }
@@ -177,7 +189,13 @@ fn recent(messages: &[(String, Text)], which: usize) -> Option<&(String, Text)> 
 
 fn answer(bench: &mut Bench, (from, invite): &(String, Text), what: usize) {
     let contact = format!("Contact: <sip:peer@{from}>");
-    let good = |tag: &str| invite.reply("200 OK", tag, &[&contact], &sdp(4_000, "0 8", "sendrecv"));
+    let timer = ["Session-Expires: 90;refresher=uac", "Session-Expires: 300;refresher=uas", "Allow: UPDATE"];
+    let more = [contact.as_str(), timer[what % 3]];
+    let good = |tag: &str| invite.reply("200 OK", tag, &more, &sdp(4_000, "0 8", "sendrecv"));
+    let reliable = |rseq: &str| {
+        let headers = [contact.as_str(), "Require: 100rel", rseq];
+        invite.reply("183 Session Progress", "one", &headers, &sdp(4_002, "0", "sendrecv"))
+    };
     let text = match what {
         0 => invite.reply("100 Trying", "", &[], ""),
         1 => invite.reply("180 Ringing", "one", &[], ""),
@@ -186,6 +204,9 @@ fn answer(bench: &mut Bench, (from, invite): &(String, Text), what: usize) {
         11 => good("two"),
         12 => invite.reply("200 OK", "one", &[&contact], &sdp(4_000, "18", "sendrecv")),
         13 => invite.reply("486 Busy Here", "one", &[], ""),
+        15 => reliable("RSeq: 1"),
+        16 => reliable("RSeq: 2"),
+        17 => invite.reply("422 Session Interval Too Small", "one", &["Min-SE: 2000"], ""),
         14 => invite.reply("487 Request Terminated", "one", &[], ""),
         _ => invite.reply("503 Service Unavailable", "one", &[], ""),
     };
@@ -223,14 +244,17 @@ proptest! {
                 Step::Ask(which, what) => {
                     if let Some((from, invite)) = recent(&seen.invites, which) {
                         asked += 1;
-                        let method = ["BYE", "INVITE", "OPTIONS", "ACK"][what];
-                        bench.feed(from, invite.request(method, "one", asked, &[], ""));
+                        let methods = ["BYE", "INVITE", "OPTIONS", "ACK", "UPDATE", "UPDATE", "REFER", "REFER"];
+                        let body = if which % 2 == 0 { sdp(4_004, "0 8", "sendonly") } else { String::new() };
+                        let to = ["Refer-To: <sip:ben@192.0.2.1>", "Refer-To: <sip:anna@192.0.2.1>"][what % 2];
+                        let request = invite.request(methods[what], "one", asked, &[to, "Supported: timer"], &body);
+                        bench.feed(from, request);
                     }
                 }
-                Step::Settle(which, good) => {
-                    if let Some((from, end)) = recent(&seen.ends, which) {
-                        let status = if good { "200 OK" } else { "481 Gone" };
-                        bench.feed(from, end.reply(status, "one", &[], ""));
+                Step::Settle(which, what) => {
+                    if let Some((from, request)) = recent(&seen.others, which) {
+                        let answer = request.reply(STATUSES[what], "one", &["Min-SE: 2500"], "");
+                        bench.feed(from, answer);
                     }
                 }
                 Step::Command(back, what) => command(&mut bench, calls.saturating_sub(back + 1), what),
@@ -252,6 +276,7 @@ proptest! {
         prop_assert_eq!(&ledger.placed, &ledger.ended);
         prop_assert!(studio.open.is_empty() && studio.spliced.is_empty());
         prop_assert_eq!(bench.gateway.leftovers(), (0, 0, 0));
+        prop_assert!(bench.gateway.transfers.is_empty());
         prop_assert_eq!(bench.gateway.room(bench.now).lines_free, 8, "as many as there are ports");
     }
 }

@@ -18,6 +18,7 @@ mod registrar;
 mod session_timer;
 mod stun;
 mod tcp;
+mod transfer;
 mod trunk_call;
 mod trunk_registration;
 

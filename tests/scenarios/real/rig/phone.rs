@@ -1,6 +1,7 @@
 //! baresip as an agent's softphone: registers, answers by itself, speaks a tone and keeps what it hears.
 
 use std::fs;
+use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -27,6 +28,7 @@ pub(super) enum Over<'a> {
 /// A softphone on the loopback, without audio hardware.
 pub struct Phone {
     process: Process,
+    console: SocketAddr,
     heard: PathBuf,
 }
 
@@ -65,6 +67,8 @@ impl Phone {
             "module aufile.so".into(),
             "module aubridge.so".into(),
             "module sndfile.so".into(),
+            "module cons.so".into(),
+            format!("cons_listen {}", stage.ports.phone_console(index)),
             "module_tmp uuid.so".into(),
             "module_tmp account.so".into(),
             "module_app menu.so".into(),
@@ -84,7 +88,15 @@ impl Phone {
         command.arg("-f").arg(&directory).arg("-s");
         let mut process = Process::start(&format!("phone-{user}"), &mut command, stage.directory());
         process.wait_for_output("baresip is ready", Duration::from_secs(5));
-        Phone { process, heard }
+        Phone { process, console: stage.ports.phone_console(index), heard }
+    }
+
+    /// Types a line on its console, like `/transfer sip:somebody@192.0.2.1`.
+    pub fn types(&self, line: &str) {
+        let socket = UdpSocket::bind((self.console.ip(), 0)).expect("a free port");
+        socket
+            .send_to(format!("{line}\n").as_bytes(), self.console)
+            .expect("the phone listens to its console");
     }
 
     /// Hangs up for good and gives the sound that it heard in its calls, one after the other.

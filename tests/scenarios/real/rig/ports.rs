@@ -69,6 +69,12 @@ impl Ports {
         self.at(4 + 2 * index)
     }
 
+    /// Where the console of the phone of the given index (0 to 5) listens.
+    pub fn phone_console(&self, index: u16) -> SocketAddr {
+        // Ports that nothing else is on; the one above a phone's own is for its TLS.
+        self.at([17, 18, 19, 1, 3, 15][usize::from(index % 6)])
+    }
+
     /// Where the carrier of a second trunk listens for SIP.
     pub fn other_carrier(&self) -> SocketAddr {
         self.at(16)

@@ -1,0 +1,190 @@
+//! Transfers: an agent's phone hands its customer over to a colleague's (RFC 3515; blind, without Replaces).
+//!
+//! To the dialer the call stays with the agent who was given it, until it ends: who transfers a call answers for it. So what
+//! the first phone does meanwhile is not told, and the second one counts as out of reach. The target is never dialled: it
+//! names an agent who is signed on and free, or the transfer is refused.
+
+use std::time::Duration;
+
+use super::Gateway;
+use super::agents::Phone;
+use super::calls::{Call, Stage};
+use super::join::Joined;
+use crate::command::AgentLegMode;
+use crate::event::Event;
+use crate::id::{CallId, StreamId};
+use crate::leg::{LegId, Referral};
+use crate::media::{Codec, MediaCommand};
+use crate::message::{HeaderName, Request, Scheme};
+
+/// One transfer, from the REFER to the end of the call.
+#[derive(Debug)]
+pub(super) struct Transfer {
+    /// Who asked for it.
+    from: String,
+    /// Who gets the call.
+    to: String,
+    /// The leg that asked, for its NOTIFYs.
+    leg: LegId,
+    /// CSeq number of the REFER (RFC 3515 §2.4.6).
+    refer: u32,
+    /// The colleague has the call.
+    done: bool,
+}
+
+impl Gateway {
+    /// A phone asks to hand its customer over.
+    pub(super) fn refer(&mut self, user: &str, leg: LegId, referral: &Referral, now: Duration) {
+        let Referral { key, request } = referral;
+        let asked = self.transferable(user, leg, request);
+        let status = asked.as_ref().map_or_else(|status| *status, |_| 202);
+        self.with_leg(leg, now, |leg, wire| leg.answer_refer(*key, request, status, wire, now));
+        let Ok((call, to)) = asked else { return };
+        let refer = request.headers.cseq().map_or(0, |cseq| cseq.number);
+        self.with_leg(leg, now, |leg, wire| leg.notify(refer, 100, false, wire, now));
+        // Told first: whoever transfers is answered for, and the colleague takes no other call.
+        self.tell_agent(&to, Err("in_transfer"));
+        self.transfers
+            .insert(call, Transfer { from: user.to_owned(), to: to.clone(), leg, refer, done: false });
+        let Some(agent) = self.agents.get_mut(&to) else { return };
+        match (agent.mode, &mut agent.phone) {
+            (AgentLegMode::Persistent, Phone::Up { stream, with, .. }) => {
+                *with = Some(call);
+                let stream = *stream;
+                self.hand_over(call, stream, now);
+            }
+            (AgentLegMode::Persistent | AgentLegMode::PerCall, _) => {
+                let codecs = vec![Codec::Pcmu, Codec::Pcma];
+                if self.call_phone(&to, codecs, Some((call, None)), now).is_err() {
+                    self.transfer_failed(call, 480, now);
+                }
+            }
+        }
+    }
+
+    /// Whether this phone is being called, or has been, for a transfer of this call.
+    pub(super) fn is_transferred_to(&self, call: CallId, user: &str) -> bool {
+        self.transfers.get(&call).is_some_and(|transfer| transfer.to == user)
+    }
+
+    /// Whether this agent handed the call over, or is about to.
+    pub(super) fn is_transferred_from(&self, call: CallId, user: &str) -> bool {
+        self.transfers.get(&call).is_some_and(|transfer| transfer.from == user)
+    }
+
+    /// Whether this agent has a call that a colleague handed over, or is called for one.
+    pub(super) fn is_in_transfer(&self, user: &str) -> bool {
+        self.transfers.values().any(|transfer| transfer.to == user)
+    }
+
+    /// Whether this call is being or was transferred.
+    pub(super) fn is_transferred(&self, call: CallId) -> bool {
+        self.transfers.contains_key(&call)
+    }
+
+    /// Whether an agent has handed a call over that goes on.
+    pub(super) fn answers_for_another(&self, user: &str) -> bool {
+        self.transfers.values().any(|transfer| transfer.from == user)
+    }
+
+    /// The colleague's phone is there: it gets the customer, and the first one is free.
+    pub(super) fn hand_over(&mut self, call: CallId, stream: StreamId, now: Duration) {
+        let Some(transfer) = self.transfers.get_mut(&call) else { return };
+        transfer.done = true;
+        let (from, to, leg, refer) =
+            (transfer.from.clone(), transfer.to.clone(), transfer.leg, transfer.refer);
+        let Some(Call { stage: Stage::Up { stream: customer, joined, answered_at, .. }, .. }) =
+            self.calls.get_mut(&call)
+        else {
+            return;
+        };
+        let (customer, answered_at) = (*customer, *answered_at);
+        let before = std::mem::replace(joined, Joined::Connected { user: to, agent: stream });
+        if let Joined::Connected { agent, .. } = before {
+            self.media_command(MediaCommand::Unsplice { call, customer, agent });
+        }
+        // The recording ended with the first agent.
+        self.media_command(MediaCommand::Splice { call, customer, agent: stream, answered_at, record: None });
+        self.with_leg(leg, now, |leg, wire| leg.notify(refer, 200, true, wire, now));
+        if self.has_in_hand(&from, call) {
+            self.release_phone(&from, now);
+        }
+    }
+
+    /// The colleague can't be had: the call stays where it is, or ends for want of an agent if the first phone has left.
+    pub(super) fn transfer_failed(&mut self, call: CallId, status: u16, now: Duration) {
+        let Some(transfer) = self.transfers.get(&call) else { return };
+        let (from, leg, refer) = (transfer.from.clone(), transfer.leg, transfer.refer);
+        self.with_leg(leg, now, |leg, wire| leg.notify(refer, status, true, wire, now));
+        if self.has_in_hand(&from, call) {
+            self.transfer_over(call, now);
+        } else {
+            self.unsplice(call, now);
+            self.event(Event::AgentLeft { call, user: from });
+        }
+    }
+
+    /// The first phone hung up while the colleague's rings: the customer waits. False when nothing rings.
+    pub(super) fn leave_to_colleague(&mut self, call: CallId) -> bool {
+        let Some(transfer) = self.transfers.get(&call).filter(|transfer| !transfer.done) else {
+            return false;
+        };
+        let user = transfer.to.clone();
+        let Some(Call { stage: Stage::Up { stream, joined, .. }, .. }) = self.calls.get_mut(&call) else {
+            return false;
+        };
+        let customer = *stream;
+        if let Joined::Connected { agent, .. } = std::mem::replace(joined, Joined::Calling { user }) {
+            self.media_command(MediaCommand::Unsplice { call, customer, agent });
+        }
+        true
+    }
+
+    /// The call is parted from whoever had it: both phones are what they are again.
+    pub(super) fn transfer_over(&mut self, call: CallId, now: Duration) {
+        let Some(Transfer { from, to, .. }) = self.transfers.remove(&call) else { return };
+        if self.has_in_hand(&to, call) {
+            self.release_phone(&to, now);
+        }
+        for user in [from, to] {
+            self.tell_again(&user, now);
+        }
+    }
+
+    /// Call and colleague of a REFER, or the status that refuses it.
+    fn transferable(&self, user: &str, leg: LegId, request: &Request) -> Result<(CallId, String), u16> {
+        let call = match self.agents.get(user).map(|agent| &agent.phone) {
+            Some(Phone::Up { leg: up, with: Some(call), .. }) if *up == leg => *call,
+            Some(_) | None => return Err(403),
+        };
+        if self.is_transferred(call) {
+            return Err(403);
+        }
+        // RFC 3515 §2.4.1: exactly one.
+        if request.headers.all(HeaderName::ReferTo).count() != 1 {
+            return Err(400);
+        }
+        let target = request.headers.address(HeaderName::ReferTo).map_err(|_| 400u16)?.uri;
+        let to = target.user_decoded().and_then(|user| String::from_utf8(user).ok()).unwrap_or_default();
+        // A number is never dialled this way: calls need a permit. Replaces would need a call of the agent's own.
+        let plain = matches!(target.scheme(), Scheme::Sip | Scheme::Sips) && target.headers().is_none();
+        if !plain || to == user || !self.options.users.iter().any(|known| known.user == to) {
+            return Err(403);
+        }
+        let free = self.agents.get(&to).is_some_and(|agent| match (agent.mode, &agent.phone) {
+            (AgentLegMode::Persistent, Phone::Up { with, .. }) => with.is_none() && agent.is_reachable(),
+            (AgentLegMode::PerCall, Phone::Idle) => agent.is_reachable(),
+            (AgentLegMode::Persistent, Phone::Idle | Phone::Calling { .. })
+            | (AgentLegMode::PerCall, Phone::Calling { .. } | Phone::Up { .. }) => false,
+        });
+        if free { Ok((call, to)) } else { Err(480) }
+    }
+
+    fn has_in_hand(&self, user: &str, call: CallId) -> bool {
+        match self.agents.get(user).map(|agent| &agent.phone) {
+            Some(Phone::Up { with, .. }) => *with == Some(call),
+            Some(Phone::Calling { join, .. }) => join.as_ref().is_some_and(|(joined, _)| *joined == call),
+            Some(Phone::Idle) | None => false,
+        }
+    }
+}
