@@ -248,6 +248,7 @@ fn one_trunk(
     section.need("caller_ids");
     let codecs = section.texts("codecs", false);
     let late_offer = section.flag("late_offer", false);
+    let asserted_identity = section.flag("asserted_identity", false);
     let options_interval = section
         .duration_within("options_interval", Duration::from_secs(1)..=Duration::from_secs(24 * 3600))
         .map(|at| at.value);
@@ -288,6 +289,7 @@ fn one_trunk(
         calls_per_second: calls_per_second.map_or(50.0, |at| at.value),
         caller_ids: caller_ids.map(|at| check_caller_ids(document, at)).unwrap_or_default(),
         late_offer,
+        asserted_identity,
         codecs: codecs.map_or_else(|| vec![Codec::Pcmu, Codec::Pcma], |at| check_codecs(document, at)),
         options_interval,
         failover,

@@ -125,6 +125,8 @@ pub struct TrunkOptions {
     pub codecs: Vec<Codec>,
     /// INVITEs make no offer; the callee's answer does (RFC 3261 §13.2.1).
     pub late_offer: bool,
+    /// The carrier trusts us: INVITEs assert the caller's identity (RFC 3325).
+    pub asserted_identity: bool,
     /// Interval of OPTIONS health checks; `None` (the default) sends none.
     pub options_interval: Option<Duration>,
     /// Which of its failures are tried on the next trunk.

@@ -143,6 +143,7 @@ impl Gateway {
             ring_max: PHONE_RING_MAX,
             up_max: None,
             late_offer: false,
+            asserted_identity: false,
             session: self.options.session,
         };
         match self.start_leg(options, LegOwner::Agent(user.to_owned()), now) {

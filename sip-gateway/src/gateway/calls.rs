@@ -367,7 +367,7 @@ impl Gateway {
         let Some(trunk) = self.trunks.get(known.trunk) else { return };
         let credentials = trunk.options.credentials();
         let codecs = trunk.options.codecs.clone();
-        let late_offer = trunk.options.late_offer;
+        let (late_offer, asserted_identity) = (trunk.options.late_offer, trunk.options.asserted_identity);
         let Some(port) = self.stream_port(stream) else { return };
         self.timers.set(Timer::Call(call), None);
         let options = LegOptions {
@@ -380,6 +380,7 @@ impl Gateway {
             ring_max: RING_MAX,
             up_max: Some(TALK_MAX),
             late_offer,
+            asserted_identity,
             session: self.options.session,
         };
         match self.start_leg(options, LegOwner::Call(call), now) {

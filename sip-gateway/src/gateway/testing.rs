@@ -138,6 +138,7 @@ pub(super) fn trunk(name: &str) -> TrunkOptions {
         caller_ids: vec!["+15550100".to_owned(), "+15550101".to_owned()],
         codecs: vec![Codec::Pcmu, Codec::Pcma],
         late_offer: false,
+        asserted_identity: false,
         options_interval: None,
         failover: Failover::default(),
         tls: Default::default(),

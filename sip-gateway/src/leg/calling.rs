@@ -297,6 +297,9 @@ fn invite(
     authorization: &[(HeaderName, String)],
 ) -> Option<Request> {
     let mut request = requests::invite(&options.route, options.side, branch, cseq, authorization).ok()?;
+    if options.asserted_identity {
+        request.headers.append(HeaderName::PAssertedIdentity, format!("<{}>", options.route.from_uri));
+    }
     let asked = options.session;
     // RFC 4028 §7.1: who refreshes is left to the callee.
     request.headers.append(HeaderName::SessionExpires, request_value(asked.expires, None));

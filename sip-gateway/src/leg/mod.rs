@@ -77,6 +77,8 @@ pub struct LegOptions {
     pub up_max: Option<Duration>,
     /// The INVITE makes no offer: the callee's 2xx does, and the ACK answers it (RFC 3261 §13.2.1).
     pub late_offer: bool,
+    /// The INVITE asserts who calls (RFC 3325 §9.1).
+    pub asserted_identity: bool,
     /// Session timers asked for; a 422 raises them.
     pub session: SessionOptions,
 }

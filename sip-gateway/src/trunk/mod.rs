@@ -153,6 +153,7 @@ pub(crate) mod tests {
             codecs: vec![Codec::Pcmu],
             transport: crate::transport::Transport::Udp,
             late_offer: false,
+            asserted_identity: false,
             options_interval: None,
             failover: failover::Failover::default(),
             tls: Default::default(),

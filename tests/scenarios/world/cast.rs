@@ -102,6 +102,7 @@ pub fn node_options(plan: &Plan) -> node::Options {
         codecs: vec![Codec::Pcmu, Codec::Pcma],
         transport: carillon_sip::transport::Transport::Udp,
         late_offer: false,
+        asserted_identity: false,
         options_interval: None,
         failover: carillon_sip::trunk::failover::Failover::default(),
         tls: Default::default(),

@@ -71,6 +71,20 @@ fn a_call_is_reserved_placed_answered_and_hung_up() {
     assert_eq!(bench.gateway.calls(), 0);
 }
 
+// RFC 3325 §9.1: towards a carrier that trusts us, and towards no other.
+#[test]
+fn who_calls_is_asserted_to_trusted_carriers_alone() {
+    for trusted in [true, false] {
+        let mut options = options();
+        options.trunks[0].asserted_identity = trusted;
+        let mut bench = Bench::new(options);
+        let invite = bench.place(1);
+        let asserted: &[&str] = if trusted { &["<sip:+15550100@192.0.2.1:5060>"] } else { &[] };
+        assert_eq!(invite.headers("P-Asserted-Identity"), asserted);
+        assert!(invite.headers("Privacy").is_empty());
+    }
+}
+
 #[test]
 fn a_busy_callee_fails_the_call_and_gets_its_ack() {
     let mut bench = Bench::new(options());
