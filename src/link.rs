@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use carillon_core::attempt::table::{Outcomes, Rule};
 use carillon_core::id::{AttemptId, CampaignId, RequestId, Ticket};
 use carillon_core::input::{EndedBy, Failure, Input, Recording};
 use carillon_core::output::{Output, Refused, Reply};
@@ -149,7 +150,9 @@ pub fn news(event: Event, now: RealNow) -> News {
         },
         Event::Busy { call, reason: _ } => Input::Busy { attempt: attempt(call) },
         Event::Placed { call } => Input::Placed { attempt: attempt(call) },
-        Event::Ringing { call, status: _, early_media: _ } => Input::Ringing { attempt: attempt(call) },
+        Event::Ringing { call, status: _, early_media } => {
+            Input::Ringing { attempt: attempt(call), early_media }
+        }
         Event::Answered { call, dialog } => {
             Input::Answered { attempt: attempt(call), dialog: core_dialog(&dialog) }
         }
@@ -192,6 +195,16 @@ pub fn room(room: &event::Room, trunks: &[TrunkOptions]) -> Room {
         Some(TrunkRoom { name, lines_free, calls_per_second_free })
     };
     Room { lines_free: room.lines_free, trunks: room.trunks.iter().filter_map(named).collect() }
+}
+
+/// What trunks mean by their refusals, as the dialer has it; the configuration has read each line before.
+pub fn outcomes(trunks: &[TrunkOptions]) -> Outcomes {
+    let mut outcomes = Outcomes::default();
+    for trunk in trunks {
+        let rules = trunk.outcomes.iter().filter_map(|line| Rule::parse(line).ok());
+        outcomes.insert(&trunk.name, rules.collect());
+    }
+    outcomes
 }
 
 /// A stored registration as the gateway wants it back; `None` when it has ended or can't be read.
@@ -313,6 +326,7 @@ fn core_recording(attempt: AttemptId, recording: Result<RecordingDone, String>) 
 fn core_failure(failure: event::Failure) -> Failure {
     match failure {
         event::Failure::Status(status) => Failure::Status(status),
+        event::Failure::Caused { status, cause } => Failure::Caused { status, cause },
         event::Failure::Cancelled => Failure::Cancelled,
         event::Failure::Timeout => Failure::Timeout,
         event::Failure::Transport => Failure::Transport,

@@ -193,8 +193,9 @@ impl Node {
     /// A node at rest. `identifiers` must be seeded from the system's secure source outside tests.
     pub fn new(options: Options, identifiers: ChaCha20Rng, now: RealNow) -> Self {
         let clock = CampaignClock::new(now, options.speed);
+        let outcomes = link::outcomes(&options.sip.trunks);
         Self {
-            dialer: Dialer::new(options.dialer, clock.now(now)),
+            dialer: Dialer::new(dialer::Options { outcomes, ..options.dialer }, clock.now(now)),
             gateway: Gateway::new(options.sip, identifiers, now.monotonic),
             clock,
             leg: options.leg,

@@ -253,6 +253,7 @@ fn one_trunk(
         .duration_within("options_interval", Duration::from_secs(1)..=Duration::from_secs(24 * 3600))
         .map(|at| at.value);
     let failover = trunk::failover(document, &mut section);
+    let outcomes = trunk::outcomes(document, &mut section);
     if !name.value.is_empty() && !names.insert(name.value.clone()) {
         document.problem(&name.place, format!("trunk {} is there already", name.value));
     }
@@ -292,6 +293,7 @@ fn one_trunk(
         asserted_identity,
         codecs: codecs.map_or_else(|| vec![Codec::Pcmu, Codec::Pcma], |at| check_codecs(document, at)),
         options_interval,
+        outcomes,
         failover,
         tls,
     }

@@ -1,7 +1,8 @@
-//! What `[[trunk]]` says of going on to the next trunk.
+//! What `[[trunk]]` says of refusals: which of them go on to the next trunk, and what they mean.
 
 use std::time::Duration;
 
+use carillon_core::attempt::table::{RULES_MAX, Rule};
 use carillon_sip::trunk::failover::{Failover, SILENCE_DEFAULT};
 
 use crate::reader::{Document, Section};
@@ -40,6 +41,20 @@ pub(crate) fn failover(document: &Document<'_>, section: &mut Section<'_>) -> Fa
         }
     }
     Failover { statuses, silence: Some(silence).filter(|silence| !silence.is_zero()) }
+}
+
+/// Reads `outcomes`.
+pub(crate) fn outcomes(document: &Document<'_>, section: &mut Section<'_>) -> Vec<String> {
+    let Some(written) = section.texts("outcomes", false) else { return Vec::new() };
+    if written.value.len() > RULES_MAX {
+        document.problem(&written.place, format!("must have at most {RULES_MAX} lines"));
+    }
+    for line in &written.value {
+        if let Err(error) = Rule::parse(&line.value) {
+            document.problem(&line.place, error);
+        }
+    }
+    written.value.into_iter().map(|line| line.value).collect()
 }
 
 /// `408`, `500-599`.

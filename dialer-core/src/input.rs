@@ -60,6 +60,8 @@ pub enum Input {
     Ringing {
         /// The attempt.
         attempt: AttemptId,
+        /// Whether a session came with it: an announcement, or the ringing tone.
+        early_media: bool,
     },
     /// The callee picked up.
     Answered {
@@ -182,6 +184,13 @@ pub struct Recording {
 pub enum Failure {
     /// A final SIP status of 300..699.
     Status(u16),
+    /// The same with a Q.850 cause of 1..127 from the network behind the carrier.
+    Caused {
+        /// 300..699.
+        status: u16,
+        /// 1..127.
+        cause: u8,
+    },
     /// We cancelled it.
     Cancelled,
     /// No response at all.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::command::Binding;
 use crate::id::CallId;
 use crate::media::RecordingDone;
+use crate::message::{HeaderName, Response};
 use crate::transport::Local;
 
 /// One thing that happened.
@@ -264,6 +265,13 @@ pub struct Dialog {
 pub enum Failure {
     /// A final response of 300..699.
     Status(u16),
+    /// The same with a Q.850 cause in its Reason (RFC 3326, RFC 6432): what the telephone network behind the carrier said.
+    Caused {
+        /// 300..699.
+        status: u16,
+        /// 1..127.
+        cause: u8,
+    },
     /// We cancelled it and it ended (487 or by timeout).
     Cancelled,
     /// No response at all (timer B).
@@ -276,6 +284,33 @@ pub enum Failure {
     Media,
     /// No RTP socket could be had.
     Ports,
+}
+
+impl Failure {
+    /// What a final response of 300..699 says.
+    pub fn of_response(response: &Response) -> Self {
+        let status = response.status;
+        if !response.headers.contains(HeaderName::Reason) {
+            return Self::Status(status);
+        }
+        let reasons = response.headers.reasons();
+        let cause = reasons.iter().find(|reason| reason.protocol.eq_ignore_ascii_case("Q.850"));
+        let cause = cause.and_then(|reason| u8::try_from(reason.cause?).ok());
+        match cause.filter(|cause| (1..=127).contains(cause)) {
+            Some(cause) => Self::Caused { status, cause },
+            None => Self::Status(status),
+        }
+    }
+
+    /// The final status, if there was one.
+    pub fn status(self) -> Option<u16> {
+        match self {
+            Self::Status(status) | Self::Caused { status, cause: _ } => Some(status),
+            Self::Cancelled | Self::Timeout | Self::Transport | Self::Expired | Self::Media | Self::Ports => {
+                None
+            }
+        }
+    }
 }
 
 /// Who ended an answered call.

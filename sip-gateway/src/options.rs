@@ -129,6 +129,8 @@ pub struct TrunkOptions {
     pub asserted_identity: bool,
     /// Interval of OPTIONS health checks; `None` (the default) sends none.
     pub options_interval: Option<Duration>,
+    /// What its refusals mean where it differs from others, as lines that the dialer reads; not used by the gateway.
+    pub outcomes: Vec<String>,
     /// Which of its failures are tried on the next trunk.
     pub failover: Failover,
     /// For trunks over TLS.

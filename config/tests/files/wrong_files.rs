@@ -185,6 +185,13 @@ fn trunks_are_checked_too() {
         ("\"500-599\"]", "\"599-500\"]", "failover", "must be statuses like"),
         ("\"500-599\"]", "\"5xx\"]", "failover", "must be statuses like"),
         ("\"500-599\"]", "\"500-603\"]", "failover", "must be statuses like"),
+        ("q850:31 busy", "q850:131 busy", "outcomes", "q850:131 is no status"),
+        (
+            "q850:31 busy",
+            "q850:31 answered",
+            "outcomes",
+            "answered is no outcome of a call without an answer",
+        ),
         ("failover_after = \"4s\"", "failover_after = \"33s\"", "failover_after", "between"),
         ("codecs = [\"PCMU\", \"PCMA\"]", "codecs = []", "codecs", "at least one"),
         ("codecs = [\"PCMU\", \"PCMA\"]", "codecs = [\"G729\"]", "codecs", "unknown variant `G729`"),

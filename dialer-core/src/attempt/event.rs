@@ -33,7 +33,9 @@ pub(crate) enum Event {
     /// Compliance or the campaign's state refused the permit.
     PermitRefused(&'static str),
     Placed,
-    Ringing,
+    Ringing {
+        early_media: bool,
+    },
     Answered(CallDialog),
     /// A free agent was found.
     Offered(AgentKey),

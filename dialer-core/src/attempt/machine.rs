@@ -1,6 +1,7 @@
 //! The life of one attempt, as a machine: what happened in, what follows out.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use carillon_pacing::{AgentKey, Segment};
@@ -8,6 +9,7 @@ use carillon_pacing::{AgentKey, Segment};
 use super::answering::{connect_failed, offered};
 use super::event::{Action, Dropped, Event, Phase, Terms, Verdict};
 use super::outcome::{Attribution, Finding, Outcome, of_failure};
+use super::table::Rule;
 use crate::closure::CALLEE_LEFT;
 use crate::id::{AttemptId, CampaignId};
 use crate::input::{EndedBy, Failure};
@@ -82,6 +84,11 @@ pub(crate) struct Attempt {
     state: State,
     /// How the trunk before failed, where there was one.
     pub(super) diverted: Option<Finding>,
+    /// When it first rang.
+    pub(super) rang_at: Option<Duration>,
+    early_media: bool,
+    /// What its trunk means by refusals, where that differs.
+    pub rules: Option<Arc<[Rule]>>,
     pub(super) deadline: Option<Duration>,
 }
 
@@ -100,6 +107,9 @@ impl Attempt {
             terms,
             state: State::Reserving,
             diverted: None,
+            rang_at: None,
+            early_media: false,
+            rules: None,
             deadline,
         }
     }
@@ -178,7 +188,10 @@ impl Attempt {
             Event::IntentRefused(refusal) => self.intent_refused(before, refusal, &mut actions),
             Event::PermitRefused(reason) => self.permit_refused(before, reason, &mut actions),
             Event::Placed => self.placed(before, now, &mut actions),
-            Event::Ringing => self.ringing(before, now, &mut actions),
+            Event::Ringing { early_media } => {
+                self.early_media |= early_media;
+                self.ringing(before, now, &mut actions)
+            }
             Event::Answered(dialog) => self.answered(before, dialog, now, &mut actions),
             Event::Offered(agent) => offered(before, agent, &mut actions),
             Event::Connected => self.connected(before, now, &mut actions),
@@ -196,18 +209,29 @@ impl Attempt {
         actions
     }
 
+    /// What a failure was, by what was heard before it and by what its trunk means.
+    pub(super) fn judged(&self, failure: Failure, now: Now) -> Finding {
+        let rang = self.rang_at.map(|at| now.monotonic.saturating_sub(at));
+        of_failure(failure, rang, self.early_media, self.rules.as_deref().unwrap_or_default())
+    }
+
     fn failed(&mut self, before: State, failure: Failure, now: Now, actions: &mut Vec<Action>) -> State {
         match before {
             State::Placing | State::Dialing | State::Ringing => {
-                let finding = self.unless_diverted(of_failure(failure));
+                let finding = self.judged(failure, now);
+                let finding = self.unless_diverted(finding);
                 end(finding, None, actions)
             }
             State::HangingUp { mut finding, talk, .. } => {
                 match failure {
                     // The callee's final status is worth keeping: a busy that crossed our CANCEL stays a no_answer of ours.
-                    Failure::Status(status) => finding.sip_status = Some(status),
+                    Failure::Status(status) | Failure::Caused { status, cause: _ } => {
+                        finding.sip_status = Some(status);
+                    }
                     // Nothing rang where nobody said a word.
-                    Failure::Timeout if finding.outcome == Outcome::NoAnswer => finding = of_failure(failure),
+                    Failure::Timeout if finding.outcome == Outcome::NoAnswer => {
+                        finding = self.judged(failure, now);
+                    }
                     Failure::Timeout
                     | Failure::Cancelled
                     | Failure::Transport

@@ -5,6 +5,7 @@ pub(crate) mod event;
 pub(crate) mod machine;
 mod opening;
 pub mod outcome;
+pub mod table;
 
 #[cfg(test)]
 mod tests;

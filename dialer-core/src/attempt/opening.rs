@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::event::{Action, Dropped};
 use super::machine::{Attempt, State, end};
-use super::outcome::{Attribution, Finding, Outcome, of_failure};
+use super::outcome::{Attribution, Finding, Outcome};
 use crate::compliance::PERMIT_VALID;
 use crate::input::Failure;
 use crate::store::write::{CallRoute, Refusal};
@@ -55,7 +55,7 @@ impl Attempt {
     ) -> State {
         match before {
             State::Placing | State::Dialing => {
-                self.diverted = Some(of_failure(failure));
+                self.diverted = Some(self.judged(failure, now));
                 self.deadline = Some(now.monotonic.saturating_add(INTENT_MAX));
                 actions.push(Action::Divert(route.clone()));
                 State::Intending { route }
@@ -225,6 +225,7 @@ impl Attempt {
                     actions.push(Action::NotePlaced);
                 }
                 self.deadline = Some(now.monotonic.saturating_add(self.terms.ring_timeout));
+                self.rang_at = Some(now.monotonic);
                 actions.push(Action::NoteRinging);
                 State::Ringing
             }

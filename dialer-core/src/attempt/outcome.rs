@@ -1,7 +1,10 @@
 //! Outcome (呼叫结果): what the network and the answerer did; and whose doing it was.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
+use super::table::{self, Heard, Rule};
 use crate::input::Failure;
 
 /// What became of an attempt. Exactly one per attempt, written once.
@@ -81,40 +84,14 @@ impl Finding {
     }
 }
 
-/// Reads a failure without an answer.
-///
-/// | SIP status | outcome | attribution |
-/// |---|---|---|
-/// | 408, 480, 487 | no_answer | callee |
-/// | 486, 600 | busy | callee |
-/// | 403, 433, 603, 607 | rejected | callee |
-/// | 608 | rejected | network |
-/// | 404, 410, 484, 604 | invalid_number | callee |
-/// | 500..=599 | congestion | trunk |
-/// | 401, 407 | failed (`trunk_refused_credentials`) | us |
-/// | 300..=399 | failed (`redirected`) | trunk |
-/// | any other | failed (`sip_NNN`) | trunk |
-pub fn of_failure(failure: Failure) -> Finding {
-    use Attribution::{Callee, Network, Trunk, Us};
+/// Reads a failure without an answer: a refusal by the lines of `outcomes.txt`, after those of the trunk's `own`. `rang` is how long
+/// ago it first rang.
+pub fn of_failure(failure: Failure, rang: Option<Duration>, early_media: bool, own: &[Rule]) -> Finding {
+    use Attribution::{Network, Trunk, Us};
+    let refused = |status, cause| table::finding(&Heard { status, cause, rang, early_media }, own);
     match failure {
-        Failure::Status(status) => {
-            let (outcome, attribution) = match status {
-                408 | 480 | 487 => (Outcome::NoAnswer, Callee),
-                486 | 600 => (Outcome::Busy, Callee),
-                403 | 433 | 603 | 607 => (Outcome::Rejected, Callee),
-                608 => (Outcome::Rejected, Network),
-                404 | 410 | 484 | 604 => (Outcome::InvalidNumber, Callee),
-                500..=599 => (Outcome::Congestion, Trunk),
-                401 | 407 => (Outcome::Failed, Us),
-                _ => (Outcome::Failed, Trunk),
-            };
-            let reason = match status {
-                401 | 407 => "trunk_refused_credentials".to_owned(),
-                300..=399 => "redirected".to_owned(),
-                _ => format!("sip_{status}"),
-            };
-            Finding { outcome, sip_status: Some(status), attribution, reason }
-        }
+        Failure::Status(status) => refused(status, None),
+        Failure::Caused { status, cause } => refused(status, Some(cause)),
         Failure::Cancelled => Finding::new(Outcome::Cancelled, Us, "cancelled"),
         Failure::Timeout => Finding::new(Outcome::Failed, Network, "no_response"),
         Failure::Transport => Finding::new(Outcome::Failed, Network, "transport"),
@@ -156,7 +133,7 @@ mod tests {
             (606, Outcome::Failed, Trunk, "sip_606"),
             (699, Outcome::Failed, Trunk, "sip_699"),
         ] {
-            let finding = of_failure(Failure::Status(status));
+            let finding = of_failure(Failure::Status(status), None, false, &[]);
             let expected = Finding { outcome, sip_status: Some(status), attribution, reason: reason.into() };
             assert_eq!(finding, expected);
         }
@@ -173,7 +150,7 @@ mod tests {
             (Failure::Media, Outcome::Failed, Trunk, "media"),
             (Failure::Ports, Outcome::Failed, Us, "no_ports"),
         ] {
-            assert_eq!(of_failure(failure), Finding::new(outcome, attribution, reason));
+            assert_eq!(of_failure(failure, None, false, &[]), Finding::new(outcome, attribution, reason));
         }
     }
 }

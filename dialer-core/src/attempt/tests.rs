@@ -21,7 +21,7 @@ fn states() -> Vec<(&'static str, Vec<Event>)> {
     let placing = vec![Event::Reserved(route("+1")), Event::IntentStored];
     let with = |path: &[Event], more: &[Event]| [path, more].concat();
     let dialing = with(&placing, &[Event::Placed]);
-    let ringing = with(&dialing, &[Event::Ringing]);
+    let ringing = with(&dialing, &[Event::Ringing { early_media: false }]);
     let waiting = with(&ringing, &[Event::Answered(dialog())]);
     let connecting = with(&waiting, &[Event::Offered(AGENT)]);
     let talking = with(&connecting, &[Event::Connected]);
@@ -60,7 +60,7 @@ fn events() -> Vec<(&'static str, Event)> {
         ("store unavailable", Event::IntentRefused(Refusal::Unavailable(String::new()))),
         ("permit refused", Event::PermitRefused("stopped")),
         ("placed", Event::Placed),
-        ("ringing", Event::Ringing),
+        ("ringing", Event::Ringing { early_media: true }),
         ("answered", Event::Answered(dialog())),
         ("offered", Event::Offered(AgentKey(2))),
         ("connected", Event::Connected),

@@ -80,6 +80,7 @@ impl Dialer {
         match action {
             Action::Intend(route) => self.intend(id, route, now),
             Action::Divert(route) => {
+                self.heed_trunk(id, &route.trunk);
                 self.trunk_taken(id, &route.trunk, now);
                 let diverted = vec![Write::Diverted { attempt: id, route }];
                 self.outbox.record(Purpose::Intent(id), Some(campaign), diverted);
@@ -125,8 +126,17 @@ impl Dialer {
         }
     }
 
+    /// From now on the refusals of this trunk count as it means them.
+    fn heed_trunk(&mut self, id: AttemptId, trunk: &str) {
+        let rules = self.options.outcomes.of(trunk);
+        if let Some(attempt) = self.attempts.get_mut(&id) {
+            attempt.rules = rules;
+        }
+    }
+
     /// Hands the intent to the store; the call waits for it.
     fn intend(&mut self, id: AttemptId, route: CallRoute, now: Now) {
+        self.heed_trunk(id, &route.trunk);
         self.trunk_taken(id, &route.trunk, now);
         let Some(attempt) = self.attempts.get(&id) else { return };
         let intent = Intent {

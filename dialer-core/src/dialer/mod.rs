@@ -19,6 +19,7 @@ use carillon_pacing::{EventKind, event};
 
 use crate::attempt::event::Event;
 use crate::attempt::machine::Attempt;
+use crate::attempt::table::Outcomes;
 use crate::campaign::decisions::Decided;
 use crate::campaign::machine::Campaign;
 use crate::compliance::Compliance;
@@ -52,11 +53,19 @@ pub struct Options {
     pub agents_max: u32,
     /// Campaigns known at once.
     pub campaigns_max: u32,
+    /// What trunks mean by their refusals, where they differ from others.
+    pub outcomes: Outcomes,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { supply_max: 256, calls_max: 10_000, agents_max: 10_000, campaigns_max: 1_000 }
+        Self {
+            supply_max: 256,
+            calls_max: 10_000,
+            agents_max: 10_000,
+            campaigns_max: 1_000,
+            outcomes: Outcomes::default(),
+        }
     }
 }
 
@@ -130,7 +139,9 @@ impl Dialer {
             }
             Input::Busy { attempt } => self.step(attempt, Event::Busy, now),
             Input::Placed { attempt } => self.step(attempt, Event::Placed, now),
-            Input::Ringing { attempt } => self.step(attempt, Event::Ringing, now),
+            Input::Ringing { attempt, early_media } => {
+                self.step(attempt, Event::Ringing { early_media }, now);
+            }
             Input::Answered { attempt, dialog } => self.step(attempt, Event::Answered(dialog), now),
             Input::Failed { attempt, failure } => self.step(attempt, Event::Failed(failure), now),
             Input::Ended { attempt, by, reason } => self.step(attempt, Event::Ended(by, reason), now),

@@ -210,8 +210,11 @@ impl Gateway {
             }
             Notice::Failed { failure, .. } => {
                 let reason = match failure {
-                    Failure::Status(408 | 480 | 487) | Failure::Timeout | Failure::Cancelled => "no_answer",
-                    Failure::Status(_) => "declined",
+                    Failure::Status(408 | 480 | 487)
+                    | Failure::Caused { status: 408 | 480 | 487, cause: _ }
+                    | Failure::Timeout
+                    | Failure::Cancelled => "no_answer",
+                    Failure::Status(_) | Failure::Caused { .. } => "declined",
                     Failure::Media => "media",
                     Failure::Transport | Failure::Expired | Failure::Ports => "not_sent",
                 };

@@ -140,6 +140,7 @@ pub(super) fn trunk(name: &str) -> TrunkOptions {
         late_offer: false,
         asserted_identity: false,
         options_interval: None,
+        outcomes: Vec::new(),
         failover: Failover::default(),
         tls: Default::default(),
         transport: Transport::Udp,

@@ -56,7 +56,7 @@ impl Leg {
             200..=299 => self.answered(response, wire, now),
             401 | 407 => self.challenged(response, wire, now),
             422 => self.too_small(response, wire, now),
-            status => self.fail(Failure::Status(status), now),
+            300.. | 0..100 => self.fail(Failure::of_response(response), now),
         }
     }
 
@@ -85,7 +85,9 @@ impl Leg {
                 }
             }
             // Before the CANCEL left, the callee's own word counts; a challenge is no word of the callee.
-            status if !cancelled && status != 401 && status != 407 => self.fail(Failure::Status(status), now),
+            status if !cancelled && status != 401 && status != 407 => {
+                self.fail(Failure::of_response(response), now)
+            }
             _ => self.fail(Failure::Cancelled, now),
         }
     }

@@ -45,6 +45,11 @@ impl Failover {
                 Self::may_name(status)
                     && self.statuses.iter().any(|(first, last)| (*first..=*last).contains(&status))
             }
+            // What the telephone network says of the callee is the callee's word, whatever status was made of it.
+            Failure::Caused { status, cause } => {
+                !matches!(cause, 1 | 4 | 5 | 17..=24 | 26..=28 | 55 | 87 | 88)
+                    && self.covers(Failure::Status(status))
+            }
             Failure::Timeout | Failure::Transport => *self != Self::never(),
             // Our own doing, or heard after an answer.
             Failure::Cancelled | Failure::Expired | Failure::Media | Failure::Ports => false,
@@ -72,6 +77,8 @@ mod tests {
         let expected: Vec<u16> = [401, 407, 408].into_iter().chain(500..600).collect();
         assert_eq!(on, expected);
         assert!(default.covers(Failure::Timeout) && default.covers(Failure::Transport));
+        let caused = |cause| default.covers(Failure::Caused { status: 503, cause });
+        assert!(caused(34) && caused(16) && !caused(17) && !caused(1) && !caused(19));
         for failure in [Failure::Cancelled, Failure::Expired, Failure::Media, Failure::Ports] {
             assert!(!default.covers(failure), "{failure:?}");
         }

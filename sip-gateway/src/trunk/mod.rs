@@ -155,6 +155,7 @@ pub(crate) mod tests {
             late_offer: false,
             asserted_identity: false,
             options_interval: None,
+            outcomes: Vec::new(),
             failover: failover::Failover::default(),
             tls: Default::default(),
         }

@@ -104,6 +104,7 @@ pub fn node_options(plan: &Plan) -> node::Options {
         late_offer: false,
         asserted_identity: false,
         options_interval: None,
+        outcomes: Vec::new(),
         failover: carillon_sip::trunk::failover::Failover::default(),
         tls: Default::default(),
     };

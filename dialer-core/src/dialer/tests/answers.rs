@@ -163,7 +163,7 @@ fn an_answer_that_crosses_our_cancel_is_abandoned() {
     desk.pass(100);
     let attempt = desk.last();
     desk.tell(Input::Placed { attempt });
-    desk.tell(Input::Ringing { attempt });
+    desk.tell(Input::Ringing { attempt, early_media: false });
     desk.pass(25_000);
     assert!(desk.saw(&Seen::HangUp(attempt)));
     desk.answer_call(attempt);

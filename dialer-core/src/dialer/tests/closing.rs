@@ -44,9 +44,9 @@ fn ringing_runs_to_its_timeout_from_the_first_news_of_it() {
     let (mut desk, campaign) = Desk::running(spec(), 1, 1);
     let attempt = placed(&mut desk);
     desk.pass(5_000);
-    desk.tell(Input::Ringing { attempt });
+    desk.tell(Input::Ringing { attempt, early_media: false });
     desk.pass(24_000);
-    desk.tell(Input::Ringing { attempt });
+    desk.tell(Input::Ringing { attempt, early_media: false });
     assert_eq!(desk.campaign(campaign).ringing, 1);
     assert!(!desk.saw(&Seen::HangUp(attempt)));
     desk.pass(1_000);

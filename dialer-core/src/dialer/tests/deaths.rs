@@ -164,7 +164,7 @@ impl World {
         let callee = |reason: &str| Input::Ended { attempt, by: EndedBy::Callee, reason: reason.into() };
         match self.fates[index] {
             Fate::Busy => self.soon(700, Input::Failed { attempt, failure: Failure::Status(486) }),
-            Fate::Silent => self.soon(900, Input::Ringing { attempt }),
+            Fate::Silent => self.soon(900, Input::Ringing { attempt, early_media: false }),
             Fate::Answers => {
                 self.soon(3_000, Input::Answered { attempt, dialog: dialog() });
                 self.soon(9_000, callee("bye"));

@@ -129,7 +129,7 @@ fn an_abort_ends_every_call_now() {
     let lines: Vec<_> = desk.placed.iter().copied().collect();
     assert_eq!(lines.len(), 4);
     lines.iter().for_each(|attempt| desk.tell(Input::Placed { attempt: *attempt }));
-    desk.tell(Input::Ringing { attempt: lines[1] });
+    desk.tell(Input::Ringing { attempt: lines[1], early_media: false });
     desk.answer_call(lines[2]);
     desk.tell(Input::Connected { attempt: lines[2] });
     desk.answer_call(lines[3]);

@@ -46,7 +46,7 @@ fn news(attempt: AttemptId, which: u8) -> Input {
     let ended = |by| Input::Ended { attempt, by, reason: "bye".into() };
     match which {
         0 | 1 => Input::Placed { attempt },
-        2 => Input::Ringing { attempt },
+        2 => Input::Ringing { attempt, early_media: false },
         3 | 4 => Input::Answered { attempt, dialog: dialog() },
         5 => Input::Failed { attempt, failure: Failure::Status(486) },
         6 => Input::Failed { attempt, failure: Failure::Cancelled },

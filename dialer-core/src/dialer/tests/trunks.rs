@@ -331,7 +331,7 @@ fn what_may_not_go_on_ends_as_the_trunk_before_left_it() {
 #[test]
 fn a_call_that_rings_or_is_ended_by_us_goes_nowhere() {
     let (mut desk, _, attempt) = placed_on_one();
-    desk.tell(Input::Ringing { attempt });
+    desk.tell(Input::Ringing { attempt, early_media: false });
     desk.tell(refused_by_one(attempt));
     desk.tell(Input::Failed { attempt, failure: Failure::Expired });
     assert_eq!(desk.seen.iter().filter(|seen| **seen == Seen::Place(attempt)).count(), 1);
