@@ -148,6 +148,9 @@ pub fn news(event: Event, now: RealNow) -> News {
             failure: core_failure(failure),
             route: core_route(&route),
         },
+        Event::Busy { call, reason: event::BusyReason::Destination } => {
+            Input::NotAllowed { attempt: attempt(call) }
+        }
         Event::Busy { call, reason: _ } => Input::Busy { attempt: attempt(call) },
         Event::Placed { call } => Input::Placed { attempt: attempt(call) },
         Event::Ringing { call, status: _, early_media } => {

@@ -185,7 +185,9 @@ pub struct Node {
     leg: AgentLegMode,
     directory: PathBuf,
     prompts: BTreeMap<CampaignId, Arc<Prompt>>,
+    /// The room as the dialer was last told, and as the gateway tells it now.
     room: Option<Room>,
+    room_now: Room,
     outputs: VecDeque<NodeOutput>,
 }
 
@@ -202,6 +204,7 @@ impl Node {
             directory: options.directory,
             prompts: BTreeMap::new(),
             room: None,
+            room_now: Room::default(),
             outputs: VecDeque::new(),
         }
     }
@@ -348,10 +351,13 @@ impl Node {
     }
 
     fn tell_room(&mut self, now: RealNow) {
-        let room = self.gateway.room(now.monotonic);
-        if self.room.as_ref() != Some(&room) {
-            let told = link::room(&room, &self.gateway.options().trunks);
-            self.room = Some(room);
+        if !self.gateway.room_may_differ(now.monotonic) {
+            return;
+        }
+        self.gateway.update_room(&mut self.room_now, now.monotonic);
+        if self.room.as_ref() != Some(&self.room_now) {
+            let told = link::room(&self.room_now, &self.gateway.options().trunks);
+            self.room.get_or_insert_default().clone_from(&self.room_now);
             self.tell_dialer(Input::Room(told), now);
         }
     }

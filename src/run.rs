@@ -204,7 +204,9 @@ fn dead_trunks(
             Some(TrunkState::Silent) => {
                 why.push(format!("trunk `{}`: no response at all to the first five INVITEs", trunk.name));
             }
-            Some(TrunkState::Up | TrunkState::Registering) | None => return None,
+            // These come back by themselves.
+            Some(TrunkState::Up | TrunkState::Registering | TrunkState::Unhealthy | TrunkState::Paused)
+            | None => return None,
         }
     }
     Some(why.join("; "))

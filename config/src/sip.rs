@@ -254,6 +254,9 @@ fn one_trunk(
         .map(|at| at.value);
     let failover = trunk::failover(document, &mut section);
     let outcomes = trunk::outcomes(document, &mut section);
+    let hysteresis = trunk::hysteresis(&mut section);
+    let destinations = trunk::destinations(document, &mut section);
+    let pool = trunk::pool(&mut section);
     if !name.value.is_empty() && !names.insert(name.value.clone()) {
         document.problem(&name.place, format!("trunk {} is there already", name.value));
     }
@@ -296,6 +299,9 @@ fn one_trunk(
         outcomes,
         failover,
         tls,
+        hysteresis,
+        destinations,
+        pool,
     }
 }
 

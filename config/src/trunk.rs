@@ -1,14 +1,23 @@
-//! What `[[trunk]]` says of refusals: which of them go on to the next trunk, and what they mean.
+//! The keys of `[[trunk]]` that shape its use: refusals, health, destinations, numbers.
 
 use std::time::Duration;
 
 use carillon_core::attempt::table::{RULES_MAX, Rule};
+use carillon_sip::trunk::caller_ids::PoolOptions;
+use carillon_sip::trunk::destination::{Destinations, NumberFormat};
 use carillon_sip::trunk::failover::{Failover, SILENCE_DEFAULT};
+use carillon_sip::trunk::health::Hysteresis;
 
 use crate::reader::{Document, Section};
 
 /// Most entries of `failover`.
 const STATUSES_MAX: usize = 100;
+/// Longest prefix that is written before numbers.
+const PREFIX_MAX: usize = 10;
+/// Most prefixes of `allow` and of `deny`.
+const DESTINATIONS_MAX: usize = 10_000;
+/// Longest `caller_id_rest`.
+const REST_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Longest `failover_after`: no transaction waits longer for a first response.
 const SILENCE_MAX: Duration = Duration::from_secs(32);
 
@@ -41,6 +50,92 @@ pub(crate) fn failover(document: &Document<'_>, section: &mut Section<'_>) -> Fa
         }
     }
     Failover { statuses, silence: Some(silence).filter(|silence| !silence.is_zero()) }
+}
+
+/// Reads `options_down_after` and `options_up_after`.
+pub(crate) fn hysteresis(section: &mut Section<'_>) -> Hysteresis {
+    let default = Hysteresis::default();
+    let mut count = |key: &'static str, default: u32| {
+        section.integer(key, 1..=100).and_then(|at| u32::try_from(at.value).ok()).unwrap_or(default)
+    };
+    Hysteresis {
+        down_after: count("options_down_after", default.down_after),
+        up_after: count("options_up_after", default.up_after),
+    }
+}
+
+/// Reads `allow`, `deny` and how numbers are written.
+pub(crate) fn destinations(document: &Document<'_>, section: &mut Section<'_>) -> Destinations {
+    let format = match section.text("number_format") {
+        None => NumberFormat::default(),
+        Some(written) => match written.value.as_str() {
+            "e164" => NumberFormat::E164,
+            "digits" => NumberFormat::Digits,
+            "national" => NumberFormat::National,
+            _ => {
+                document.problem(&written.place, "must be one of e164, digits, national");
+                NumberFormat::default()
+            }
+        },
+    };
+    let country = section.text("country_code");
+    if format == NumberFormat::National && country.is_none() {
+        document.problem(&section.place("country_code"), "missing; number_format = \"national\" needs it");
+    }
+    let digits =
+        |text: &str, most: usize| text.len() <= most && text.bytes().all(|byte| byte.is_ascii_digit());
+    if let Some(at) = &country
+        && (at.value.is_empty() || at.value.starts_with('0') || !digits(&at.value, 3))
+    {
+        document.problem(&at.place, "must be one to three digits like \"44\"");
+    }
+    let mut prefix = |key: &'static str, more: &str| {
+        let Some(at) = section.text(key) else { return String::new() };
+        let fits = |byte: u8| byte.is_ascii_digit() || more.as_bytes().contains(&byte);
+        if at.value.len() > PREFIX_MAX || !at.value.bytes().all(fits) {
+            let also = if more.is_empty() { String::new() } else { format!(" or {more}") };
+            document.problem(&at.place, format!("must be at most {PREFIX_MAX} digits{also}"));
+        }
+        at.value
+    };
+    let national_prefix = prefix("national_prefix", "");
+    let international_prefix = prefix("international_prefix", "");
+    let number_prefix = prefix("number_prefix", "*");
+    let mut prefixes = |key: &'static str| {
+        let Some(written) = section.texts(key, false) else { return Vec::new() };
+        if written.value.len() > DESTINATIONS_MAX {
+            document.problem(&written.place, format!("must name at most {DESTINATIONS_MAX} prefixes"));
+        }
+        for at in &written.value {
+            let good = at.value.strip_prefix('+').is_some_and(|rest| !rest.is_empty() && digits(rest, 15));
+            if !good {
+                document.problem(&at.place, "must be prefixes like \"+1\" or \"+1900\"");
+            }
+        }
+        written.value.into_iter().map(|at| at.value).collect()
+    };
+    let (allow, deny) = (prefixes("allow"), prefixes("deny"));
+    Destinations {
+        allow,
+        deny,
+        format,
+        country: country.map_or_else(String::new, |at| at.value),
+        national_prefix,
+        international_prefix,
+        prefix: number_prefix,
+    }
+}
+
+/// Reads how the numbers of the pool are used.
+pub(crate) fn pool(section: &mut Section<'_>) -> PoolOptions {
+    let local = section.flag("caller_id_local", false);
+    let daily_max = section.integer("caller_id_daily_max", 0..=1_000_000);
+    let rest = section.duration_within("caller_id_rest", Duration::ZERO..=REST_MAX);
+    PoolOptions {
+        local,
+        daily_max: daily_max.and_then(|at| u32::try_from(at.value).ok()).unwrap_or(0),
+        rest: rest.map_or(Duration::ZERO, |at| at.value),
+    }
 }
 
 /// Reads `outcomes`.

@@ -51,6 +51,11 @@ pub enum Input {
         /// The attempt.
         attempt: AttemptId,
     },
+    /// No trunk may call the attempt's number; another time will be no better.
+    NotAllowed {
+        /// The attempt.
+        attempt: AttemptId,
+    },
     /// The INVITE left.
     Placed {
         /// The attempt.

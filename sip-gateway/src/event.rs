@@ -166,6 +166,10 @@ pub enum BusyReason {
     CallsPerSecond,
     /// RTP ports used up.
     Ports,
+    /// Every number that could be shown has had its day or has to rest.
+    CallerIds,
+    /// No trunk may call this number, or it is none: another time will be no better.
+    Destination,
     /// No usable trunk (not registered, unknown name, draining).
     NoTrunk,
 }
@@ -182,6 +186,10 @@ pub enum TrunkState {
     RegisterFailed,
     /// The first five INVITEs got no response at all.
     Silent,
+    /// Too many OPTIONS checks in a row failed.
+    Unhealthy,
+    /// It answered 503 with a Retry-After that has not passed.
+    Paused,
 }
 
 /// Room for new calls over all usable trunks.

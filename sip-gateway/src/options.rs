@@ -10,7 +10,10 @@ use crate::auth::Credentials;
 use crate::dialog::session_timer::SessionOptions;
 use crate::media::Codec;
 use crate::transport::{Local, Transport};
+use crate::trunk::caller_ids::PoolOptions;
+use crate::trunk::destination::Destinations;
 use crate::trunk::failover::Failover;
+use crate::trunk::health::Hysteresis;
 
 /// Everything the gateway is configured with.
 #[derive(Clone, Debug)]
@@ -129,8 +132,14 @@ pub struct TrunkOptions {
     pub asserted_identity: bool,
     /// Interval of OPTIONS health checks; `None` (the default) sends none.
     pub options_interval: Option<Duration>,
+    /// Which numbers it may call, and how it wants them written.
+    pub destinations: Destinations,
+    /// How its numbers are used.
+    pub pool: PoolOptions,
     /// What its refusals mean where it differs from others, as lines that the dialer reads; not used by the gateway.
     pub outcomes: Vec<String>,
+    /// How many health checks it takes to leave it and to come back.
+    pub hysteresis: Hysteresis,
     /// Which of its failures are tried on the next trunk.
     pub failover: Failover,
     /// For trunks over TLS.

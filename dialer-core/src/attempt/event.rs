@@ -26,6 +26,8 @@ pub(crate) struct Terms {
 pub(crate) enum Event {
     Reserved(CallRoute),
     Busy,
+    /// No trunk may call the number.
+    NotAllowed,
     /// A trunk could not carry it; a line of another one is held.
     Diverted(Failure, CallRoute),
     IntentStored,
@@ -95,6 +97,8 @@ pub(crate) enum Action {
 pub(crate) enum Dropped {
     /// No line: the task is as good as before.
     NoLine,
+    /// No trunk may call the number, now or later.
+    NotAllowed,
     /// The store refused the claim.
     Refused(Refusal),
 }

@@ -182,7 +182,8 @@ impl Attempt {
         let mut actions = Vec::new();
         self.state = match event {
             Event::Reserved(route) => self.reserved(before, route, now, &mut actions),
-            Event::Busy => self.busy(before, &mut actions),
+            Event::Busy => self.busy(before, Dropped::NoLine, &mut actions),
+            Event::NotAllowed => self.busy(before, Dropped::NotAllowed, &mut actions),
             Event::Diverted(failure, route) => self.divert(before, failure, route, now, &mut actions),
             Event::IntentStored => self.intent_stored(before, now, &mut actions),
             Event::IntentRefused(refusal) => self.intent_refused(before, refusal, &mut actions),

@@ -82,10 +82,10 @@ impl Attempt {
         }
     }
 
-    pub(super) fn busy(&mut self, before: State, actions: &mut Vec<Action>) -> State {
+    pub(super) fn busy(&mut self, before: State, dropped: Dropped, actions: &mut Vec<Action>) -> State {
         match before {
             State::Reserving => {
-                actions.push(Action::Drop(Dropped::NoLine));
+                actions.push(Action::Drop(dropped));
                 State::Over
             }
             State::Placing => {

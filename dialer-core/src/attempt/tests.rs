@@ -54,6 +54,7 @@ fn events() -> Vec<(&'static str, Event)> {
     vec![
         ("reserved", Event::Reserved(route("+1"))),
         ("busy", Event::Busy),
+        ("not allowed", Event::NotAllowed),
         ("diverted", diverted()),
         ("intent stored", Event::IntentStored),
         ("intent refused", Event::IntentRefused(Refusal::Open)),

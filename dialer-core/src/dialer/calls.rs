@@ -253,6 +253,13 @@ impl Dialer {
                     campaign.supply.put_back(due);
                 }
             }
+            Dropped::NotAllowed => {
+                if let Some(campaign) = self.campaigns.get_mut(&campaign) {
+                    campaign.fetching.open = campaign.fetching.open.saturating_sub(1);
+                }
+                let write = close_task(&due, ClosedReason::Number);
+                self.outbox.record(Purpose::Rule, Some(campaign), vec![write]);
+            }
             Dropped::Refused(Refusal::Suppressed) => {
                 self.compliance.suppress(&due.number);
                 let write = close_task(&due, ClosedReason::Suppressed);

@@ -138,6 +138,7 @@ impl Dialer {
                 self.step(attempt, Event::Diverted(failure, route), now);
             }
             Input::Busy { attempt } => self.step(attempt, Event::Busy, now),
+            Input::NotAllowed { attempt } => self.step(attempt, Event::NotAllowed, now),
             Input::Placed { attempt } => self.step(attempt, Event::Placed, now),
             Input::Ringing { attempt, early_media } => {
                 self.step(attempt, Event::Ringing { early_media }, now);

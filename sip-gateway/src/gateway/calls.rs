@@ -308,16 +308,18 @@ impl Gateway {
         if self.ports.free(now) == 0 {
             return Err(BusyReason::Ports);
         }
-        let mut busy = BusyReason::NoTrunk;
+        let (mut busy, mut denied, mut elsewhere) = (BusyReason::NoTrunk, false, false);
         let names: Vec<&str> = self.trunks.iter().map(|trunk| trunk.options.name.as_str()).collect();
         for index in choice::order(&names, first, &wish.trunks) {
             let untried = self.trunks.get_mut(index).filter(|_| !tried.contains(&index));
             let Some(trunk) = untried else { continue };
-            let target = target(&trunk.options.uri, &wish.number);
-            if Uri::parse(&target).is_err() {
+            let user = trunk.options.destinations.user(&wish.number);
+            let target = user.map(|user| target(&trunk.options.uri, &user));
+            let Some(target) = target.filter(|target| Uri::parse(target).is_ok()) else {
+                denied = true;
                 continue;
-            }
-            match trunk.reserve(now) {
+            };
+            match trunk.reserve(&wish.number, now) {
                 Ok(caller_id) => {
                     let Some(port) = self.ports.take(now) else {
                         trunk.release(&caller_id);
@@ -327,11 +329,13 @@ impl Gateway {
                     return Ok(Line { trunk: index, route, port });
                 }
                 // The limit that is nearest to letting the call through is the one to tell.
-                Err(BusyReason::CallsPerSecond) => busy = BusyReason::CallsPerSecond,
-                Err(reason) if busy == BusyReason::NoTrunk => busy = reason,
-                Err(_) => {}
+                Err(BusyReason::CallsPerSecond) => (busy, elsewhere) = (BusyReason::CallsPerSecond, true),
+                Err(reason) if busy == BusyReason::NoTrunk => (busy, elsewhere) = (reason, true),
+                Err(_) => elsewhere = true,
             }
         }
+        // Where any trunk may call it, another time may be better.
+        let busy = if denied && !elsewhere { BusyReason::Destination } else { busy };
         Err(busy)
     }
 

@@ -158,13 +158,14 @@ impl Gateway {
     fn response(&mut self, key: TransactionKey, response: &Response, now: Duration) {
         match self.wire.owner(key) {
             Owner::Leg(leg) => {
+                self.heed_overload(leg, response, now);
                 self.with_leg(leg, now, |leg, wire| leg.response(Some(key), response, wire, now));
             }
             Owner::Orphan(call_id) => {
                 self.with_orphan(&call_id, |orphan, wire| orphan.answered(key, response, wire, now));
             }
             Owner::Registration(trunk) => self.registration_response(trunk, key, response, now),
-            Owner::Health(trunk) => self.healthy(trunk),
+            Owner::Health(trunk) => self.health_answered(trunk, key, response, now),
             Owner::Nobody => {}
         }
     }
@@ -174,7 +175,7 @@ impl Gateway {
             Owner::Leg(leg) => self.with_leg(leg, now, |leg, wire| leg.timeout(key, wire, now)),
             Owner::Orphan(call_id) => self.with_orphan(&call_id, |orphan, _| orphan.unanswered(key)),
             Owner::Registration(trunk) => self.registration_timeout(trunk, key, now),
-            Owner::Health(trunk) => self.unhealthy(trunk, now),
+            Owner::Health(trunk) => self.health_unanswered(trunk, key),
             Owner::Nobody => {}
         }
     }

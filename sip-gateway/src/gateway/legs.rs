@@ -32,6 +32,11 @@ impl LegEntry {
     pub(super) fn leg(&self) -> &Leg {
         &self.leg
     }
+
+    /// Whose it is.
+    pub(super) fn owner(&self) -> &LegOwner {
+        &self.owner
+    }
 }
 
 impl Gateway {
@@ -65,6 +70,9 @@ impl Gateway {
         if entry.leg.is_gone() {
             self.dialogs.remove(entry.leg.call_id());
             self.legs.remove(&id);
+        }
+        if !notices.is_empty() {
+            self.room_changed();
         }
         for notice in notices {
             match &owner {

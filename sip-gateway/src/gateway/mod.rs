@@ -107,6 +107,8 @@ pub struct Gateway {
     registrations: BTreeMap<usize, Registration>,
     orphans: BTreeMap<String, Orphan>,
     draining: bool,
+    /// Until when the room is as it was last told; `None`: it may have changed.
+    room_until: Option<Duration>,
 }
 
 impl Gateway {
@@ -140,6 +142,7 @@ impl Gateway {
             registrations: BTreeMap::new(),
             orphans: BTreeMap::new(),
             draining: false,
+            room_until: None,
             options,
         };
         gateway.start_trunks(now);
@@ -148,6 +151,7 @@ impl Gateway {
 
     /// Takes one instruction.
     pub fn command(&mut self, command: Command, now: Duration) {
+        self.room_changed();
         match command {
             Command::Reserve { call, number, first, trunks } => {
                 self.reserve(call, Wish { number, trunks }, first.as_deref(), now);
@@ -175,6 +179,7 @@ impl Gateway {
 
     /// Takes one report of the media threads.
     pub fn media(&mut self, event: MediaEvent, now: Duration) {
+        self.room_changed();
         match event {
             MediaEvent::OpenFailed { stream } => self.stream_refused(stream, now),
             MediaEvent::Lost { stream } => self.stream_lost(stream, now),
@@ -212,6 +217,33 @@ impl Gateway {
     /// ([`crate::options::TrunkTls::name`]). Holds until the connection is gone.
     pub fn proven(&mut self, from: SocketAddr, local: Local, name: &str) {
         self.proven.insert((local, from, name.to_owned()));
+    }
+
+    /// Whether the room may be another one than [`Gateway::update_room`] last told. Costs nothing to ask.
+    pub fn room_may_differ(&self, now: Duration) -> bool {
+        self.room_until.is_none_or(|until| until <= now)
+    }
+
+    /// Writes the room for new calls over what was there; without allocation once there is space for all trunks.
+    pub fn update_room(&mut self, room: &mut Room, now: Duration) {
+        room.trunks.clear();
+        (room.lines_free, room.calls_per_second_free) = (0, 0);
+        let mut until = self.ports.changes_at(now).unwrap_or(Duration::MAX);
+        let usable = self.trunks.iter().enumerate().filter(|(_, trunk)| trunk.state() == TrunkState::Up);
+        for (index, trunk) in usable.filter(|_| !self.draining) {
+            let (lines_free, calls_per_second_free) = (trunk.lines_free(), trunk.calls_per_second_free(now));
+            room.lines_free = room.lines_free.saturating_add(lines_free);
+            room.calls_per_second_free = room.calls_per_second_free.saturating_add(calls_per_second_free);
+            room.trunks.push(TrunkRoom { trunk: index, lines_free, calls_per_second_free });
+            until = until.min(trunk.rate_changes_at(now).unwrap_or(Duration::MAX));
+        }
+        room.lines_free = room.lines_free.min(u32::try_from(self.ports.free(now)).unwrap_or(u32::MAX));
+        self.room_until = Some(until);
+    }
+
+    /// What the room is made of changed.
+    fn room_changed(&mut self) {
+        self.room_until = None;
     }
 
     /// Room for new calls over all usable trunks.
@@ -252,6 +284,7 @@ impl Gateway {
         self.settle(now);
         // Ends: whatever fires is cleared or set later than `now`.
         while let Some(timer) = self.timers.due(now) {
+            self.room_changed();
             match timer {
                 Timer::Slot(trunk) => self.send_queued(trunk, now),
                 Timer::Registration(trunk) => self.refresh_registration(trunk, now),

@@ -1,6 +1,7 @@
 //! Identifiers that nobody may guess: Call-IDs, tags, branches, RTP origins.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::Rng;
@@ -55,6 +56,12 @@ impl Names {
     pub fn below(&mut self, end: u32) -> u32 {
         let share = u64::from(self.rng.next_u32()) * u64::from(end);
         (share >> 32) as u32
+    }
+
+    /// A random length from the half of this one to the whole of it.
+    pub fn half_to_whole(&mut self, length: Duration) -> Duration {
+        let half = length / 2;
+        half.saturating_add(half.mul_f64(f64::from(self.rng.next_u32()) / f64::from(u32::MAX)))
     }
 
     /// A secret for keyed hashes.

@@ -48,6 +48,11 @@ impl Ports {
         self.rest(port, now.saturating_add(PORT_REFUSED));
     }
 
+    /// When the next one that rests can be taken.
+    pub fn changes_at(&self, now: Duration) -> Option<Duration> {
+        self.draining.iter().map(|(until, _)| *until).find(|until| *until > now)
+    }
+
     /// How many could be taken now.
     pub fn free(&self, now: Duration) -> usize {
         let rested = self.rested.len() + self.draining.iter().take_while(|(until, _)| *until <= now).count();

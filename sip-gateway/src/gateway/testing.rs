@@ -11,12 +11,15 @@ use rand_chacha::rand_core::SeedableRng;
 use super::{Gateway, Output};
 use crate::command::{AgentLegMode, Binding, Command, PlaceCall};
 use crate::dialog::session_timer::SessionOptions;
-use crate::event::{Event, Route};
+use crate::event::{Event, Room, Route};
 use crate::id::CallId;
 use crate::media::{Codec, MediaCommand};
 use crate::options::{Options, Secret, Timers, TrunkOptions, UserOptions};
 use crate::transport::{Local, Transport};
+use crate::trunk::caller_ids::PoolOptions;
+use crate::trunk::destination::Destinations;
 use crate::trunk::failover::Failover;
+use crate::trunk::health::Hysteresis;
 
 pub(super) const LOCAL: &str = "192.0.2.1:5060";
 pub(super) const CARRIER: &str = "192.0.2.10:5060";
@@ -143,6 +146,9 @@ pub(super) fn trunk(name: &str) -> TrunkOptions {
         outcomes: Vec::new(),
         failover: Failover::default(),
         tls: Default::default(),
+        destinations: Destinations::default(),
+        pool: PoolOptions::default(),
+        hysteresis: Hysteresis::default(),
         transport: Transport::Udp,
     }
 }
@@ -180,6 +186,7 @@ pub(super) struct Bench {
     wire: Vec<(SocketAddr, Text)>,
     events: Vec<Event>,
     media: Vec<MediaCommand>,
+    room: Room,
 }
 
 impl Bench {
@@ -195,7 +202,15 @@ impl Bench {
         let local = options.listen[0];
         let gateway = Gateway::new(options, rng, Duration::ZERO);
         let now = Duration::ZERO;
-        let mut bench = Self { gateway, now, local, wire: Vec::new(), events: Vec::new(), media: Vec::new() };
+        let mut bench = Self {
+            gateway,
+            now,
+            local,
+            wire: Vec::new(),
+            events: Vec::new(),
+            media: Vec::new(),
+            room: Room::default(),
+        };
         bench.drain();
         bench
     }
@@ -344,7 +359,16 @@ impl Bench {
         self.command(Command::Connect { call: CallId(call), user: user.into(), record });
     }
 
+    /// The room as its owner is told of it: asked for only when it may differ. It is what it is.
+    fn look_at_room(&mut self) {
+        if self.gateway.room_may_differ(self.now) {
+            self.gateway.update_room(&mut self.room, self.now);
+        }
+        assert_eq!(self.room, self.gateway.room(self.now));
+    }
+
     fn drain(&mut self) {
+        self.look_at_room();
         while let Some(output) = self.gateway.poll_output() {
             match output {
                 Output::Transmit { to, local, bytes } => {

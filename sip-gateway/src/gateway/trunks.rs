@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use super::Gateway;
+use super::legs::LegOwner;
 use super::timers::Timer;
 use crate::event::{Event, TrunkState};
+use crate::leg::LegId;
 use crate::leg::requests::USER_AGENT;
 use crate::leg::wire::{Owner, Wire};
 use crate::message::{CSeq, FieldError, HeaderName, Method, NameAddr, Request, Response, Uri, Via};
@@ -58,7 +60,7 @@ impl Gateway {
 
     /// Our REGISTER was not answered.
     pub(super) fn registration_timeout(&mut self, index: usize, key: TransactionKey, now: Duration) {
-        self.with_registration(index, |registration, _, _| registration.timeout(key, now));
+        self.with_registration(index, |registration, _, wire| registration.timeout(key, wire, now));
     }
 
     /// On the way down: no new calls, and carriers need not look for us.
@@ -81,25 +83,49 @@ impl Gateway {
         let interval = interval.max(HEALTH_INTERVAL_MIN);
         let (tag, call_id) = (self.wire.names.tag(), self.wire.names.call_id());
         let branch = self.wire.names.branch();
-        if let Ok(request) = options_request(&trunk.options, local, &branch, &tag, call_id) {
-            let _ = self.wire.send(Owner::Health(index), request, trunk.options.address, local, now);
-        }
+        let request = options_request(&trunk.options, local, &branch, &tag, call_id).ok();
+        let to = trunk.options.address;
+        let sent = request.and_then(|it| self.wire.send(Owner::Health(index), it, to, local, now).ok());
+        let state = self.trunks.get_mut(index).and_then(|trunk| trunk.heed(|health| health.ask(sent)));
+        self.tell_trunk(index, state);
         self.timers.set(Timer::Health(index), Some(now.saturating_add(interval)));
     }
 
-    /// Any answer to OPTIONS says that the trunk lives.
-    pub(super) fn healthy(&mut self, index: usize) {
-        let state = self.trunks.get_mut(index).and_then(|trunk| trunk.response());
+    /// The answer to OPTIONS. Whatever it says, the trunk is not silent.
+    pub(super) fn health_answered(
+        &mut self,
+        index: usize,
+        key: TransactionKey,
+        response: &Response,
+        now: Duration,
+    ) {
+        let Some(trunk) = self.trunks.get_mut(index) else { return };
+        let spoke = trunk.response();
+        let state = trunk.heed(|health| health.answered(key, response, now)).or(spoke);
         self.tell_trunk(index, state);
     }
 
-    /// OPTIONS was not answered.
-    pub(super) fn unhealthy(&mut self, index: usize, now: Duration) {
-        let state = self.trunks.get_mut(index).and_then(|trunk| trunk.unreachable(now));
+    /// OPTIONS was not answered, or could not be sent.
+    pub(super) fn health_unanswered(&mut self, index: usize, key: TransactionKey) {
+        let state = self.trunks.get_mut(index).and_then(|trunk| trunk.heed(|health| health.unanswered(key)));
         self.tell_trunk(index, state);
     }
 
-    /// The time has come to try a silent trunk again.
+    /// A trunk refused a call and said when to come back.
+    pub(super) fn heed_overload(&mut self, leg: LegId, response: &Response, now: Duration) {
+        if response.status != 503 {
+            return;
+        }
+        let owner = self.legs.get(&leg).map(|entry| entry.owner());
+        let Some(LegOwner::Call(call)) = owner else { return };
+        let Some(index) = self.calls.get(call).map(|known| known.trunk) else { return };
+        let retry_after = response.headers.retry_after();
+        let state =
+            self.trunks.get_mut(index).and_then(|trunk| trunk.heed(|health| health.pause(retry_after, now)));
+        self.tell_trunk(index, state);
+    }
+
+    /// The time has come to try a silent or paused trunk again.
     pub(super) fn retry_trunk(&mut self, index: usize, now: Duration) {
         let state = self.trunks.get_mut(index).and_then(|trunk| trunk.retry(now));
         self.tell_trunk(index, state);
@@ -109,6 +135,7 @@ impl Gateway {
     pub(super) fn tell_trunk(&mut self, index: usize, state: Option<TrunkState>) {
         if let (Some(trunk), Some(state)) = (self.trunks.get(index), state) {
             let name = trunk.options.name.clone();
+            self.room_until = None;
             self.timers.set(Timer::TrunkRetry(index), trunk.retry_at());
             self.event(Event::Trunk { name, state });
         }

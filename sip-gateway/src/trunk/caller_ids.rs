@@ -1,51 +1,206 @@
-//! Which of a trunk's numbers is shown: the least used one.
+//! Which of a trunk's numbers is shown: near to the callee where that is wanted, else the least used one; each within its daily cap
+//! and its rest.
+
+use std::time::Duration;
+
+/// A daily cap counts over this.
+pub const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// How the numbers of a trunk are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolOptions {
+    /// Whether the number that has the longest prefix in common with the called one is preferred.
+    pub local: bool,
+    /// Most calls with one number in a day, counted from its first call on; 0: as many as come.
+    pub daily_max: u32,
+    /// Shortest time between two calls with one number.
+    pub rest: Duration,
+}
 
 /// Numbers of a trunk with how often each was shown.
 #[derive(Clone, Debug)]
 pub struct CallerIds {
-    numbers: Vec<(String, u64)>,
+    options: PoolOptions,
+    numbers: Vec<Shown>,
+}
+
+/// One number.
+#[derive(Clone, Debug)]
+struct Shown {
+    number: String,
+    used: u64,
+    /// Calls of the day that began at `since`.
+    today: u32,
+    since: Duration,
+    last: Option<Duration>,
 }
 
 impl CallerIds {
     /// Numbers in the order in which they are first used.
-    pub fn new(numbers: &[String]) -> Self {
-        Self { numbers: numbers.iter().map(|number| (number.clone(), 0)).collect() }
+    pub fn new(numbers: &[String], options: PoolOptions) -> Self {
+        let fresh = |number: &String| Shown {
+            number: number.clone(),
+            used: 0,
+            today: 0,
+            since: Duration::ZERO,
+            last: None,
+        };
+        Self { options, numbers: numbers.iter().map(fresh).collect() }
     }
 
-    /// The least used number; the first of several. Empty text when the trunk has none.
-    pub fn rotate(&mut self) -> String {
-        match self.numbers.iter_mut().min_by_key(|(_, used)| *used) {
-            Some((number, used)) => {
-                *used = used.saturating_add(1);
-                number.clone()
-            }
-            None => String::new(),
+    /// The number to show to a callee: of those that may be used now, the nearest (where that is wanted) and then the least used;
+    /// the first of several. `None` where all have had their day or rest; empty text where the trunk has none at all.
+    pub fn take(&mut self, called: &str, now: Duration) -> Option<String> {
+        if self.numbers.is_empty() {
+            return Some(String::new());
         }
+        let options = self.options;
+        let near = |number: &str| if options.local { in_common(number, called) } else { 0 };
+        let usable = self.numbers.iter_mut().filter(|shown| shown.may_be_used(&options, now));
+        let shown = usable.min_by_key(|shown| (std::cmp::Reverse(near(&shown.number)), shown.used))?;
+        if shown.today == 0 || now.saturating_sub(shown.since) >= DAY {
+            (shown.today, shown.since) = (0, now);
+        }
+        shown.used = shown.used.saturating_add(1);
+        shown.today = shown.today.saturating_add(1);
+        shown.last = Some(now);
+        Some(shown.number.clone())
     }
 
     /// Takes back one use of a call that was never sent.
     pub fn unused(&mut self, number: &str) {
-        if let Some((_, used)) = self.numbers.iter_mut().find(|(known, _)| known == number) {
-            *used = used.saturating_sub(1);
+        if let Some(shown) = self.numbers.iter_mut().find(|shown| shown.number == number) {
+            shown.used = shown.used.saturating_sub(1);
+            shown.today = shown.today.saturating_sub(1);
+            shown.last = None;
+        }
+    }
+
+    /// How many calls could be given a number now.
+    pub fn free(&self, now: Duration) -> u32 {
+        if self.numbers.is_empty() || (self.options.daily_max == 0 && self.options.rest.is_zero()) {
+            return u32::MAX;
+        }
+        let calls = self.numbers.iter().map(|shown| shown.free(&self.options, now));
+        calls.fold(0, u32::saturating_add)
+    }
+
+    /// When [`CallerIds::free`] grows by time alone.
+    pub fn changes_at(&self, now: Duration) -> Option<Duration> {
+        let rested =
+            self.numbers.iter().filter_map(|shown| Some(shown.last?.saturating_add(self.options.rest)));
+        let new_day =
+            self.numbers.iter().filter(|shown| shown.today > 0).map(|shown| shown.since.saturating_add(DAY));
+        let capped = self.options.daily_max > 0 || !self.options.rest.is_zero();
+        rested.chain(new_day).filter(|at| *at > now && capped).min()
+    }
+}
+
+impl Shown {
+    fn may_be_used(&self, options: &PoolOptions, now: Duration) -> bool {
+        self.free(options, now) > 0
+    }
+
+    fn free(&self, options: &PoolOptions, now: Duration) -> u32 {
+        let rested = self.last.is_none_or(|last| now >= last.saturating_add(options.rest));
+        let today = if now.saturating_sub(self.since) >= DAY { 0 } else { self.today };
+        let left = if options.daily_max == 0 { u32::MAX } else { options.daily_max.saturating_sub(today) };
+        match (rested, options.rest.is_zero()) {
+            (false, _) => 0,
+            (true, true) => left,
+            // One now, and the next after its rest.
+            (true, false) => left.min(1),
         }
     }
 }
 
+/// How many characters two numbers have in common from the front, `+` or not.
+fn in_common(one: &str, other: &str) -> usize {
+    let digits = |text: &str| text.trim_start_matches('+').to_owned();
+    let (one, other) = (digits(one), digits(other));
+    one.bytes().zip(other.bytes()).take_while(|(one, other)| one == other).count()
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn pool(numbers: &[&str], options: PoolOptions) -> CallerIds {
+        CallerIds::new(&numbers.iter().map(|number| (*number).to_owned()).collect::<Vec<_>>(), options)
+    }
+
+    fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
 
     #[test]
     fn numbers_are_shown_evenly() {
-        let mut ids = CallerIds::new(&["+1".into(), "+2".into(), "+3".into()]);
-        let shown: Vec<String> = (0..7).map(|_| ids.rotate()).collect();
+        let mut ids = pool(&["+1", "+2", "+3"], PoolOptions::default());
+        let shown: Vec<String> = (0..7).filter_map(|_| ids.take("+4", s(0))).collect();
         assert_eq!(shown, ["+1", "+2", "+3", "+1", "+2", "+3", "+1"]);
         ids.unused("+1");
-        assert_eq!(ids.rotate(), "+1");
+        assert_eq!(ids.take("+4", s(0)).as_deref(), Some("+1"));
     }
 
     #[test]
     fn no_numbers_give_an_empty_one() {
-        assert_eq!(CallerIds::new(&[]).rotate(), "");
+        assert_eq!(pool(&[], PoolOptions::default()).take("+1", s(0)).as_deref(), Some(""));
+    }
+
+    #[test]
+    fn the_nearest_is_shown_and_of_several_the_least_used() {
+        let options = PoolOptions { local: true, ..PoolOptions::default() };
+        let mut ids = pool(&["+12025550001", "+12025550002", "12125550001", "+442079460000"], options);
+        let mut take = |called: &str| ids.take(called, s(0)).unwrap();
+        assert_eq!(take("+12125559999"), "12125550001", "with or without +");
+        assert_eq!(take("+442012345678"), "+442079460000");
+        assert_eq!(take("+12025559999"), "+12025550001");
+        assert_eq!(take("+12025559999"), "+12025550002");
+        assert_eq!(take("+8613800000000"), "+12025550001", "near none: the least used, the first of several");
+    }
+
+    #[test]
+    fn a_number_has_its_day_and_its_rest() {
+        let options = PoolOptions { daily_max: 2, rest: s(60), local: false };
+        let mut ids = pool(&["+1"], options);
+        assert_eq!((ids.free(s(0)), ids.take("+4", s(0)).as_deref()), (1, Some("+1")));
+        assert_eq!((ids.free(s(59)), ids.take("+4", s(59)), ids.changes_at(s(59))), (0, None, Some(s(60))));
+        assert_eq!(ids.take("+4", s(60)).as_deref(), Some("+1"));
+        assert_eq!(ids.take("+4", s(3_600)), None, "twice is enough");
+        assert_eq!(ids.changes_at(s(3_600)), Some(DAY));
+        assert_eq!(ids.take("+4", DAY).as_deref(), Some("+1"), "a new day");
+    }
+
+    proptest! {
+        /// No number is shown more often in its day than the cap, nor before it has rested.
+        #[test]
+        fn cap_and_rest_hold(
+            daily_max in 0u32..6,
+            rest in 0u64..400,
+            steps in proptest::collection::vec(0u64..5_000, 1..300),
+        ) {
+            let mut ids = pool(&["+1", "+2"], PoolOptions { daily_max, rest: s(rest), local: false });
+            let mut now = Duration::ZERO;
+            let mut shown: Vec<(Duration, String)> = Vec::new();
+            for step in steps {
+                now += s(step);
+                let free = ids.free(now);
+                let taken = ids.take("+3", now);
+                prop_assert_eq!(taken.is_some(), free > 0);
+                shown.extend(taken.map(|number| (now, number)));
+            }
+            for number in ["+1", "+2"] {
+                let at: Vec<_> = shown.iter().filter(|(_, shown)| shown == number).map(|(at, _)| *at).collect();
+                prop_assert!(at.windows(2).all(|pair| pair[1] - pair[0] >= s(rest)));
+                let mut day: Option<(Duration, u32)> = None;
+                for at in at {
+                    let (since, count) = day.filter(|(since, _)| at - *since < DAY).unwrap_or((at, 0));
+                    day = Some((since, count + 1));
+                    prop_assert!(daily_max == 0 || count < daily_max);
+                }
+            }
+        }
     }
 }

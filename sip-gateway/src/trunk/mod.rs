@@ -2,7 +2,9 @@
 
 pub mod caller_ids;
 pub mod choice;
+pub mod destination;
 pub mod failover;
+pub mod health;
 pub mod registration;
 pub mod shaper;
 pub mod silence;
@@ -12,6 +14,7 @@ use std::time::Duration;
 use crate::event::{BusyReason, TrunkState};
 use crate::options::TrunkOptions;
 use caller_ids::CallerIds;
+use health::Health;
 use shaper::Shaper;
 use silence::Silence;
 
@@ -22,6 +25,7 @@ pub struct Trunk {
     pub options: TrunkOptions,
     registered: TrunkState,
     silence: Silence,
+    health: Health,
     lines_used: u32,
     waiting: u32,
     shaper: Shaper,
@@ -35,10 +39,11 @@ impl Trunk {
         Self {
             registered,
             silence: Silence::default(),
+            health: Health::new(options.hysteresis),
             lines_used: 0,
             waiting: 0,
             shaper: Shaper::new(options.calls_per_second),
-            caller_ids: CallerIds::new(&options.caller_ids),
+            caller_ids: CallerIds::new(&options.caller_ids, options.pool),
             options,
         }
     }
@@ -47,24 +52,34 @@ impl Trunk {
     pub fn state(&self) -> TrunkState {
         match (self.registered, self.silence) {
             (TrunkState::Up, Silence::Dead { .. }) => TrunkState::Silent,
+            (TrunkState::Up, _) if self.health.paused_until().is_some() => TrunkState::Paused,
+            (TrunkState::Up, _) if self.health.is_down() => TrunkState::Unhealthy,
             (state, _) => state,
         }
     }
 
-    /// Holds a line and a slot of the rate; returns the number to show.
-    pub fn reserve(&mut self, now: Duration) -> Result<String, BusyReason> {
+    /// Lets its checks or what it says of itself be taken in. Returns the state to report when this changed it.
+    pub fn heed(&mut self, act: impl FnOnce(&mut Health)) -> Option<TrunkState> {
+        let before = self.state();
+        act(&mut self.health);
+        (self.state() != before).then(|| self.state())
+    }
+
+    /// Holds a line and a slot of the rate for a call to this number; returns the number to show.
+    pub fn reserve(&mut self, called: &str, now: Duration) -> Result<String, BusyReason> {
         if self.state() != TrunkState::Up {
             return Err(BusyReason::NoTrunk);
         }
         if self.lines_free() == 0 {
             return Err(BusyReason::TrunkFull);
         }
-        if self.calls_per_second_free(now) == 0 {
+        if self.shaper.free(self.waiting, now) == 0 {
             return Err(BusyReason::CallsPerSecond);
         }
+        let Some(shown) = self.caller_ids.take(called, now) else { return Err(BusyReason::CallerIds) };
         self.lines_used += 1;
         self.waiting += 1;
-        Ok(self.caller_ids.rotate())
+        Ok(shown)
     }
 
     /// Gives back line, slot and number of a call whose INVITE was never sent.
@@ -100,19 +115,17 @@ impl Trunk {
         self.silence.unanswered(now).then(|| self.state())
     }
 
-    /// An OPTIONS health check got no response. Returns the state to report when this changed it.
-    pub fn unreachable(&mut self, now: Duration) -> Option<TrunkState> {
-        self.silence.unreachable(now).then(|| self.state())
-    }
-
-    /// When a silent trunk may be tried again.
+    /// When a silent or paused trunk may be tried again.
     pub fn retry_at(&self) -> Option<Duration> {
-        self.silence.retry_at()
+        [self.silence.retry_at(), self.health.paused_until()].into_iter().flatten().min()
     }
 
-    /// Tries a silent trunk again when it is due. Returns the state to report when this changed it.
+    /// Tries a silent or paused trunk again when it is due. Returns the state to report when this changed it.
     pub fn retry(&mut self, now: Duration) -> Option<TrunkState> {
-        self.silence.retry(now).then(|| self.state())
+        let before = self.state();
+        self.silence.retry(now);
+        self.health.resume(now);
+        (self.state() != before).then(|| self.state())
     }
 
     /// What came of registering. Returns the state to report when this changed it.
@@ -127,9 +140,15 @@ impl Trunk {
         self.options.max_calls.saturating_sub(self.lines_used)
     }
 
+    /// When [`Trunk::calls_per_second_free`] grows by time alone.
+    pub fn rate_changes_at(&self, now: Duration) -> Option<Duration> {
+        let numbers = self.caller_ids.changes_at(now);
+        [self.shaper.changes_at(now), numbers].into_iter().flatten().min()
+    }
+
     /// Reservations that the rate could serve soon.
     pub fn calls_per_second_free(&self, now: Duration) -> u32 {
-        self.shaper.free(self.waiting, now)
+        self.shaper.free(self.waiting, now).min(self.caller_ids.free(now))
     }
 }
 
@@ -158,6 +177,9 @@ pub(crate) mod tests {
             outcomes: Vec::new(),
             failover: failover::Failover::default(),
             tls: Default::default(),
+            destinations: destination::Destinations::default(),
+            pool: caller_ids::PoolOptions::default(),
+            hysteresis: health::Hysteresis::default(),
         }
     }
 
@@ -166,9 +188,9 @@ pub(crate) mod tests {
         let mut trunk = Trunk::new(options("a"));
         let now = Duration::ZERO;
         for _ in 0..3 {
-            trunk.reserve(now).unwrap();
+            trunk.reserve("+15550199", now).unwrap();
         }
-        assert_eq!(trunk.reserve(now), Err(BusyReason::TrunkFull));
+        assert_eq!(trunk.reserve("+15550199", now), Err(BusyReason::TrunkFull));
         trunk.sent(now);
         assert_eq!(trunk.lines_free(), 0);
         trunk.ended();
@@ -181,9 +203,9 @@ pub(crate) mod tests {
     fn a_reservation_takes_a_slot_of_the_rate() {
         let mut trunk = Trunk::new(TrunkOptions { max_calls: 100, ..options("a") });
         let now = Duration::ZERO;
-        let granted = (0..20).filter(|_| trunk.reserve(now).is_ok()).count();
+        let granted = (0..20).filter(|_| trunk.reserve("+15550199", now).is_ok()).count();
         assert_eq!(granted, 5);
-        assert_eq!(trunk.reserve(now), Err(BusyReason::CallsPerSecond));
+        assert_eq!(trunk.reserve("+15550199", now), Err(BusyReason::CallsPerSecond));
         trunk.release("+15550100");
         assert_eq!(trunk.calls_per_second_free(now), 1);
     }
@@ -191,12 +213,12 @@ pub(crate) mod tests {
     #[test]
     fn a_registering_trunk_is_not_used() {
         let mut trunk = Trunk::new(TrunkOptions { register: true, ..options("a") });
-        assert_eq!(trunk.reserve(Duration::ZERO), Err(BusyReason::NoTrunk));
+        assert_eq!(trunk.reserve("+15550199", Duration::ZERO), Err(BusyReason::NoTrunk));
         assert_eq!(trunk.registration(TrunkState::Up), Some(TrunkState::Up));
         assert_eq!(trunk.registration(TrunkState::Up), None);
-        assert!(trunk.reserve(Duration::ZERO).is_ok());
+        assert!(trunk.reserve("+15550199", Duration::ZERO).is_ok());
         assert_eq!(trunk.registration(TrunkState::RegisterFailed), Some(TrunkState::RegisterFailed));
-        assert_eq!(trunk.reserve(Duration::ZERO), Err(BusyReason::NoTrunk));
+        assert_eq!(trunk.reserve("+15550199", Duration::ZERO), Err(BusyReason::NoTrunk));
     }
 
     #[test]
@@ -205,7 +227,7 @@ pub(crate) mod tests {
         let now = Duration::from_secs(32);
         assert_eq!((0..4).filter_map(|_| trunk.unanswered(now)).count(), 0);
         assert_eq!(trunk.unanswered(now), Some(TrunkState::Silent));
-        assert_eq!(trunk.reserve(now), Err(BusyReason::NoTrunk));
+        assert_eq!(trunk.reserve("+15550199", now), Err(BusyReason::NoTrunk));
         assert_eq!(trunk.retry(now), None);
         assert_eq!(trunk.retry(trunk.retry_at().unwrap()), Some(TrunkState::Up));
     }

@@ -16,8 +16,12 @@ use crate::transport::Local;
 /// Lifetime asked for.
 pub const EXPIRES: Duration = Duration::from_secs(3600);
 
-/// How long after a failure the next try comes, unless the carrier says otherwise (Retry-After).
+/// How long after a first failure the next try comes, unless the carrier says otherwise (Retry-After). Each failure doubles it,
+/// up to [`RETRY_MAX`]; a random half of it is left off, so that many trunks don't come back at once (RFC 5626 §4.5).
 pub const RETRY: Duration = Duration::from_secs(30);
+
+/// How often a lifetime may be too short for a carrier before that is a failure.
+const TOO_BRIEF_MAX: u32 = 2;
 
 /// No carrier makes us come back sooner than this.
 pub const RETRY_MIN: Duration = Duration::from_secs(1);
@@ -38,6 +42,10 @@ pub struct Registration {
     state: State,
     /// Until when the carrier keeps us registered.
     valid_until: Option<Duration>,
+    /// Failures since the last success.
+    failures: u32,
+    /// How often in a row the lifetime was too short.
+    too_brief: u32,
 }
 
 /// Where it stands.
@@ -61,6 +69,8 @@ impl Registration {
             expires: EXPIRES,
             state: State::Waiting { until: None },
             valid_until: None,
+            failures: 0,
+            too_brief: 0,
         }
     }
 
@@ -119,6 +129,7 @@ impl Registration {
             }
             200..=299 => {
                 let granted = granted(response, self.local).unwrap_or(self.expires);
+                (self.failures, self.too_brief) = (0, 0);
                 self.valid_until = Some(now.saturating_add(granted));
                 // A refresh may be lost and repeated for 32 s; a fifth of the lifetime is left for that.
                 self.state = State::Waiting { until: Some(now.saturating_add(granted * 4 / 5)) };
@@ -131,38 +142,47 @@ impl Registration {
                 });
                 match authorization {
                     Some(authorization) => self.send(options, &authorization, answers, wire, now),
-                    None => self.failed(RETRY, now),
+                    None => self.failed(None, wire, now),
                 }
             }
             // §10.3 step 7: too short a lifetime; ask for the least that is granted.
-            423 if !self.expires.is_zero() => match response.headers.min_expires() {
-                Some(least) if Duration::from_secs(u64::from(least)) > self.expires => {
-                    self.expires = Duration::from_secs(u64::from(least));
-                    self.send(options, &[], Answers::default(), wire, now)
+            423 if !self.expires.is_zero() && self.too_brief < TOO_BRIEF_MAX => {
+                match response.headers.min_expires() {
+                    Some(least) if Duration::from_secs(u64::from(least)) > self.expires => {
+                        self.too_brief += 1;
+                        self.expires = Duration::from_secs(u64::from(least));
+                        self.send(options, &[], Answers::default(), wire, now)
+                    }
+                    Some(_) | None => self.failed(None, wire, now),
                 }
-                Some(_) | None => self.failed(RETRY, now),
-            },
+            }
             _ => {
                 let wait = response.headers.retry_after().map(|s| Duration::from_secs(u64::from(s)));
-                self.failed(wait.unwrap_or(RETRY).clamp(RETRY_MIN, RETRY_MAX), now)
+                self.failed(wait, wire, now)
             }
         }
     }
 
     /// REGISTER was not answered, or could not be sent. Returns the state to take, if it is known.
-    pub fn timeout(&mut self, key: TransactionKey, now: Duration) -> Option<TrunkState> {
+    pub fn timeout(&mut self, key: TransactionKey, wire: &mut Wire, now: Duration) -> Option<TrunkState> {
         match self.state {
-            State::Sent { key: sent, .. } if sent == key => self.failed(RETRY, now),
+            State::Sent { key: sent, .. } if sent == key => self.failed(None, wire, now),
             State::Sent { .. } | State::Waiting { .. } => None,
         }
     }
 
     /// Tries again later. As long as the carrier still keeps us, the trunk stays usable.
-    fn failed(&mut self, wait: Duration, now: Duration) -> Option<TrunkState> {
+    fn failed(&mut self, asked: Option<Duration>, wire: &mut Wire, now: Duration) -> Option<TrunkState> {
         if self.expires.is_zero() {
             self.state = State::Waiting { until: None };
             return None;
         }
+        let doubled = RETRY.saturating_mul(1 << self.failures.min(8)).min(RETRY_MAX);
+        self.failures = self.failures.saturating_add(1);
+        let wait = match asked {
+            Some(asked) => asked.clamp(RETRY_MIN, RETRY_MAX),
+            None => wire.names.half_to_whole(doubled),
+        };
         let again = now.saturating_add(wait);
         match self.valid_until.filter(|until| *until > now) {
             Some(until) => {
@@ -195,7 +215,7 @@ impl Registration {
                 self.state = State::Sent { key, answers };
                 None
             }
-            None => self.failed(RETRY, now),
+            None => self.failed(None, wire, now),
         }
     }
 

@@ -34,6 +34,17 @@ impl Shaper {
         self.spacing.map(|_| self.next.max(now))
     }
 
+    /// When [`Shaper::free`] will say more than at `now` though nothing is sent; `None`: never.
+    pub fn changes_at(&self, now: Duration) -> Option<Duration> {
+        let spacing = self.spacing.filter(|_| self.next > now)?;
+        let Some(span) = now.saturating_add(HORIZON).checked_sub(self.next) else {
+            return Some(self.next.saturating_sub(HORIZON));
+        };
+        let more = u32::try_from(span.as_nanos() / spacing.as_nanos().max(1) + 1).ok()?;
+        let at = self.next.saturating_add(spacing.saturating_mul(more)).checked_sub(HORIZON)?;
+        (at <= self.next).then_some(at)
+    }
+
     /// Notes that an INVITE left at `now`.
     pub fn sent(&mut self, now: Duration) {
         if let Some(spacing) = self.spacing {
@@ -117,6 +128,27 @@ mod tests {
                 let end = *start + Duration::from_secs(1);
                 let inside = sent[index..].iter().filter(|at| **at <= end).count();
                 prop_assert!(inside as f64 <= cap.max(1.0), "{inside} in a second, cap {cap}");
+            }
+        }
+
+        /// Between what `changes_at` says, `free` says the same; so whoever asks only then misses nothing.
+        #[test]
+        fn free_changes_only_when_it_is_said(cap in 0.2f64..80.0, start in 0u64..3_000_000, steps in 1usize..12) {
+            let mut shaper = Shaper::new(cap);
+            shaper.sent(Duration::from_secs(1));
+            let mut now = Duration::from_micros(start);
+            for _ in 0..steps {
+                let free = shaper.free(0, now);
+                let Some(change) = shaper.changes_at(now) else {
+                    for later in [1, 50, 400, 5_000] {
+                        prop_assert_eq!(shaper.free(0, now + ms(later)), free);
+                    }
+                    break;
+                };
+                prop_assert!(change >= now);
+                let before = change.saturating_sub(Duration::from_nanos(1)).max(now);
+                prop_assert_eq!(shaper.free(0, before), free, "still the same at {:?}", before);
+                now = change.max(now + Duration::from_nanos(1));
             }
         }
 

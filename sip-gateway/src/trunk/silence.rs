@@ -54,13 +54,6 @@ impl Silence {
         }
     }
 
-    /// A health check got no response. True when the trunk is dead from now on.
-    pub fn unreachable(&mut self, now: Duration) -> bool {
-        let dies = !matches!(self, Self::Dead { .. });
-        *self = Self::Dead { until: now.saturating_add(SILENT_RETRY) };
-        dies
-    }
-
     /// When a dead trunk is due for another try.
     pub fn retry_at(&self) -> Option<Duration> {
         match self {

@@ -107,6 +107,9 @@ pub fn node_options(plan: &Plan) -> node::Options {
         outcomes: Vec::new(),
         failover: carillon_sip::trunk::failover::Failover::default(),
         tls: Default::default(),
+        destinations: carillon_sip::trunk::destination::Destinations::default(),
+        pool: carillon_sip::trunk::caller_ids::PoolOptions::default(),
+        hysteresis: carillon_sip::trunk::health::Hysteresis::default(),
     };
     let other = |(trunk, (max_calls, calls_per_second)): (usize, (usize, f64))| TrunkOptions {
         name: trunk_name(trunk),

@@ -15,6 +15,7 @@ use crate::id::{AttemptId, CampaignId};
 use crate::input::{EndedBy, Failure, Input};
 use crate::store::read::{PeriodCounts, Recovered, RecoveredCampaign};
 use crate::store::write::{CallRoute, Write};
+use crate::task::{ClosedReason, TaskState};
 use crate::time::Utc;
 use crate::trunk::{Room, TrunkRoom};
 
@@ -342,4 +343,20 @@ fn a_call_that_rings_or_is_ended_by_us_goes_nowhere() {
     desk.tell(refused_by_one(attempt));
     desk.tell(Input::Failed { attempt, failure: Failure::Cancelled });
     assert_eq!(desk.ended[&attempt].outcome, Outcome::Cancelled);
+}
+
+#[test]
+fn a_number_that_no_trunk_may_call_closes_its_task() {
+    let (mut desk, campaign) = Desk::running(spec(), 1, 2);
+    desk.trunk_slow = true;
+    desk.tell(room(&[("one", 1, 9)]));
+    desk.pass(60);
+    let attempt = AttemptId(desk.dialer.last_attempt);
+    let task = desk.dialer.attempts[&attempt].due.task;
+    desk.tell(Input::NotAllowed { attempt });
+    assert_eq!(desk.tasks[&task].state, TaskState::Closed(ClosedReason::Number));
+    assert!(!desk.claimed.contains_key(&attempt) && desk.placed.is_empty(), "it leaves no attempt");
+    desk.pass(1_000);
+    assert_eq!(desk.dialer.last_attempt, attempt.0 + 1, "the next one is called");
+    assert_eq!(desk.campaign(campaign).placed, 0);
 }

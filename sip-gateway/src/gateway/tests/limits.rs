@@ -273,3 +273,49 @@ proptest! {
         prop_assert_eq!(bench.gateway.leftovers(), (0, 0, 0));
     }
 }
+
+#[test]
+fn what_a_trunk_may_not_call_goes_over_one_that_may_or_nowhere() {
+    let mut options = options();
+    options.trunks.push(trunk("beta"));
+    options.trunks[0].destinations.deny = vec!["+1555".into()];
+    options.trunks[1].destinations.allow = vec!["+1".into(), "+4".into()];
+    options.trunks[1].destinations.deny = vec!["+1900".into()];
+    options.trunks[1].max_calls = 1;
+    let mut bench = Bench::new(options);
+    let mut reserve = |call: u64, number: &str| {
+        bench.command(Command::Reserve {
+            call: CallId(call),
+            number: number.into(),
+            first: None,
+            trunks: vec![],
+        });
+        match bench.last_event() {
+            Event::Reserved { route, .. } => Ok((route.trunk, route.request_uri)),
+            Event::Busy { reason, .. } => Err(reason),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(reserve(1, "+15550199"), Ok(("beta".into(), format!("sip:+15550199@{CARRIER}"))));
+    assert_eq!(reserve(2, "%2B1 202 555 0100"), Ok(("alpha".into(), format!("sip:+12025550100@{CARRIER}"))));
+    assert_eq!(reserve(3, "+15550198"), Err(BusyReason::TrunkFull), "another time is better");
+    for nowhere in ["%252B15550199", "+1555;x=1", "nobody"] {
+        assert_eq!(reserve(4, nowhere), Err(BusyReason::Destination), "{nowhere}");
+    }
+    let refused = reserve(5, "+1555").is_err();
+    assert!(refused);
+}
+
+#[test]
+fn numbers_that_have_had_their_day_leave_no_room() {
+    let mut options = options();
+    options.trunks[0].pool.daily_max = 1;
+    let mut bench = Bench::new(options);
+    assert_eq!(bench.gateway.room(bench.now).calls_per_second_free, 2, "one call with each number");
+    bench.reserve(1);
+    bench.reserve(2);
+    assert_eq!(bench.gateway.room(bench.now).calls_per_second_free, 0);
+    assert_eq!(reserve(&mut bench, 3, &[]), busy(3, BusyReason::CallerIds));
+    bench.command(Command::Release { call: CallId(2) });
+    assert_eq!(bench.gateway.room(bench.now).calls_per_second_free, 1);
+}

@@ -4,6 +4,16 @@ use super::super::testing::*;
 use crate::event::{Event, TrunkState};
 use crate::options::{Options, Secret};
 
+/// The next message to the carrier, which is due within so many milliseconds.
+fn within(bench: &mut Bench, most_ms: u64) -> Text {
+    let until = bench.now + ms(most_ms);
+    while !bench.waiting(CARRIER) {
+        assert!(bench.now < until, "nothing came within {most_ms} ms");
+        bench.pass(ms(100));
+    }
+    bench.one(CARRIER)
+}
+
 fn registering() -> Options {
     let mut options = options();
     options.trunks[0].register = true;
@@ -64,8 +74,9 @@ fn a_wrong_password_is_a_failure_and_tried_again_later() {
     bench.feed(CARRIER, again.reply("401 Unauthorized", "x", &[ask], ""));
     assert_eq!(bench.events(), told(TrunkState::RegisterFailed));
     assert!(bench.sent(CARRIER).is_empty());
-    bench.pass(ms(30_000));
-    assert_eq!(bench.starts(CARRIER), ["REGISTER"]);
+    bench.pass(ms(14_900));
+    assert!(!bench.waiting(CARRIER), "not before half of the wait");
+    assert!(within(&mut bench, 15_200).is("REGISTER "));
 }
 
 #[test]
@@ -104,12 +115,13 @@ fn a_failed_refresh_costs_nothing_while_the_old_one_holds() {
     let refresh = bench.one(CARRIER);
     bench.feed(CARRIER, refresh.reply("500 Server Internal Error", "x", &[], ""));
     assert_eq!(bench.events(), []);
-    bench.pass(ms(30_000));
-    let refresh = bench.one(CARRIER);
+    let refresh = within(&mut bench, 30_100);
     bench.feed(CARRIER, refresh.reply("500 Server Internal Error", "x", &[], ""));
     assert_eq!(bench.events(), []);
-    bench.pass(ms(30_000));
-    let refresh = bench.one(CARRIER);
+    // However long the wait would be: once more before it ends.
+    let left_ms = 300_100 - bench.now.as_millis() as u64;
+    let refresh = within(&mut bench, left_ms);
+    assert!(bench.now <= ms(300_100));
     bench.feed(CARRIER, refresh.reply("500 Server Internal Error", "x", &[], ""));
     assert_eq!(bench.events(), told(TrunkState::RegisterFailed));
 }
@@ -162,21 +174,101 @@ fn a_registration_under_way_is_taken_back_too() {
     assert_eq!(bench.gateway.unfinished(), 0);
 }
 
-#[test]
-fn options_tell_whether_a_trunk_lives_when_asked_for() {
+/// A trunk that is asked every ten seconds, and its next check.
+fn checked() -> Bench {
     let mut options = options();
-    options.trunks[0].options_interval = Some(ms(60_000));
-    let mut bench = Bench::new(options);
-    bench.pass(ms(60_000));
-    let ask = bench.one(CARRIER);
-    assert!(ask.is("OPTIONS sip:192.0.2.10:5060 "));
-    bench.feed(CARRIER, ask.reply("200 OK", "x", &[], ""));
+    options.trunks[0].options_interval = Some(ms(10_000));
+    Bench::new(options)
+}
+
+fn check(bench: &mut Bench, answer: Option<(&str, &[&str])>) -> Vec<Event> {
+    bench.pass(ms(10_000));
+    let asked = bench.sent(CARRIER).into_iter().rfind(|text| text.is("OPTIONS sip:192.0.2.10:5060 "));
+    if let Some((status, more)) = answer {
+        bench.feed(CARRIER, asked.expect("asked every ten seconds").reply(status, "x", more, ""));
+    }
+    bench.events()
+}
+
+#[test]
+fn three_checks_in_a_row_decide_that_a_trunk_is_down_and_two_that_it_is_back() {
+    let mut bench = checked();
+    let good = Some(("200 OK", [].as_slice()));
+    assert_eq!(check(&mut bench, good), []);
+    // The first unanswered check is known to have failed when the next one is due.
+    assert_eq!(check(&mut bench, None), []);
+    assert_eq!(check(&mut bench, None), []);
+    assert_eq!(check(&mut bench, Some(("503 Service Unavailable", &[]))), told(TrunkState::Unhealthy));
+    assert_eq!(check(&mut bench, good), []);
+    assert_eq!(check(&mut bench, None), []);
+    assert_eq!(check(&mut bench, good), [], "the one between has failed");
+    assert_eq!(
+        check(&mut bench, Some(("405 Method Not Allowed", &[]))),
+        told(TrunkState::Up),
+        "a sign of life"
+    );
+}
+
+#[test]
+fn a_trunk_that_says_when_to_come_back_is_left_alone_until_then() {
+    let mut bench = checked();
+    let busy = Some(("503 Service Unavailable", ["Retry-After: 25"].as_slice()));
+    assert_eq!(check(&mut bench, busy), told(TrunkState::Paused));
+    assert_eq!(bench.gateway.room(bench.now).lines_free, 0);
+    bench.pass(ms(24_999));
     assert_eq!(bench.events(), []);
-    bench.pass(ms(60_000 + 32_000));
-    assert_eq!(bench.events(), told(TrunkState::Silent));
-    bench.sent(CARRIER);
-    bench.pass(ms(28_000));
-    let ask = bench.one(CARRIER);
-    bench.feed(CARRIER, ask.reply("405 Method Not Allowed", "x", &[], ""));
-    assert_eq!(bench.events(), told(TrunkState::Up), "any answer is a sign of life");
+    bench.pass(ms(1));
+    assert_eq!(bench.events(), told(TrunkState::Up));
+
+    // A refused call says it too; without a time it is one refusal.
+    let mut bench = Bench::new(options());
+    let invite = bench.place(1);
+    bench.feed(CARRIER, invite.reply("503 Service Unavailable", "x", &[], ""));
+    assert!(!bench.events().iter().any(|event| matches!(event, Event::Trunk { .. })));
+    bench.pass(ms(200));
+    let invite = bench.place(2);
+    bench.feed(CARRIER, invite.reply("503 Service Unavailable", "x", &["Retry-After: 5"], ""));
+    assert!(bench.events().starts_with(&told(TrunkState::Paused)));
+    bench.pass(ms(5_000));
+    assert_eq!(bench.events(), told(TrunkState::Up));
+}
+
+#[test]
+fn each_failure_to_register_doubles_the_wait_and_some_of_it_is_left_to_chance() {
+    let mut bench = Bench::new(registering());
+    let mut register = bench.one(CARRIER);
+    let mut waits = Vec::new();
+    for _ in 0..8 {
+        bench.feed(CARRIER, register.reply("403 Forbidden", "x", &[], ""));
+        let since = bench.now;
+        while !bench.waiting(CARRIER) {
+            bench.pass(ms(100));
+        }
+        waits.push((bench.now - since).as_secs_f64());
+        register = bench.one(CARRIER);
+    }
+    for (index, wait) in waits.iter().enumerate() {
+        let whole = (30.0 * f64::from(1 << index.min(8))).min(600.0);
+        assert!((whole / 2.0..=whole + 0.1).contains(wait), "{index}: {wait} s of {whole} s");
+    }
+    assert!(waits[5..].iter().any(|wait| *wait != waits[7]), "{waits:?}");
+    // A success begins anew.
+    bench.feed(CARRIER, register.reply("200 OK", "x", &["Expires: 60"], ""));
+    bench.pass(ms(48_000));
+    let refresh = bench.one(CARRIER);
+    bench.feed(CARRIER, refresh.reply("403 Forbidden", "x", &[], ""));
+    bench.pass(ms(12_000));
+    assert_eq!(bench.starts(CARRIER), ["REGISTER"], "before the old one ends");
+}
+
+#[test]
+fn a_carrier_for_which_no_lifetime_is_long_enough_is_not_asked_for_ever() {
+    let mut bench = Bench::new(registering());
+    for round in 0..3_u32 {
+        let register = bench.one(CARRIER);
+        let least = format!("Min-Expires: {}", 7_200 + round);
+        bench.feed(CARRIER, register.reply("423 Interval Too Brief", "x", &[&least], ""));
+    }
+    assert!(!bench.waiting(CARRIER));
+    assert_eq!(bench.events().last(), told(TrunkState::RegisterFailed).last());
 }
