@@ -34,7 +34,7 @@ use tokio::sync::{oneshot, watch};
 use crate::clock::{RealNow, wall};
 use crate::doorbell::Doorbell;
 use crate::meters::Batches;
-use crate::node::{self, Node, NodeInput, NodeOutput};
+use crate::node::{self, Node, NodeInput, NodeOutput, TrunkFigures};
 use crate::sockets::{SocketError, Sockets};
 
 /// Messages from other threads that may wait; a sender beyond that waits itself.
@@ -68,6 +68,8 @@ enum Message {
 pub struct Status {
     /// State of each trunk that changed since start.
     pub trunks: BTreeMap<String, TrunkState>,
+    /// What each trunk has carried, in the order of the file.
+    pub trunk_figures: Vec<TrunkFigures>,
     /// Campaigns that have ended.
     pub finished: Vec<CampaignId>,
     /// Calls reserved or up.
@@ -485,6 +487,7 @@ impl Engine {
         self.known.calls = self.node.calls();
         self.known.at_rest = self.node.is_draining() && self.node.unfinished() == 0;
         self.known.counters = self.node.counters();
+        self.known.trunk_figures = self.node.trunks();
         self.known.campaign_utc = self.node.campaign_utc(now);
         self.status.send_replace(Arc::new(self.known.clone()));
     }

@@ -4,6 +4,7 @@
 //! and gateway in one machine; `clock` relates campaign time to real time; `engine` drives the node with real sockets,
 //! store and clock; `run`, `serve`, `demo`, `simulate`, `rehearse` and `replay` are the commands.
 
+pub mod check;
 pub mod clock;
 pub mod demo;
 pub mod doorbell;

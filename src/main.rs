@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use carillon::check::CheckOptions;
 use carillon::demo::{DemoMode, DemoOptions};
 use carillon::exit::Exit;
 use carillon::rehearse::RehearseOptions;
@@ -113,6 +114,11 @@ enum Action {
         #[arg(long)]
         page: Option<PathBuf>,
     },
+    /// Look at one trunk (docs/TRUNKS.md).
+    Trunk {
+        #[command(subcommand)]
+        what: TrunkAction,
+    },
     /// Make a campaign's pacing decisions again from what was recorded, and compare (docs/REHEARSAL.md). Reads only; exits
     /// with 1 where one comes out otherwise.
     Replay {
@@ -131,6 +137,22 @@ enum Action {
     },
 }
 
+#[derive(Subcommand)]
+enum TrunkAction {
+    /// Ask a trunk what works: address, OPTIONS, credentials, and with --call a call, its codecs and headers. Exits with 3 where
+    /// anything does not.
+    Check {
+        /// The trunk's name.
+        name: String,
+        /// Service or campaign file.
+        #[arg(long)]
+        config: PathBuf,
+        /// Call this number and hang up when it is answered, or after 20 s.
+        #[arg(long, value_name = "NUMBER")]
+        call: Option<String>,
+    },
+}
+
 /// A mode by its word in campaign files.
 fn mode(word: &str) -> Result<Mode, String> {
     serde_json::from_value(serde_json::Value::String(word.to_owned())).map_err(|error| error.to_string())
@@ -140,7 +162,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
         // Its progress and its table are all it says.
-        Action::Simulate { .. } | Action::Rehearse { .. } | Action::Replay { .. } => {}
+        Action::Simulate { .. } | Action::Rehearse { .. } | Action::Replay { .. } | Action::Trunk { .. } => {}
         Action::Run { .. } => carillon::telemetry::start("info"),
         // Its file says at which level.
         Action::Serve { .. } => {}
@@ -162,6 +184,9 @@ fn main() -> ExitCode {
         }
         Action::Replay { from, campaign, decision, at } => {
             runtime.block_on(carillon::replay::command(&ReplayOptions { from, campaign, decision, at }))
+        }
+        Action::Trunk { what: TrunkAction::Check { name, config, call } } => {
+            carillon::check::command(&CheckOptions { config, trunk: name, call })
         }
         Action::Run { campaign, report } => runtime.block_on(carillon::run::command(&campaign, report)),
         Action::Serve { config } => runtime.block_on(carillon::serve::command(&config)),

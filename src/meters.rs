@@ -11,10 +11,12 @@ use carillon_core::id::{AttemptId, CampaignId, Ticket};
 use carillon_core::store::read::Recovered;
 use carillon_core::store::words::Word;
 use carillon_core::store::write::{Refusal, Write};
+use carillon_sip::event::TrunkState;
 use carillon_sip::gateway::counters::Counters;
-use metrics::{counter, histogram};
+use metrics::{counter, gauge, histogram};
 
 use crate::engine::EngineHandle;
+use crate::node::TrunkFigures;
 
 /// How often gauges follow the live view.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -30,6 +32,7 @@ pub fn follow(engine: &EngineHandle, exporter: Exporter) {
             tick.tick().await;
             names::show_live(&live.borrow());
             show_counters(&status.borrow().counters);
+            show_trunks(&status.borrow().trunk_figures);
             exporter.upkeep();
             if status.has_changed().is_err() {
                 return;
@@ -49,6 +52,23 @@ fn show_counters(counters: &Counters) {
     refused("rate").absolute(counters.register_limited);
     refused("foreign_source").absolute(counters.foreign_source);
     refused("stray").absolute(counters.strays.saturating_add(counters.strangers));
+}
+
+fn show_trunks(trunks: &[TrunkFigures]) {
+    for TrunkFigures { name, state, lines_used, tally } in trunks {
+        let own = |metric: &'static str| counter!(metric, "trunk" => name.clone());
+        own(names::TRUNK_INVITES_TOTAL).absolute(tally.invites);
+        own(names::TRUNK_ANSWERS_TOTAL).absolute(tally.answers);
+        own(names::TRUNK_EFFECTIVE_TOTAL).absolute(tally.effective);
+        own(names::TRUNK_DIVERTED_TOTAL).absolute(tally.diverted);
+        own(names::TRUNK_RANG_TOTAL).absolute(tally.rang);
+        gauge!(names::TRUNK_POST_DIAL_SECONDS, "trunk" => name.clone()).set(tally.post_dial.as_secs_f64());
+        gauge!(names::TRUNK_CALLS, "trunk" => name.clone()).set(f64::from(*lines_used));
+        gauge!(names::TRUNK_UP, "trunk" => name.clone()).set(f64::from(u8::from(*state == TrunkState::Up)));
+        for (class, count) in tally.failures.by_class() {
+            counter!(names::TRUNK_FAILURES_TOTAL, "trunk" => name.clone(), "class" => class).absolute(count);
+        }
+    }
 }
 
 /// Batches on their way to the store and what they will have counted once they are durable.

@@ -27,6 +27,7 @@ use carillon_sip::gateway::{self, Gateway, counters::Counters};
 use carillon_sip::media::prompt::Prompt;
 use carillon_sip::media::{MediaCommand, MediaEvent};
 use carillon_sip::transport::Local;
+use carillon_sip::trunk::tally::TrunkTally;
 use rand_chacha::ChaCha20Rng;
 
 use crate::clock::{CampaignClock, RealNow};
@@ -177,6 +178,19 @@ pub enum NodeOutput {
     },
 }
 
+/// How a trunk stands.
+#[derive(Clone, Debug)]
+pub struct TrunkFigures {
+    /// Its name.
+    pub name: String,
+    /// Whether it can be used.
+    pub state: TrunkState,
+    /// Lines in use.
+    pub lines_used: u32,
+    /// What became of its calls.
+    pub tally: TrunkTally,
+}
+
 /// Dialer, link and gateway in one machine.
 pub struct Node {
     dialer: Dialer,
@@ -279,6 +293,18 @@ impl Node {
     /// What the gateway counted.
     pub fn counters(&self) -> Counters {
         self.gateway.counters()
+    }
+
+    /// How each trunk stands, in the order of the file.
+    pub fn trunks(&self) -> Vec<TrunkFigures> {
+        let states = self.gateway.trunks().zip(self.gateway.trunk_tallies());
+        let figures = states.map(|((name, state, lines_used), (_, tally))| TrunkFigures {
+            name: name.to_owned(),
+            state,
+            lines_used,
+            tally,
+        });
+        figures.collect()
     }
 
     /// Calls reserved or up.

@@ -34,6 +34,22 @@ pub const SIP_DATAGRAMS_TOTAL: &str = "dialer_sip_datagrams_total";
 pub const SIP_REFUSED_TOTAL: &str = "dialer_sip_refused_total";
 /// Lines in use; label `trunk`.
 pub const TRUNK_CALLS: &str = "dialer_trunk_calls";
+/// INVITEs sent to a trunk, calls seized; label `trunk`. Its rate is the calls per second.
+pub const TRUNK_INVITES_TOTAL: &str = "dialer_trunk_invites_total";
+/// Calls that a trunk brought an answer to; label `trunk`. Over the INVITEs: the answer-seizure ratio.
+pub const TRUNK_ANSWERS_TOTAL: &str = "dialer_trunk_answers_total";
+/// Calls that ended by the callee's doing; label `trunk`. Over the INVITEs: the network efficiency ratio.
+pub const TRUNK_EFFECTIVE_TOTAL: &str = "dialer_trunk_effective_total";
+/// Calls that went on to another trunk; label `trunk`, the one that failed.
+pub const TRUNK_DIVERTED_TOTAL: &str = "dialer_trunk_diverted_total";
+/// Calls that rang; label `trunk`.
+pub const TRUNK_RANG_TOTAL: &str = "dialer_trunk_rang_total";
+/// Post-dial delay of all calls that rang, added up; label `trunk`. Over those that rang: its mean.
+pub const TRUNK_POST_DIAL_SECONDS: &str = "dialer_trunk_post_dial_seconds";
+/// Whether a trunk can be used, 1 or 0; label `trunk`.
+pub const TRUNK_UP: &str = "dialer_trunk_up";
+/// Calls that failed; labels `trunk`, `class` (`3xx` to `6xx`, `silent`, `unreachable`, `other`).
+pub const TRUNK_FAILURES_TOTAL: &str = "dialer_trunk_failures_total";
 /// API requests; labels `route`, `method`, `status`.
 pub const API_REQUESTS_TOTAL: &str = "dialer_api_requests_total";
 /// Time from a request to the head of its answer; labels `route`, `method`.
@@ -121,6 +137,18 @@ fn describe() {
     describe_counter!(SIP_DATAGRAMS_TOTAL, Unit::Count, "SIP datagrams");
     describe_counter!(SIP_REFUSED_TOTAL, Unit::Count, "SIP requests refused");
     describe_gauge!(TRUNK_CALLS, Unit::Count, "Lines in use");
+    describe_counter!(TRUNK_INVITES_TOTAL, Unit::Count, "INVITEs sent");
+    describe_counter!(TRUNK_ANSWERS_TOTAL, Unit::Count, "Calls answered");
+    describe_counter!(TRUNK_EFFECTIVE_TOTAL, Unit::Count, "Calls that ended by the callee's doing");
+    describe_counter!(TRUNK_DIVERTED_TOTAL, Unit::Count, "Calls that went on to another trunk");
+    describe_counter!(TRUNK_RANG_TOTAL, Unit::Count, "Calls that rang");
+    describe_gauge!(
+        TRUNK_POST_DIAL_SECONDS,
+        Unit::Seconds,
+        "Post-dial delay of all calls that rang, added up"
+    );
+    describe_gauge!(TRUNK_UP, "Whether the trunk can be used");
+    describe_counter!(TRUNK_FAILURES_TOTAL, Unit::Count, "Calls that failed");
     describe_counter!(API_REQUESTS_TOTAL, Unit::Count, "API requests");
     describe_histogram!(API_REQUEST_SECONDS, Unit::Seconds, "From an API request to the head of its answer");
     describe_counter!(SIGN_INS_TOTAL, Unit::Count, "Sign-ins to the API");

@@ -15,7 +15,7 @@ use crate::leg::{LegId, LegOptions, Notice, RING_MAX};
 use crate::media::{MediaCommand, Remote};
 use crate::message::Uri;
 use crate::transport::Transport;
-use crate::trunk::choice;
+use crate::trunk::{Trunk, choice};
 
 /// A line that is reserved and never placed is given back after this time.
 pub const RESERVED_MAX: Duration = Duration::from_secs(30);
@@ -38,6 +38,10 @@ pub(super) struct Call {
     pub(super) tried: Vec<usize>,
     /// Whether a failure may send it on to another trunk: nothing has rung, and we do not end it.
     pub(super) divertible: bool,
+    /// When its INVITE left.
+    pub(super) sent_at: Duration,
+    /// Whether it has rung on this trunk.
+    pub(super) rang: bool,
 }
 
 /// Whom a call is for, and which trunks may carry it.
@@ -79,8 +83,16 @@ impl Gateway {
         match held {
             Ok(Line { trunk, route, port }) => {
                 let stage = Stage::Reserved { port };
-                let reserved =
-                    Call { trunk, route: route.clone(), stage, wish, tried: Vec::new(), divertible: true };
+                let reserved = Call {
+                    trunk,
+                    route: route.clone(),
+                    stage,
+                    wish,
+                    tried: Vec::new(),
+                    divertible: true,
+                    sent_at: now,
+                    rang: false,
+                };
                 self.calls.insert(call, reserved);
                 self.timers.set(Timer::Call(call), Some(now.saturating_add(RESERVED_MAX)));
                 self.event(Event::Reserved { call, route });
@@ -217,9 +229,7 @@ impl Gateway {
                 self.tell_trunk(index, state);
             }
             Notice::Ringing { status, early } => {
-                if let Some(known) = self.calls.get_mut(&call) {
-                    known.divertible = false;
-                }
+                self.note_ringing(call, now);
                 if let (Some(remote), Some(stream)) = (early, self.customer_stream(call)) {
                     self.media_command(MediaCommand::SetRemote { stream, remote });
                 }
@@ -231,6 +241,10 @@ impl Gateway {
                 let (leg, stream, refused) = (*leg, *stream, failure.is_some());
                 let joined = Joined::Alone;
                 known.stage = Stage::Up { leg, stream, remote, answered_at: now, joined };
+                self.note_ringing(call, now);
+                if let Some(trunk) = self.trunk_of(call) {
+                    trunk.tally.answered();
+                }
                 self.event(Event::Answered { call, dialog: *dialog });
                 if refused {
                     return self.hang_up(call, "ports", now);
@@ -253,7 +267,10 @@ impl Gateway {
                     Stage::Out { failure, .. } => *failure,
                     Stage::Reserved { .. } | Stage::Queued { .. } | Stage::Up { .. } | Stage::Ending => None,
                 };
-                let index = known.trunk;
+                let (index, rang) = (known.trunk, known.rang);
+                if let Some(trunk) = self.trunks.get_mut(index) {
+                    trunk.tally.failed(failure, rang);
+                }
                 if !heard {
                     let state = self.trunks.get_mut(index).and_then(|trunk| trunk.unanswered(now));
                     self.tell_trunk(index, state);
@@ -392,6 +409,10 @@ impl Gateway {
                 self.wire.counters.invites_sent += 1;
                 if let Some(known) = self.calls.get_mut(&call) {
                     known.stage = Stage::Out { leg, stream, failure: None };
+                    (known.sent_at, known.rang) = (now, false);
+                }
+                if let Some(trunk) = self.trunk_of(call) {
+                    trunk.tally.invites += 1;
                 }
                 self.watch_silence(call, now);
                 self.event(Event::Placed { call });
@@ -402,6 +423,24 @@ impl Gateway {
                 self.event(Event::Failed { call, failure });
             }
         }
+    }
+
+    /// A call rings, or is answered: nothing sends it on any more, and what it took is the post-dial delay.
+    fn note_ringing(&mut self, call: CallId, now: Duration) {
+        let Some(known) = self.calls.get_mut(&call) else { return };
+        known.divertible = false;
+        if std::mem::replace(&mut known.rang, true) {
+            return;
+        }
+        let (index, after) = (known.trunk, now.saturating_sub(known.sent_at));
+        if let Some(trunk) = self.trunks.get_mut(index) {
+            trunk.tally.rang(after);
+        }
+    }
+
+    fn trunk_of(&mut self, call: CallId) -> Option<&mut Trunk> {
+        let index = self.calls.get(&call)?.trunk;
+        self.trunks.get_mut(index)
     }
 
     fn fail_unsent(&mut self, call: CallId, failure: Failure, now: Duration) {

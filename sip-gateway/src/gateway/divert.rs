@@ -26,6 +26,7 @@ impl Gateway {
         known.route.clone_from(&route);
         if let Some(failed) = self.trunks.get_mut(failed) {
             failed.ended();
+            failed.tally.diverted += 1;
         }
         if let Stage::Out { stream, .. } = before {
             self.close_stream(stream, now);
@@ -52,7 +53,10 @@ impl Gateway {
     pub(super) fn give_up_silent(&mut self, call: CallId, leg: LegId, now: Duration) {
         let Some(silent) = self.calls.get(&call).map(|known| known.trunk) else { return };
         if self.divert(call, Failure::Timeout, now) {
-            let state = self.trunks.get_mut(silent).and_then(|trunk| trunk.unanswered(now));
+            let state = self.trunks.get_mut(silent).and_then(|trunk| {
+                trunk.tally.failed(Failure::Timeout, false);
+                trunk.unanswered(now)
+            });
             self.tell_trunk(silent, state);
             self.abandon_leg(leg, now);
         }

@@ -50,6 +50,7 @@ use crate::transaction::{Layer, LayerOptions, TagMaker, Tally};
 use crate::transport::{Local, Transport};
 use crate::trunk::Trunk;
 use crate::trunk::registration::Registration;
+use crate::trunk::tally::TrunkTally;
 use agents::Agent;
 use calls::{Call, Wish};
 use counters::Counters;
@@ -342,6 +343,11 @@ impl Gateway {
             let used = trunk.options.max_calls.saturating_sub(trunk.lines_free());
             (trunk.options.name.as_str(), trunk.state(), used)
         })
+    }
+
+    /// What became of the calls of each trunk, in the order of the options.
+    pub fn trunk_tallies(&self) -> impl Iterator<Item = (&str, TrunkTally)> {
+        self.trunks.iter().map(|trunk| (trunk.options.name.as_str(), trunk.tally))
     }
 
     /// What it was configured with.

@@ -8,6 +8,7 @@ pub mod health;
 pub mod registration;
 pub mod shaper;
 pub mod silence;
+pub mod tally;
 
 use std::time::Duration;
 
@@ -17,12 +18,15 @@ use caller_ids::CallerIds;
 use health::Health;
 use shaper::Shaper;
 use silence::Silence;
+use tally::TrunkTally;
 
 /// One carrier connection.
 #[derive(Debug)]
 pub struct Trunk {
     /// Its options.
     pub options: TrunkOptions,
+    /// What became of its calls.
+    pub tally: TrunkTally,
     registered: TrunkState,
     silence: Silence,
     health: Health,
@@ -38,6 +42,7 @@ impl Trunk {
         let registered = if options.register { TrunkState::Registering } else { TrunkState::Up };
         Self {
             registered,
+            tally: TrunkTally::default(),
             silence: Silence::default(),
             health: Health::new(options.hysteresis),
             lines_used: 0,

@@ -77,3 +77,43 @@ fn nobody_picks_up_and_the_ringing_is_cancelled() {
     assert!((1_990..=3_500).contains(&rang), "rang for {rang} ms");
     assert_eq!(carrier.received("CANCEL").len(), 1);
 }
+
+#[test]
+fn what_the_telephone_network_says_decides_before_the_status() {
+    let busy = "503 Service Unavailable\n      Reason: Q.850;cause=17;text=\"User busy\"";
+    let report = refused(busy, &Campaign::with_sipp_agent());
+    let attempt = report.only_attempt();
+    let told = ["outcome", "attribution", "sip_status", "reason"].map(|column| attempt.get(column));
+    assert_eq!(told, ["busy", "callee", "503", "q850_17"]);
+}
+
+#[test]
+fn a_trunk_may_mean_something_else_by_a_status() {
+    let trunk_keys = "outcomes = [\"603 unheard rejected network\", \"480 invalid_number\"]";
+    let campaign = Campaign { trunk_keys, ..Campaign::with_sipp_agent() };
+    for (status, outcome, attribution) in
+        [("603 Decline", "rejected", "network"), ("480 Temporarily Unavailable", "invalid_number", "callee")]
+    {
+        let report = refused(status, &campaign);
+        let attempt = report.only_attempt();
+        assert_eq!((attempt.get("outcome"), attempt.get("attribution")), (outcome, attribution), "{status}");
+    }
+}
+
+#[test]
+fn a_number_goes_out_as_the_trunk_wants_it_and_only_where_it_may() {
+    let stage = Stage::new();
+    let mut carrier = stage.carrier("carrier_busy.xml").start();
+    let trunk_keys = "number_format = \"national\"\ncountry_code = \"1\"\nnational_prefix = \"0\"\n\
+                      allow = [\"+1\"]\ndeny = [\"+12025550101\"]";
+    // The second contact's number is denied.
+    let campaign = Campaign { contacts: 2, trunk_keys, ..Campaign::with_sipp_agent() };
+    let report = stage.run(&campaign).finish();
+    carrier.finish(LONG);
+    let invites = carrier.received("INVITE");
+    assert!(invites.iter().all(|invite| invite.starts_with("INVITE sip:02025550100@")), "{invites:?}");
+    assert_eq!(report.only_attempt().get("number"), "+12025550100", "the books keep the number");
+    let closed: Vec<_> =
+        report.tasks.iter().map(|task| (task.get("attempts"), task.get("closed_reason"))).collect();
+    assert_eq!(closed, [("1", "outcome"), ("0", "number")]);
+}

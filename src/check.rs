@@ -1,0 +1,202 @@
+//! `carillon trunk check NAME`: asks one trunk what works and what does not, and says it so that a carrier's engineer can act on it.
+//!
+//! It speaks from a port of its own, so it can be used while the service runs. It changes nothing: REGISTER asks what is bound and
+//! binds nothing, and no call is made unless a number is given.
+
+mod questions;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use carillon_config::{CampaignFile, ServiceConfig};
+use carillon_sip::media::Codec;
+use carillon_sip::message::{HeaderName, Response};
+use carillon_sip::options::{Options, TrunkOptions};
+use carillon_sip::sdp::{OwnMedia, read_answer};
+use carillon_sip::transport::Transport;
+
+use crate::exit::Exit;
+use crate::say::say;
+use questions::{Called, Heard, Questions};
+
+/// Headers of a response that any carrier writes; the others are told.
+const USUAL: [&str; 14] = [
+    "via",
+    "from",
+    "to",
+    "call-id",
+    "cseq",
+    "contact",
+    "content-length",
+    "content-type",
+    "max-forwards",
+    "allow",
+    "supported",
+    "server",
+    "user-agent",
+    "www-authenticate",
+];
+
+/// What to check.
+#[derive(Clone, Debug)]
+pub struct CheckOptions {
+    /// Service or campaign file.
+    pub config: PathBuf,
+    /// The trunk's name.
+    pub trunk: String,
+    /// A number to call; none: no call is made.
+    pub call: Option<String>,
+}
+
+/// Checks a trunk. Fails with status 2 where the file is wrong or has no such trunk, with 3 where anything does not work.
+pub fn command(options: &CheckOptions) -> Result<(), Exit> {
+    let sip = load(&options.config)?;
+    let trunk = sip.trunks.iter().find(|trunk| trunk.name == options.trunk).ok_or_else(|| {
+        let names: Vec<&str> = sip.trunks.iter().map(|trunk| trunk.name.as_str()).collect();
+        Exit::file(format!(
+            "no trunk `{}` in {}; there are: {}",
+            options.trunk,
+            options.config.display(),
+            names.join(", ")
+        ))
+    })?;
+    say(format_args!("trunk {}", trunk.name));
+    let mut failed = 0;
+    let mut tell = |what: &str, result: Result<String, String>| {
+        failed += u32::from(result.is_err());
+        let (mark, text) = match &result {
+            Ok(text) => ("ok  ", text),
+            Err(text) => ("FAIL", text),
+        };
+        say(format_args!("{mark}  {what:<9} {text}"));
+    };
+    tell("resolve", Ok(format!("{} is {} over {}", trunk.uri, trunk.address, word(trunk.transport))));
+    match Questions::open(trunk, sip.timers) {
+        Err(error) => tell("connect", Err(error)),
+        Ok(mut questions) => {
+            tell("connect", Ok(format!("from {}", questions.local())));
+            tell("OPTIONS", questions.options().map_or_else(Err, |heard| alive(&heard)));
+            if trunk.register {
+                tell("REGISTER", questions.register().and_then(|heard| registered(&heard)));
+            }
+            if let Some(number) = &options.call {
+                call(&mut questions, trunk, &sip, number, &mut tell);
+            }
+        }
+    }
+    match failed {
+        0 => Ok(()),
+        _ => Err(Exit::never_came(format!("trunk `{}`: {failed} of its checks failed", trunk.name))),
+    }
+}
+
+/// The gateway's options of a service's file, or of a campaign's.
+fn load(path: &Path) -> Result<Options, Exit> {
+    let text =
+        std::fs::read_to_string(path).map_err(|error| Exit::file(format!("{}: {error}", path.display())))?;
+    if text.lines().any(|line| line.trim_start().starts_with("[campaign]")) {
+        return CampaignFile::load(path).map(|file| file.sip).map_err(Exit::file);
+    }
+    ServiceConfig::load(path).map(|config| config.sip).map_err(Exit::file)
+}
+
+fn alive(heard: &Heard) -> Result<String, String> {
+    let text = summary(heard);
+    match heard.last.status {
+        408 | 503 | 504 => Err(text),
+        _ => Ok(text),
+    }
+}
+
+fn registered(heard: &Heard) -> Result<String, String> {
+    let text = summary(heard);
+    match heard.last.status {
+        200..=299 => {
+            let bound = heard.last.headers.contacts().is_ok_and(|contacts| {
+                matches!(contacts, carillon_sip::message::Contacts::List(list) if !list.is_empty())
+            });
+            let bound = if bound { "something is registered" } else { "nothing is registered" };
+            Ok(format!("{text}; the credentials are taken, {bound}"))
+        }
+        401 | 407 => Err(format!("{text}; the credentials are not taken")),
+        _ => Err(text),
+    }
+}
+
+fn call(
+    questions: &mut Questions,
+    trunk: &TrunkOptions,
+    sip: &Options,
+    number: &str,
+    tell: &mut impl FnMut(&str, Result<String, String>),
+) {
+    let Some(user) = trunk.destinations.user(number) else {
+        return tell(
+            "INVITE",
+            Err("this number is none, or may not be called over this trunk (allow, deny)".into()),
+        );
+    };
+    let called = match questions.call(trunk, sip, &user) {
+        Ok(called) => called,
+        Err(error) => return tell("INVITE", Err(error)),
+    };
+    let Called { heard, first, rang, ended } = called;
+    let told = |at: Option<Duration>| at.map_or_else(|| "never".to_owned(), |at| format!("after {}", ms(at)));
+    say(format_args!("      offered   {}", names(&trunk.codecs)));
+    say(format_args!("      heard     first {}, ringing {}", told(first), told(rang)));
+    let own = OwnMedia { address: sip.media_address, ports: sip.rtp_ports };
+    let answered = (200..300).contains(&heard.last.status);
+    let text = summary(&heard);
+    let cut = heard.cancelled && heard.last.status == 487;
+    tell("INVITE", if answered || cut { Ok(text) } else { Err(text) });
+    if let Some(session) = heard.session() {
+        match read_answer(&session.body, &trunk.codecs, own) {
+            Ok(remote) => {
+                let digits = if remote.telephone_event.is_some() { "with" } else { "without" };
+                let codec = names(&[remote.codec]);
+                tell("media", Ok(format!("{codec}, {digits} telephone-event, to {}", remote.address)));
+            }
+            Err(error) => tell("media", Err(format!("the session can't be used: {error}"))),
+        }
+    }
+    if let Some(ended) = ended {
+        tell("BYE", ended.map(|heard| summary(&heard)));
+    }
+}
+
+fn names(codecs: &[Codec]) -> String {
+    codecs.iter().map(|codec| format!("{codec:?}").to_uppercase()).collect::<Vec<_>>().join(", ")
+}
+
+fn word(transport: Transport) -> String {
+    format!("{transport:?}").to_ascii_lowercase()
+}
+
+fn ms(length: Duration) -> String {
+    format!("{:.1} ms", length.as_secs_f64() * 1_000.0)
+}
+
+/// `200 OK after 3.1 ms, challenged once; Server: X; adds P-Charging-Vector`.
+fn summary(heard: &Heard) -> String {
+    let Response { status, reason, headers, .. } = &heard.last;
+    let mut text = format!("{status} {} after {}", String::from_utf8_lossy(reason), ms(heard.after));
+    if heard.challenges > 0 {
+        text.push_str(&format!(", after {} challenge(s)", heard.challenges));
+    }
+    for (name, label) in
+        [(HeaderName::Server, "Server"), (HeaderName::Allow, "Allow"), (HeaderName::Supported, "Supported")]
+    {
+        if let Some(value) = headers.text(name) {
+            text.push_str(&format!("; {label}: {value}"));
+        }
+    }
+    let more: Vec<String> = headers
+        .iter()
+        .map(|(name, _)| name.to_string())
+        .filter(|name| !USUAL.contains(&name.to_ascii_lowercase().as_str()))
+        .collect();
+    if !more.is_empty() {
+        text.push_str(&format!("; also writes {}", more.join(", ")));
+    }
+    text
+}
