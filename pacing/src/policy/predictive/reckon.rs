@@ -13,13 +13,15 @@ const EARLY_S: f64 = 900.0;
 const EARLY_PRICE: f64 = 0.4;
 /// Share of the answers that a stopped team would still bring that may be counted as there.
 const CREDIT_STOPPED: f64 = 0.8;
+/// Share of the reserve that a small team with owners keeps.
+const RESERVE_OWNERS: f64 = 0.25;
 /// Machines expected a live answer, believed like so many answers.
 const MACHINES_AN_ANSWER: (f64, f64) = (2.0, 30.0);
 /// Deviations of the normal up to which answers that find no agent are charged: usually (0.03%, as the highest of
 /// many moments is beyond its quantile three times as often as any one of them), and at the very end of the period.
-const EXPOSED: (f64, f64) = (3.4, 5.0);
+const EXPOSED: (f64, f64) = (3.4, 6.0);
 /// The same where losses are reckoned exactly.
-const EXPOSED_EXACT: (f64, f64) = (4.8, 5.2);
+const EXPOSED_EXACT: (f64, f64) = (4.8, 5.5);
 /// From so many ring horizons before the end of the period it grows.
 const LAST_HORIZONS: f64 = 8.0;
 
@@ -33,8 +35,14 @@ impl Predictive {
         let expected = hours_left * rate;
         let credit = if self.options.strict { 0.0 } else { self.credit(hours_left, expected) };
         // To a small team a call is a large part of its budget: its exposure, reckoned exactly, reaches up further
-        // instead, and lines whose losses are sure to be few may still use the last call.
-        let reserve = if self.is_small() { 0.0 } else { self.options.reserve };
+        // instead, and lines whose losses are sure to be few may still use the last call. Owners' losses are reckoned by
+        // their moments.
+        let share = match (self.is_small(), self.floor.has_apart()) {
+            (true, false) => 0.0,
+            (true, true) => RESERVE_OWNERS,
+            (false, _) => 1.0,
+        };
+        let reserve = share * self.options.reserve;
         let charged = self.ledger.charged(capacity.limits.false_positives);
         // What a live answer still to come brings, once those lost to machine detection beside it are charged; where it
         // brings nothing, all that is still to come is a burden.
