@@ -13,6 +13,7 @@ pub mod exit;
 pub mod limits;
 pub mod link;
 pub mod meters;
+pub mod minutes;
 pub mod node;
 pub mod port;
 pub mod prompts;

@@ -32,6 +32,7 @@ use rand_chacha::ChaCha20Rng;
 
 use crate::clock::{CampaignClock, RealNow};
 use crate::link::{self, Errand, News, Surroundings};
+use crate::minutes::Minutes;
 
 /// What a node is made of.
 pub struct Options {
@@ -199,6 +200,7 @@ pub struct Node {
     leg: AgentLegMode,
     directory: PathBuf,
     prompts: BTreeMap<CampaignId, Arc<Prompt>>,
+    minutes: Minutes,
     /// The room as the dialer was last told, and as the gateway tells it now.
     room: Option<Room>,
     room_now: Room,
@@ -210,6 +212,7 @@ impl Node {
     pub fn new(options: Options, identifiers: ChaCha20Rng, now: RealNow) -> Self {
         let clock = CampaignClock::new(now, options.speed);
         let outcomes = link::outcomes(&options.sip.trunks);
+        let minutes = Minutes::new(&options.sip.trunks);
         Self {
             dialer: Dialer::new(dialer::Options { outcomes, ..options.dialer }, clock.now(now)),
             gateway: Gateway::new(options.sip, identifiers, now.monotonic),
@@ -217,6 +220,7 @@ impl Node {
             leg: options.leg,
             directory: options.directory,
             prompts: BTreeMap::new(),
+            minutes,
             room: None,
             room_now: Room::default(),
             outputs: VecDeque::new(),
@@ -230,6 +234,7 @@ impl Node {
 
     /// Takes in one thing that happened and lets all that follows from it happen.
     pub fn handle(&mut self, input: NodeInput, now: RealNow) {
+        self.turn_day(now);
         self.tell_room(now);
         match input {
             NodeInput::Datagram { bytes, from, local } => {
@@ -241,6 +246,8 @@ impl Node {
             NodeInput::Media(event) => self.gateway.media(event, now.monotonic),
             NodeInput::Drain => self.gateway.command(Command::Drain, now.monotonic),
             NodeInput::Recovered(recovered) => {
+                let left = self.minutes.start(&recovered.trunk_talk, self.clock.now(now).utc);
+                self.allow(left, now);
                 for binding in recovered.bindings.iter().filter_map(|row| link::binding(row, now)) {
                     self.gateway.command(Command::RestoreBinding(binding), now.monotonic);
                 }
@@ -370,6 +377,18 @@ impl Node {
             Errand::Finished { campaign } => NodeOutput::Finished { campaign },
             Errand::Unreadable { what } => NodeOutput::Unreadable { what },
         });
+    }
+
+    /// Gives each capped trunk its minutes where a new day has begun.
+    fn turn_day(&mut self, now: RealNow) {
+        let left = self.minutes.turn(self.clock.now(now).utc, |trunk| self.gateway.talked(trunk));
+        self.allow(left, now);
+    }
+
+    fn allow(&mut self, left: Vec<(String, Duration)>, now: RealNow) {
+        for (trunk, left) in left {
+            self.gateway.command(Command::Budget { trunk, left }, now.monotonic);
+        }
     }
 
     fn tell_dialer(&mut self, input: Input, now: RealNow) {

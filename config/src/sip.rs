@@ -257,6 +257,8 @@ fn one_trunk(
     let hysteresis = trunk::hysteresis(&mut section);
     let destinations = trunk::destinations(document, &mut section);
     let pool = trunk::pool(&mut section);
+    let talk_daily_max = trunk::minutes(&mut section, "minutes_daily_max");
+    let talk_monthly_max = trunk::minutes(&mut section, "minutes_monthly_max");
     if !name.value.is_empty() && !names.insert(name.value.clone()) {
         document.problem(&name.place, format!("trunk {} is there already", name.value));
     }
@@ -300,6 +302,8 @@ fn one_trunk(
         failover,
         tls,
         hysteresis,
+        talk_daily_max,
+        talk_monthly_max,
         destinations,
         pool,
     }

@@ -126,6 +126,12 @@ pub(crate) fn destinations(document: &Document<'_>, section: &mut Section<'_>) -
     }
 }
 
+/// Reads a cap on minutes; 0 is none.
+pub(crate) fn minutes(section: &mut Section<'_>, key: &'static str) -> Option<Duration> {
+    let minutes = section.integer(key, 0..=100_000_000)?.value;
+    (minutes > 0).then(|| Duration::from_secs(minutes.saturating_mul(60)))
+}
+
 /// Reads how the numbers of the pool are used.
 pub(crate) fn pool(section: &mut Section<'_>) -> PoolOptions {
     let local = section.flag("caller_id_local", false);

@@ -9,6 +9,30 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct Utc(pub i64);
 
+/// The UTC day and month of an instant: when they began, and when the next day begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CalendarDay {
+    /// Midnight UTC.
+    pub day: Utc,
+    /// Midnight UTC of the first of the month.
+    pub month: Utc,
+    /// The next midnight UTC.
+    pub next: Utc,
+}
+
+impl CalendarDay {
+    /// The day of this instant.
+    pub fn of(at: Utc) -> Self {
+        const DAY_MS: i64 = 86_400_000;
+        let day = at.0.saturating_sub(at.0.rem_euclid(DAY_MS));
+        let date =
+            jiff::Timestamp::from_millisecond(day).map(|at| at.to_zoned(jiff::tz::TimeZone::UTC).date());
+        let passed = date.map_or(0, |date| i64::from(date.day()) - 1);
+        let month = day.saturating_sub(passed.saturating_mul(DAY_MS));
+        Self { day: Utc(day), month: Utc(month), next: Utc(day.saturating_add(DAY_MS)) }
+    }
+}
+
 impl Utc {
     /// The instant `duration` later; saturates.
     pub fn after(self, duration: Duration) -> Self {

@@ -26,6 +26,14 @@ pub enum Command {
         /// Names of the trunks that may be used, in order; empty means all.
         trunks: Vec<String>,
     },
+    /// From now on a trunk may carry answered calls for so long in sum; those that are up are cut by nothing, but no new one is
+    /// placed once the sum is used up.
+    Budget {
+        /// The trunk's name.
+        trunk: String,
+        /// How long.
+        left: Duration,
+    },
     /// Give a reserved line back; nothing was sent.
     Release {
         /// The reserved call.

@@ -166,6 +166,8 @@ pub enum BusyReason {
     CallsPerSecond,
     /// RTP ports used up.
     Ports,
+    /// The trunk's calls have lasted as long as they may in this day or month.
+    Minutes,
     /// Every number that could be shown has had its day or has to rest.
     CallerIds,
     /// No trunk may call this number, or it is none: another time will be no better.

@@ -132,6 +132,10 @@ pub struct TrunkOptions {
     pub asserted_identity: bool,
     /// Interval of OPTIONS health checks; `None` (the default) sends none.
     pub options_interval: Option<Duration>,
+    /// How long its answered calls may last in sum, a UTC day.
+    pub talk_daily_max: Option<Duration>,
+    /// The same, a UTC month.
+    pub talk_monthly_max: Option<Duration>,
     /// Which numbers it may call, and how it wants them written.
     pub destinations: Destinations,
     /// How its numbers are used.

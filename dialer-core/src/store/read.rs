@@ -75,6 +75,19 @@ pub struct Recovered {
     pub bindings: Vec<BindingRow>,
     /// Suppressed numbers, canonical.
     pub suppressed: Vec<String>,
+    /// What each trunk has carried in this day and month, by name; those that carried nothing are not there.
+    pub trunk_talk: Vec<TrunkTalk>,
+}
+
+/// How long the answered calls of a trunk lasted, ended ones alone, from answer to end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrunkTalk {
+    /// Its name.
+    pub trunk: String,
+    /// Since midnight UTC.
+    pub today: Duration,
+    /// Since the first of the month, UTC.
+    pub month: Duration,
 }
 
 /// Most interrupted attempts that a new process is told of.

@@ -244,6 +244,7 @@ impl Gateway {
                 self.note_ringing(call, now);
                 if let Some(trunk) = self.trunk_of(call) {
                     trunk.tally.answered();
+                    trunk.talk.answered(now);
                 }
                 self.event(Event::Answered { call, dialog: *dialog });
                 if refused {
@@ -295,9 +296,12 @@ impl Gateway {
         self.part(call, now);
         self.timers.set(Timer::Call(call), None);
         let Some(known) = self.calls.get_mut(&call) else { return };
-        if let Stage::Up { stream, .. } = &known.stage {
-            let stream = *stream;
+        if let Stage::Up { stream, answered_at, .. } = &known.stage {
+            let (stream, answered_at) = (*stream, *answered_at);
             known.stage = Stage::Ending;
+            if let Some(trunk) = self.trunks.get_mut(known.trunk) {
+                trunk.talk.over(answered_at, now);
+            }
             self.close_stream(stream, now);
         }
     }

@@ -157,6 +157,12 @@ impl Gateway {
             Command::Reserve { call, number, first, trunks } => {
                 self.reserve(call, Wish { number, trunks }, first.as_deref(), now);
             }
+            Command::Budget { trunk, left } => {
+                let named = self.trunks.iter_mut().find(|known| known.options.name == trunk);
+                if let Some(known) = named {
+                    known.talk.allow(left, now);
+                }
+            }
             Command::Release { call } => self.release(call, now),
             Command::Place(place) => self.place(place, now),
             Command::HangUp { call } => self.hang_up(call, "bye", now),
@@ -231,12 +237,13 @@ impl Gateway {
         (room.lines_free, room.calls_per_second_free) = (0, 0);
         let mut until = self.ports.changes_at(now).unwrap_or(Duration::MAX);
         let usable = self.trunks.iter().enumerate().filter(|(_, trunk)| trunk.state() == TrunkState::Up);
-        for (index, trunk) in usable.filter(|_| !self.draining) {
+        for (index, trunk) in usable.filter(|(_, trunk)| !self.draining && !trunk.talk.is_spent(now)) {
             let (lines_free, calls_per_second_free) = (trunk.lines_free(), trunk.calls_per_second_free(now));
             room.lines_free = room.lines_free.saturating_add(lines_free);
             room.calls_per_second_free = room.calls_per_second_free.saturating_add(calls_per_second_free);
             room.trunks.push(TrunkRoom { trunk: index, lines_free, calls_per_second_free });
             until = until.min(trunk.rate_changes_at(now).unwrap_or(Duration::MAX));
+            until = until.min(trunk.talk.spent_at(now).unwrap_or(Duration::MAX));
         }
         room.lines_free = room.lines_free.min(u32::try_from(self.ports.free(now)).unwrap_or(u32::MAX));
         self.room_until = Some(until);
@@ -252,7 +259,11 @@ impl Gateway {
         if self.draining {
             return Room::default();
         }
-        let usable = self.trunks.iter().enumerate().filter(|(_, trunk)| trunk.state() == TrunkState::Up);
+        let usable = self
+            .trunks
+            .iter()
+            .enumerate()
+            .filter(|(_, trunk)| trunk.state() == TrunkState::Up && !trunk.talk.is_spent(now));
         let trunks: Vec<TrunkRoom> = usable
             .map(|(index, trunk)| TrunkRoom {
                 trunk: index,
@@ -348,6 +359,14 @@ impl Gateway {
     /// What became of the calls of each trunk, in the order of the options.
     pub fn trunk_tallies(&self) -> impl Iterator<Item = (&str, TrunkTally)> {
         self.trunks.iter().map(|trunk| (trunk.options.name.as_str(), trunk.tally))
+    }
+
+    /// How long the answered calls of a trunk have lasted since the start, ended ones alone; zero where there is no such trunk.
+    pub fn talked(&self, trunk: &str) -> Duration {
+        self.trunks
+            .iter()
+            .find(|known| known.options.name == trunk)
+            .map_or(Duration::ZERO, |known| known.talk.ended)
     }
 
     /// What it was configured with.

@@ -147,6 +147,8 @@ pub(super) fn trunk(name: &str) -> TrunkOptions {
         failover: Failover::default(),
         tls: Default::default(),
         destinations: Destinations::default(),
+        talk_daily_max: None,
+        talk_monthly_max: None,
         pool: PoolOptions::default(),
         hysteresis: Hysteresis::default(),
         transport: Transport::Udp,

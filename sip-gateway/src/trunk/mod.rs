@@ -8,6 +8,7 @@ pub mod health;
 pub mod registration;
 pub mod shaper;
 pub mod silence;
+pub mod talk;
 pub mod tally;
 
 use std::time::Duration;
@@ -18,6 +19,7 @@ use caller_ids::CallerIds;
 use health::Health;
 use shaper::Shaper;
 use silence::Silence;
+use talk::Talk;
 use tally::TrunkTally;
 
 /// One carrier connection.
@@ -27,6 +29,8 @@ pub struct Trunk {
     pub options: TrunkOptions,
     /// What became of its calls.
     pub tally: TrunkTally,
+    /// How long they lasted, and how long they may.
+    pub talk: Talk,
     registered: TrunkState,
     silence: Silence,
     health: Health,
@@ -43,6 +47,7 @@ impl Trunk {
         Self {
             registered,
             tally: TrunkTally::default(),
+            talk: Talk::default(),
             silence: Silence::default(),
             health: Health::new(options.hysteresis),
             lines_used: 0,
@@ -74,6 +79,9 @@ impl Trunk {
     pub fn reserve(&mut self, called: &str, now: Duration) -> Result<String, BusyReason> {
         if self.state() != TrunkState::Up {
             return Err(BusyReason::NoTrunk);
+        }
+        if self.talk.is_spent(now) {
+            return Err(BusyReason::Minutes);
         }
         if self.lines_free() == 0 {
             return Err(BusyReason::TrunkFull);
@@ -183,6 +191,8 @@ pub(crate) mod tests {
             failover: failover::Failover::default(),
             tls: Default::default(),
             destinations: destination::Destinations::default(),
+            talk_daily_max: None,
+            talk_monthly_max: None,
             pool: caller_ids::PoolOptions::default(),
             hysteresis: health::Hysteresis::default(),
         }

@@ -108,6 +108,8 @@ pub fn node_options(plan: &Plan) -> node::Options {
         failover: carillon_sip::trunk::failover::Failover::default(),
         tls: Default::default(),
         destinations: carillon_sip::trunk::destination::Destinations::default(),
+        talk_daily_max: None,
+        talk_monthly_max: None,
         pool: carillon_sip::trunk::caller_ids::PoolOptions::default(),
         hysteresis: carillon_sip::trunk::health::Hysteresis::default(),
     };

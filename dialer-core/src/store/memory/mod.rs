@@ -5,6 +5,7 @@
 mod apply;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::attempt::outcome::Outcome;
 use crate::campaign::CampaignState;
@@ -14,14 +15,15 @@ use crate::contact::ListedContact;
 use crate::id::{AttemptId, CampaignId, ContactId, TaskId};
 use crate::store::read::{
     AgentTimeRow, AttemptRow, Due, Duplicate, DuplicateKey, Fetched, INTERRUPTED_MAX, Imported, Interrupted,
-    OWNED_COUNT_MAX, OWNED_MAX, OpenAttempt, PeriodCounts, Recovered, RecoveredCampaign, TaskRow, Undisposed,
+    OWNED_COUNT_MAX, OWNED_MAX, OpenAttempt, PeriodCounts, Recovered, RecoveredCampaign, TaskRow, TrunkTalk,
+    Undisposed,
 };
 use crate::store::tally::{Shape, Tally};
 use crate::store::write::{
     BindingRow, CallDialog, CallRoute, JournalEnd, JournalPart, OrphanRow, Refusal, Write,
 };
 use crate::task::TaskState;
-use crate::time::Utc;
+use crate::time::{CalendarDay, Utc};
 
 /// A store without a disk.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -262,7 +264,24 @@ impl Memory {
             agent_legs: self.agent_legs.clone(),
             bindings: self.bindings.values().cloned().collect(),
             suppressed: self.suppressed.iter().cloned().collect(),
+            trunk_talk: self.trunk_talk(now),
         }
+    }
+
+    fn trunk_talk(&self, now: Utc) -> Vec<TrunkTalk> {
+        let CalendarDay { day, month, next: _ } = CalendarDay::of(now);
+        let mut talk: BTreeMap<String, (Duration, Duration)> = BTreeMap::new();
+        for Attempt { row, .. } in self.attempts.values() {
+            if let (Some(answered), Some(ended)) = (row.answered_at, row.ended_at)
+                && ended > month
+            {
+                let (today, in_month) = talk.entry(row.trunk.clone()).or_default();
+                *today += ended.since(answered.max(day));
+                *in_month += ended.since(answered.max(month));
+            }
+        }
+        let row = |(trunk, (today, month))| TrunkTalk { trunk, today, month };
+        talk.into_iter().map(row).collect()
     }
 
     /// Imports a whole list. Contacts that an earlier import brought are brought up to date; their tasks stay as

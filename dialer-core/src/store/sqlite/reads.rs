@@ -13,12 +13,12 @@ use crate::compliance::period::Period;
 use crate::id::{AttemptId, CampaignId, ContactId, TaskId};
 use crate::store::read::{
     Due, Fetched, INTERRUPTED_MAX, Interrupted, OWNED_COUNT_MAX, OWNED_MAX, OpenAttempt, PeriodCounts,
-    Recovered, RecoveredCampaign, Undisposed,
+    Recovered, RecoveredCampaign, TrunkTalk, Undisposed,
 };
 use crate::store::tally::{Shape, Tally};
 use crate::store::words::Word;
 use crate::store::write::{BindingRow, CallDialog, CallRoute, JournalEnd, OrphanRow};
-use crate::time::Utc;
+use crate::time::{CalendarDay, Utc};
 
 impl Store {
     /// Tasks of a campaign that are due at `now`: at most `limit` without an owner, and of each of `owners`
@@ -101,6 +101,7 @@ impl Store {
             suppressed: sqlx::query_scalar("SELECT number FROM suppressed ORDER BY number")
                 .fetch_all(&mut *reader)
                 .await?,
+            trunk_talk: trunk_talk(&mut reader, now).await?,
         };
         reader.commit().await?;
         Ok(recovered)
@@ -312,6 +313,25 @@ async fn open_attempts(reader: &mut SqliteConnection) -> Result<Vec<OpenAttempt>
         })
     };
     rows.iter().map(open).collect()
+}
+
+async fn trunk_talk(reader: &mut SqliteConnection, now: Utc) -> Result<Vec<TrunkTalk>, StoreError> {
+    let CalendarDay { day, month, next: _ } = CalendarDay::of(now);
+    let rows = sqlx::query(
+        "SELECT trunk, sum(max(ended_at - max(answered_at, $1), 0)), sum(max(ended_at - max(answered_at, $2), 0))
+         FROM attempts WHERE answered_at IS NOT NULL AND ended_at > $2 GROUP BY trunk ORDER BY trunk",
+    )
+    .bind(day.0)
+    .bind(month.0)
+    .fetch_all(reader)
+    .await?;
+    let length = |row: &SqliteRow, column: usize| {
+        Ok::<_, StoreError>(Duration::from_millis(from_int(row.try_get(column)?)?))
+    };
+    let row = |row: &SqliteRow| {
+        Ok(TrunkTalk { trunk: row.try_get(0)?, today: length(row, 1)?, month: length(row, 2)? })
+    };
+    rows.iter().map(row).collect()
 }
 
 async fn interrupted(reader: &mut SqliteConnection) -> Result<Vec<Interrupted>, StoreError> {

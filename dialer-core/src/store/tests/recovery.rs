@@ -10,7 +10,7 @@ use crate::campaign::CampaignState;
 use crate::campaign::journal::SEGMENTS_MAX;
 use crate::campaign::spec::{CampaignSpec, Jurisdiction};
 use crate::id::{AttemptId, CampaignId, ContactId, TaskId};
-use crate::store::read::{Interrupted, OpenAttempt, PeriodCounts, Recovered, Undisposed};
+use crate::store::read::{Interrupted, OpenAttempt, PeriodCounts, Recovered, TrunkTalk, Undisposed};
 use crate::store::write::{BindingRow, Intent, JournalEnd, JournalPart, OrphanRow, Write};
 use crate::task::{ClosedReason, TaskState};
 use crate::time::Utc;
@@ -24,6 +24,7 @@ on_both!(
     open_attempts_come_back_with_their_calls,
     interrupted_attempts_come_back_newest_first,
     calls_of_other_trunks_come_back_until_their_attempt_ends,
+    what_each_trunk_carried_comes_back,
     calls_that_wait_for_a_disposition_come_back,
     legs_bindings_and_suppression_come_back,
 );
@@ -195,6 +196,28 @@ fn calls_of_other_trunks_come_back_until_their_attempt_ends(disk: &mut impl Disk
     assert_eq!(disk.recover().interrupted.len(), 4, "what is answered stays where it is");
     disk.apply(vec![ended(2, 9_000, Outcome::Answered)]).unwrap();
     assert_eq!(disk.recover().interrupted.len(), 3);
+}
+
+fn what_each_trunk_carried_comes_back(disk: &mut impl Disk) {
+    disk.prepare(6);
+    let (day, hour) = (86_400_000_i64, 3_600_000_i64);
+    let now = Utc(45 * day + 20 * hour);
+    // The process starts on 15 February 1970: a call of January, one that began in it and ended in February, one of
+    // yesterday over midnight, one of today without an answer, one still up.
+    for (attempt, answered_at, ended_at) in [
+        (1, 20 * day, 20 * day + hour),
+        (2, 31 * day - hour, 31 * day + hour),
+        (3, 45 * day - hour, 45 * day + 2 * hour),
+    ] {
+        disk.apply(vec![intent(attempt, attempt, answered_at - 9), answered(attempt, answered_at)]).unwrap();
+        disk.apply(vec![ended(attempt, ended_at, Outcome::Answered)]).unwrap();
+    }
+    disk.apply(vec![intent(4, 4, 45 * day), ended(4, 45 * day + hour, Outcome::Busy)]).unwrap();
+    disk.apply(vec![intent(5, 5, 45 * day), answered(5, 45 * day + hour)]).unwrap();
+    disk.reopen();
+    let talk = disk.recover_at(now).trunk_talk;
+    let hours = |hours: u64| Duration::from_secs(hours * 3_600);
+    assert_eq!(talk, [TrunkTalk { trunk: "carrier".into(), today: hours(2), month: hours(4) }]);
 }
 
 fn open_attempts_come_back_with_their_calls(disk: &mut impl Disk) {

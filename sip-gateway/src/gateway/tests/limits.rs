@@ -307,6 +307,25 @@ fn what_a_trunk_may_not_call_goes_over_one_that_may_or_nowhere() {
 }
 
 #[test]
+fn a_trunk_whose_minutes_are_used_up_takes_no_new_call() {
+    let mut bench = Bench::new(options());
+    bench.command(Command::Budget { trunk: "alpha".into(), left: Duration::from_secs(60) });
+    let invite = bench.answered(1);
+    bench.pass(ms(59_000));
+    assert!(bench.gateway.room(bench.now).lines_free > 0);
+    bench.pass(ms(1_000));
+    bench.events();
+    assert_eq!(bench.gateway.room(bench.now).lines_free, 0, "the call that is up counts");
+    assert_eq!(reserve(&mut bench, 2, &[]), busy(2, BusyReason::Minutes));
+    bench.feed(CARRIER, invite.request("BYE", "callee", 1, &[], ""));
+    assert!(matches!(bench.events().as_slice(), [Event::Ended { .. }]), "it was not cut");
+    assert_eq!(bench.gateway.talked("alpha"), Duration::from_secs(60));
+    assert_eq!(reserve(&mut bench, 2, &[]), busy(2, BusyReason::Minutes));
+    bench.command(Command::Budget { trunk: "alpha".into(), left: Duration::from_secs(60) });
+    assert!(matches!(reserve(&mut bench, 2, &[]), Event::Reserved { .. }), "a new day");
+}
+
+#[test]
 fn numbers_that_have_had_their_day_leave_no_room() {
     let mut options = options();
     options.trunks[0].pool.daily_max = 1;
