@@ -36,8 +36,8 @@ pub struct ReplayOptions {
     pub at: Option<String>,
 }
 
-/// Replays and prints. Errors: the database or the campaign is not there or none of ours, nothing is recorded, a decision
-/// comes out otherwise than it was made.
+/// Replays and prints. Errors: the database or the campaign is not there or none of ours, nothing is recorded or none of it
+/// can be made again, a decision comes out otherwise than it was made.
 pub async fn command(options: &ReplayOptions) -> Result<(), Exit> {
     let at = options.at.as_deref().map(|text| text.parse::<Timestamp>());
     let at = at.transpose().map_err(|error| Exit::file(format!("--at: {error}")))?;
@@ -91,12 +91,6 @@ pub async fn command(options: &ReplayOptions) -> Result<(), Exit> {
     for gap in &found.gaps {
         say(format_args!("gap: {gap}"));
     }
-    if found.decisions_alone > 0 {
-        say(format_args!(
-            "{} segments of a version that recorded neither plans for owners nor shares of agents",
-            found.decisions_alone
-        ));
-    }
     for version in &found.versions {
         say(format_args!("written in part by version {version}; this is {}", env!("CARGO_PKG_VERSION")));
     }
@@ -123,8 +117,12 @@ pub async fn command(options: &ReplayOptions) -> Result<(), Exit> {
             "segment {segment}: the pacer, or the team beside it, is not the one that was recorded"
         )));
     }
+    if found.decisions == 0 {
+        return Err(Exit::other("no recorded decision can be made again"));
+    }
     let beside = if found.plans + found.shares > 0 { ", and so does every plan and share" } else { "" };
-    say(format_args!("every decision comes out as it was made{beside}"));
+    let of = if found.gaps.is_empty() { "every decision" } else { "every decision that can be made again" };
+    say(format_args!("{of} comes out as it was made{beside}"));
     Ok(())
 }
 

@@ -29,10 +29,8 @@ pub const UNWRITTEN_BYTES_MAX: usize = 1024 * 1024;
 /// Segments that are kept of each campaign: a day at the least. `schema_5.sql` drops older ones.
 pub const SEGMENTS_MAX: u64 = 144;
 
-/// What another layout of parts changes. The first one knew of decisions alone.
+/// What another layout of parts changes.
 const FORMAT: u32 = 2;
-/// The layout without what stands beside the pacer.
-const FORMAT_DECISIONS: u32 = 1;
 
 /// How a part begins.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,7 +54,7 @@ pub(super) struct Opening {
     pub continues: bool,
     /// The pacer.
     pub pacer: Vec<u8>,
-    /// What stands beside it; empty where the part was written by a version that did not write it.
+    /// What stands beside it.
     pub beside: Vec<u8>,
 }
 
@@ -64,24 +62,6 @@ pub(super) struct Opening {
 pub(crate) struct Snapshot {
     pub pacer: Vec<u8>,
     pub beside: Vec<u8>,
-}
-
-/// [`Head`] in [`FORMAT_DECISIONS`].
-#[derive(Serialize, Deserialize)]
-pub(super) struct DecisionsHead {
-    pub format: u32,
-    pub from_ns: u64,
-    pub from_utc: i64,
-    pub decisions_before: u64,
-    pub opening: Option<DecisionsOpening>,
-}
-
-/// [`Opening`] in [`FORMAT_DECISIONS`].
-#[derive(Serialize, Deserialize)]
-pub(super) struct DecisionsOpening {
-    pub version: String,
-    pub continues: bool,
-    pub pacer: Vec<u8>,
 }
 
 /// A choice for an agent whom several campaigns share.
@@ -290,21 +270,8 @@ pub(super) fn read(body: &[u8]) -> Option<(Head, &[u8])> {
     if check(content) != u64::from_le_bytes(*sum) {
         return None;
     }
-    match postcard::take_from_bytes::<u32>(content).ok()?.0 {
-        FORMAT => postcard::take_from_bytes::<Head>(content).ok(),
-        FORMAT_DECISIONS => {
-            let (head, entries) = postcard::take_from_bytes::<DecisionsHead>(content).ok()?;
-            let DecisionsHead { format, from_ns, from_utc, decisions_before, opening } = head;
-            let opening = opening.map(|DecisionsOpening { version, continues, pacer }| Opening {
-                version,
-                continues,
-                pacer,
-                beside: Vec::new(),
-            });
-            Some((Head { format, from_ns, from_utc, decisions_before, opening }, entries))
-        }
-        _ => None,
-    }
+    let (format, _) = postcard::take_from_bytes::<u32>(content).ok()?;
+    if format == FORMAT { postcard::take_from_bytes::<Head>(content).ok() } else { None }
 }
 
 /// FNV-1a.
@@ -329,26 +296,6 @@ pub(crate) mod testing {
             body = postcard::to_extend(&entry, body).expect("can be written");
             entries = rest;
         }
-        checked(part, body)
-    }
-
-    /// A part as a version wrote it that knew of decisions alone.
-    pub fn as_decisions_alone(part: &JournalPart) -> JournalPart {
-        let (head, entries) = read(&part.body).expect("whole");
-        let Head { format: _, from_ns, from_utc, decisions_before, opening } = head;
-        let opening = opening.map(|Opening { version, continues, pacer, beside: _ }| DecisionsOpening {
-            version,
-            continues,
-            pacer,
-        });
-        let format = FORMAT_DECISIONS;
-        let head = DecisionsHead { format, from_ns, from_utc, decisions_before, opening };
-        let mut body = postcard::to_stdvec(&head).expect("can be written");
-        body.extend_from_slice(entries);
-        checked(part, body)
-    }
-
-    fn checked(part: &JournalPart, mut body: Vec<u8>) -> JournalPart {
         body.extend_from_slice(&check(&body).to_le_bytes());
         JournalPart { body, ..part.clone() }
     }

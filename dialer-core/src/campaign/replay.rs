@@ -153,8 +153,6 @@ pub struct Replayed {
     pub shares: u64,
     /// Events.
     pub events: u64,
-    /// Segments of a version that wrote decisions alone.
-    pub decisions_alone: u64,
     /// Where the record has gaps or can't be read; what lies behind in the same segment was left out.
     pub gaps: Vec<String>,
     /// Segments at whose start the pacer, or the team, that was replayed was not, to the last bit, the one that was
@@ -169,8 +167,8 @@ struct Segment {
     number: u64,
     next_part: u32,
     policy: Policy,
-    /// `None` where the version that wrote it wrote decisions alone.
-    beside: Option<(Team, Shift)>,
+    team: Team,
+    shift: Shift,
 }
 
 /// Makes all decisions, plans and choices again, in the order of parts by segment and number; each is shown to `visit`.
@@ -203,18 +201,14 @@ fn replay_part(
         Some(opening) => {
             let other = "its pacer is of another version";
             let policy = Policy::from_snapshot(&opening.pacer).ok_or(other)?;
-            let beside = match opening.beside.is_empty() {
-                true => None,
-                false => Some(Beside::from_snapshot(&opening.beside).ok_or(other)?),
-            };
+            let Beside { team, working } = Beside::from_snapshot(&opening.beside).ok_or(other)?;
             compare(part.segment, &opening, current.as_ref(), found);
             if opening.version != env!("CARGO_PKG_VERSION") && !found.versions.contains(&opening.version) {
                 found.versions.push(opening.version);
             }
             found.segments += 1;
-            found.decisions_alone += u64::from(beside.is_none());
-            let beside = beside.map(|it| (it.team, Shift::with(it.working)));
-            *current = Some(Segment { number: part.segment, next_part: 0, policy, beside });
+            let shift = Shift::with(working);
+            *current = Some(Segment { number: part.segment, next_part: 0, policy, team, shift });
         }
         None if current.is_none() => return Err("the segment's beginning is missing"),
         None => {}
@@ -232,25 +226,22 @@ fn replay_part(
         match player.play(&entry).ok_or("an entry refers to one that is missing")? {
             Played::Told(event) => {
                 found.events += 1;
-                if let Some((team, shift)) = &mut segment.beside {
-                    shift.observe(&event);
-                    // The policy counts what is impossible.
-                    let _ = team.observe(&event);
-                }
+                segment.shift.observe(&event);
+                // The policy counts what is impossible.
+                let _ = segment.team.observe(&event);
                 segment.policy.pacer_mut().observe(&event);
             }
             Played::Asked(capacity, recorded) => {
                 found.decisions += 1;
                 number = number.saturating_add(1);
                 let decision = segment.policy.pacer_mut().decide(&capacity);
-                segment.beside.iter_mut().for_each(|(team, _)| team.decided(&decision));
+                segment.team.decided(&decision);
                 let at = utc(capacity.now);
                 visit(&Remade::Decision(RemadeDecision { number, at, capacity, decision, recorded }));
             }
             Played::Planned(PlayedPlan { at, wishes, limits, room, said: recorded }) => {
-                let (team, _) = segment.beside.as_ref().ok_or("a plan without its team")?;
                 found.plans += 1;
-                let plan = team.plan(&wishes, &limits, room);
+                let plan = segment.team.plan(&wishes, &limits, room);
                 let (after, at) = (number, utc(at));
                 visit(&Remade::Plan(RemadePlan { after, at, wishes, limits, room, plan, recorded }));
             }
@@ -261,10 +252,9 @@ fn replay_part(
                 visit(&Remade::Ahead(RemadeAhead { after, at, wishes, room, ahead, recorded }));
             }
             Played::Shared(share) => {
-                let (team, shift) = segment.beside.as_ref().ok_or("a share without its team")?;
                 found.shares += 1;
                 let at = utc(share.at);
-                visit(&Remade::Share(choose(share, part.campaign, (team, shift), number, at)));
+                visit(&Remade::Share(choose(share, part.campaign, segment, number, at)));
             }
         }
     }
@@ -272,13 +262,7 @@ fn replay_part(
 }
 
 /// Makes a choice for a shared agent again, and the claim of the journal's own campaign as far as events tell of it.
-fn choose(
-    share: PlayedShare,
-    of: CampaignId,
-    (team, shift): (&Team, &Shift),
-    after: u64,
-    at: Utc,
-) -> RemadeShare {
+fn choose(share: PlayedShare, of: CampaignId, segment: &Segment, after: u64, at: Utc) -> RemadeShare {
     let PlayedShare { at: _, agent, claims, limits, chosen } = share;
     let bare: Vec<Claim> = claims.iter().map(|(_, claim)| *claim).collect();
     let best = share::best(&bare).and_then(|index| claims.get(index));
@@ -286,10 +270,10 @@ fn choose(
         // Who waits to be called, no event tells.
         let need = match recorded.need {
             Need::Own | Need::Nothing => recorded.need,
-            Need::Contacts | Need::Exhausted if team.is_exhausted(&limits) => Need::Exhausted,
+            Need::Contacts | Need::Exhausted if segment.team.is_exhausted(&limits) => Need::Exhausted,
             Need::Contacts | Need::Exhausted => Need::Contacts,
         };
-        (of, Claim { need, agents: shift.others(agent), weight: recorded.weight })
+        (of, Claim { need, agents: segment.shift.others(agent), weight: recorded.weight })
     });
     RemadeShare {
         after,
@@ -308,10 +292,8 @@ fn compare(segment: u64, opening: &Opening, before: Option<&Segment>, found: &mu
     else {
         return;
     };
-    let beside = before.beside.as_ref().filter(|_| !opening.beside.is_empty());
-    let other_team =
-        beside.is_some_and(|(team, shift)| Beside::snapshot(team, shift).as_ref() != Some(&opening.beside));
-    if other_team || before.policy.snapshot().as_ref() != Some(&opening.pacer) {
+    let team = Beside::snapshot(&before.team, &before.shift);
+    if team.as_ref() != Some(&opening.beside) || before.policy.snapshot().as_ref() != Some(&opening.pacer) {
         found.strayed.push(segment);
     }
 }

@@ -44,11 +44,25 @@ fn decisions_before_and_after_a_kill_come_out_as_they_were_made() {
     let (status, shown, _) = look_back("replay", &database, &["--decision", "2"]);
     assert!(status == 0 && shown.contains("decision 2 at") && shown.contains("to the last bit"), "{shown}");
     assert_eq!(look_back("replay", &database, &["--decision", "1000000000"]).0, 1);
+    damage_journal(&database);
+    let (status, nothing, error) = look_back("replay", &database, &[]);
+    assert_eq!(status, 1, "{nothing}{error}");
+    assert!(nothing.contains("gap: segment 1, part 0") && error.contains("no recorded decision"), "{error}");
 
     // One call teaches nothing, and that is said with the numbers.
     let (status, _, error) = look_back("rehearse", &database, &[]);
     assert_eq!(status, 1);
     assert!(error.contains("too thin") && error.contains("200.0 are needed"), "{error}");
+}
+
+/// Changes a letter of the version with which each segment of the journal begins, under its checksum.
+fn damage_journal(database: &Path) {
+    let mut content = std::fs::read(database).expect("the database");
+    let version = env!("CARGO_PKG_VERSION").as_bytes();
+    let places: Vec<usize> = (0..content.len()).filter(|at| content[*at..].starts_with(version)).collect();
+    assert!(!places.is_empty(), "the journal names the version in the file itself");
+    places.into_iter().for_each(|at| content[at] ^= 1);
+    std::fs::write(database, content).expect("the database can be written");
 }
 
 #[test]

@@ -3,7 +3,6 @@
 use carillon_pacing::event::Ending;
 use carillon_pacing::{AgentKey, CallKey, Event, EventKind, Limits, Outlook, Segment, Upcoming};
 
-use super::super::journal::testing::as_decisions_alone;
 use super::super::journal::{PART_BYTES_MAX, UNWRITTEN_BYTES_MAX};
 use super::super::pacing::{Heritage, Pacing};
 use super::super::spec::testing::spec;
@@ -206,16 +205,6 @@ fn what_is_damaged_or_missing_is_told_and_never_trusted() {
         short[0].body.truncate(cut);
         assert_eq!(replay(short, &mut |_| {}).gaps.len(), 1);
     }
-}
-
-/// Journals of versions that wrote decisions alone are still read.
-#[test]
-fn what_an_earlier_version_wrote_is_read() {
-    let mut desk = Desk::new(Mode::Predictive, 12, JournalEnd::default());
-    let parts: Vec<_> = desk.work(300).iter().map(as_decisions_alone).collect();
-    let found = replay(parts, &mut |it| assert!(it.is_same()));
-    assert_eq!((found.gaps.len(), found.decisions_alone, found.segments), (0, 1, 1), "{found:?}");
-    assert!(found.decisions > 100);
 }
 
 #[test]

@@ -103,11 +103,7 @@ fn every_decision_plan_and_share_comes_out_the_same() {
                     Remade::Share(share) => *chosen.entry(share.recorded).or_default() += 1,
                 }
             });
-            assert_eq!(
-                (&found.gaps, &found.strayed, found.decisions_alone),
-                (&vec![], &vec![], 0),
-                "{modes:?}"
-            );
+            assert_eq!((&found.gaps, &found.strayed), (&vec![], &vec![]), "{modes:?}");
             assert!(found.decisions > 300 && found.plans > 50 && found.shares > 20, "{found:?}");
             let owned = desk.claimed.values().filter(|task| {
                 let row = &desk.tasks[task];
