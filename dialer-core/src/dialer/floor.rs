@@ -274,8 +274,8 @@ impl Dialer {
     /// Shares the agents anew where a campaign needs them more or less than before.
     pub(super) fn share_if_need_changed(&mut self, id: CampaignId, now: Now) {
         let Some(campaign) = self.campaigns.get_mut(&id) else { return };
-        // An owner who has run out of own tasks here may have some elsewhere.
-        let need = (campaign.need(), campaign.supply.emptied());
+        // Owners stay for tasks of their own, and who has run out of them here may have some elsewhere.
+        let need = (campaign.need(), campaign.supply.owners_changed());
         if std::mem::replace(&mut campaign.needed, need) != need || self.unshared {
             self.share_agents(now);
         }

@@ -79,7 +79,6 @@ impl Dialer {
         }
         let pooled = due.iter().filter(|due| due.owner.is_none()).count();
         let (full, empty) = (asked.limit > 0 && pooled >= asked.limit, due.is_empty());
-        let brought_own = pooled < due.len();
         let accepted = self.take_in(id, due, now);
         let noted = self.campaigns.get(&id).and_then(|campaign| campaign.fetching.noted);
         let next_due = [next_due, noted].into_iter().flatten().min();
@@ -103,11 +102,7 @@ impl Dialer {
         if let Some(campaign) = self.campaigns.get_mut(&id) {
             campaign.fetching.idle_until = now.monotonic.saturating_add(wait);
         }
-        if brought_own {
-            self.share_agents(now);
-        } else {
-            self.share_if_need_changed(id, now);
-        }
+        self.share_if_need_changed(id, now);
         self.seek_supply(id, now);
         self.ask_soon(id, now);
     }

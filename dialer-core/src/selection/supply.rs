@@ -14,8 +14,8 @@ pub(crate) const OWNED_IN_HAND_MAX: usize = 4;
 pub(crate) struct Supply {
     queue: VecDeque<Due>,
     owned: BTreeMap<String, VecDeque<Due>>,
-    /// How often an owner's last task was taken.
-    emptied: u64,
+    /// How often an owner came to have tasks, or had none left.
+    owners_changed: u64,
     tasks: BTreeSet<TaskId>,
 }
 
@@ -35,9 +35,10 @@ impl Supply {
         self.owned.get(owner).map_or(0, VecDeque::len)
     }
 
-    /// How often an owner ran out of tasks in hand: whoever looks again knows by it that somebody did.
-    pub fn emptied(&self) -> u64 {
-        self.emptied
+    /// How often an owner came to have tasks in hand, or had none left: whoever looks again knows by it whether those
+    /// are others than before.
+    pub fn owners_changed(&self) -> u64 {
+        self.owners_changed
     }
 
     /// Owners who have tasks in hand.
@@ -89,7 +90,7 @@ impl Supply {
         let due = queue.pop_front();
         if queue.is_empty() {
             self.owned.remove(owner);
-            self.emptied += 1;
+            self.owners_changed += 1;
         }
         let due = due?;
         self.tasks.remove(&due.task);
@@ -99,13 +100,16 @@ impl Supply {
     fn queue_of(&mut self, due: &Due) -> &mut VecDeque<Due> {
         match &due.owner {
             None => &mut self.queue,
-            Some(owner) => self.owned.entry(owner.clone()).or_default(),
+            Some(owner) => self.owned.entry(owner.clone()).or_insert_with(|| {
+                self.owners_changed += 1;
+                VecDeque::new()
+            }),
         }
     }
 
     pub fn clear(&mut self) {
         self.queue.clear();
-        self.emptied += u64::from(!self.owned.is_empty());
+        self.owners_changed += u64::from(!self.owned.is_empty());
         self.owned.clear();
         self.tasks.clear();
     }
@@ -154,11 +158,13 @@ mod tests {
         assert!(!supply.add(owned(most + 1), 100));
         assert!(supply.take().is_none(), "not for anybody");
         assert!(!supply.is_empty() && !supply.has_pooled());
+        assert_eq!(supply.owners_changed(), 1, "one came to have tasks");
         let first = supply.take_owned("agent1").unwrap();
         assert_eq!((first.task, supply.owned_len("agent1")), (TaskId(1), OWNED_IN_HAND_MAX - 1));
         supply.put_back(first);
         while supply.take_owned("agent1").is_some() {}
         assert!(supply.take_owned("agent2").is_none());
+        assert_eq!(supply.owners_changed(), 2, "and has none left");
         assert!(supply.is_empty() && supply.owners().count() == 0);
     }
 }
