@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use carillon_sip::auth::{Algorithm, Ha1};
 use carillon_sip::command::AgentLegMode;
-use carillon_sip::options::{Secret, UserOptions};
+use carillon_sip::options::{Options, Secret, UserOptions};
 use serde::Deserialize;
 
-use crate::reader::{Document, Section};
+use crate::reader::{At, Document, Section};
 use crate::sip::{NeighbourUri, split_sip_uri};
 
 /// Most agents of one file.
@@ -37,8 +38,22 @@ pub(crate) fn wait_for(section: &mut Section<'_>) -> Duration {
     section.duration_within("wait_for", WAIT_FOR).map_or(Duration::from_secs(20), |at| at.value)
 }
 
+/// An agent as the file names them.
+pub(crate) struct Agent {
+    pub phone: UserOptions,
+    /// What they sign in to the API with.
+    pub password: Option<String>,
+    /// The same as a hash.
+    pub password_hash: Option<At<String>>,
+}
+
+/// The phones of agents.
+pub(crate) fn phones(agents: Vec<Agent>) -> Vec<UserOptions> {
+    agents.into_iter().map(|agent| agent.phone).collect()
+}
+
 /// Reads every `[[agents.agent]]`; at least one has to be there.
-pub(crate) fn users(document: &Document<'_>, section: &mut Section<'_>) -> Vec<UserOptions> {
+pub(crate) fn agents(document: &Document<'_>, section: &mut Section<'_>, sip: &Options) -> Vec<Agent> {
     let Some(entries) = section.sections("agent", "[[agents.agent]]") else { return Vec::new() };
     if entries.is_empty() {
         document.problem(
@@ -50,13 +65,27 @@ pub(crate) fn users(document: &Document<'_>, section: &mut Section<'_>) -> Vec<U
         document.problem(&section.place("agent"), format!("at most {AGENTS_MAX} agents"));
     }
     let mut seen = BTreeSet::new();
-    let mut users = Vec::new();
+    let mut agents = Vec::new();
     for mut entry in entries.into_iter().take(AGENTS_MAX) {
         let user = entry.text_required("user");
         let contact = entry.text("contact");
         let password = entry.text("password");
-        if contact.is_none() {
+        let password_hash = entry.text("password_hash");
+        let hashed = hashed(document, &mut entry);
+        if contact.is_none() && hashed.is_none() {
             entry.need("password");
+        }
+        if password.is_some() && (hashed.is_some() || password_hash.is_some()) {
+            let key = entry.place("password");
+            document.problem(&key, "give either password, or password_hash and the hashes for the phone");
+        }
+        if let Some(ha1) = &hashed
+            && !ha1.is_empty()
+            && !sip.phone_digests.iter().any(|digest| ha1.get(*digest).is_some())
+        {
+            let asked: Vec<&str> = sip.phone_digests.iter().map(|digest| digest.as_str()).collect();
+            let problem = format!("has no hash for what phones are asked for: {}", asked.join(", "));
+            document.problem(&user.place, problem);
         }
         entry.finish();
         if !user.value.is_empty() && !is_user(&user.value) {
@@ -75,13 +104,30 @@ pub(crate) fn users(document: &Document<'_>, section: &mut Section<'_>) -> Vec<U
         {
             document.problem(&contact.place, message);
         }
-        users.push(UserOptions {
-            user: user.value,
-            password: Secret::new(password.map_or_else(String::new, |at| at.value)),
-            contact: contact.map(|at| at.value),
-        });
+        let password = password.map(|at| at.value).filter(|password| !password.is_empty());
+        let of = |password: &String| Ha1::of(&user.value, &sip.realm, &Secret::new(password.clone()));
+        let ha1 = password.as_ref().map(of).or(hashed).unwrap_or_default();
+        let phone = UserOptions { user: user.value, ha1, contact: contact.map(|at| at.value) };
+        agents.push(Agent { phone, password, password_hash });
     }
-    users
+    agents
+}
+
+/// The hashes that stand in for a password, if any is given; those that are none are left out.
+fn hashed(document: &Document<'_>, entry: &mut Section<'_>) -> Option<Ha1> {
+    let keys = ["ha1_md5", "ha1_sha256", "ha1_sha512_256"];
+    let mut ha1 = Ha1::default();
+    for (key, algorithm) in keys.into_iter().zip(Algorithm::ALL) {
+        let Some(written) = entry.text(key) else { continue };
+        if !ha1.set(algorithm, &written.value) {
+            let digits = algorithm.digits();
+            document.problem(
+                &written.place,
+                format!("must be the hash of \"user:realm:password\" in {digits} hexadecimal digits"),
+            );
+        }
+    }
+    keys.iter().any(|key| entry.has(key)).then_some(ha1)
 }
 
 /// RFC 3261 §25.1 `user`, without what would need escaping or reads badly in reports.

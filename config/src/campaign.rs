@@ -84,7 +84,7 @@ fn read(document: &Document<'_>) -> Option<CampaignFile> {
     let wait_for = agents::wait_for(&mut agents);
     let wrap_up = specs.script(&mut agents);
     let talk_limit = agents.duration("talk_limit");
-    sip.users = agents::users(document, &mut agents);
+    sip.users = agents::phones(agents::agents(document, &mut agents, &sip));
     let shifts = agents.sections("shift", "[[agents.shift]]").unwrap_or_default();
     let shifts = specs.shifts(shifts, &sip.users);
     let shifts_timezone = agents.text("timezone");

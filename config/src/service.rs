@@ -68,7 +68,7 @@ fn read(document: &Document<'_>) -> Option<ServiceConfig> {
 
     let mut agents = root.section("agents", "[agents]");
     let leg = agents::leg(&mut agents);
-    sip.users = agents::users(document, &mut agents);
+    let found = agents::agents(document, &mut agents, &sip);
     agents.finish();
 
     let mut api = root.section("api", "[api]");
@@ -84,18 +84,21 @@ fn read(document: &Document<'_>) -> Option<ServiceConfig> {
     options.metrics_token = metrics_token(document, &mut api);
     options.users = api_users(document, &mut api);
     api.finish();
-    for user in &sip.users {
-        if options.users.iter().any(|known| known.name == user.user) {
-            let message = format!("{} is an agent's user too; names must differ", user.user);
+    for agent in &found {
+        let name = &agent.phone.user;
+        let password = match (&agent.password, &agent.password_hash) {
+            (Some(password), _) => Some(Password::Plain(password.clone())),
+            (None, Some(hash)) => checked_hash(document, hash.clone()),
+            (None, None) => None,
+        };
+        if options.users.iter().any(|known| known.name == *name) {
+            let message = format!("{name} is an agent's user too; names must differ");
             document.problem(&root.place("[api]"), message);
-        } else if !user.password.expose().is_empty() {
-            options.users.push(User {
-                name: user.user.clone(),
-                role: Role::Agent,
-                password: Password::Plain(user.password.expose().to_owned()),
-            });
+        } else if let Some(password) = password {
+            options.users.push(User { name: name.clone(), role: Role::Agent, password });
         }
     }
+    sip.users = agents::phones(found);
 
     let store =
         path(document, root.section("store", "[store]"), "path", "CARILLON_STORE_PATH", "carillon.db");

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use carillon_sip::auth::Algorithm;
 use carillon_sip::dialog::session_timer::{INTERVAL_MIN, SessionOptions};
 use carillon_sip::media::Codec;
 use carillon_sip::options::{Options, Secret, Timers, TlsOptions, TrunkOptions};
@@ -68,7 +69,9 @@ pub(crate) fn sip(document: &Document<'_>, mut section: Section<'_>) -> Options 
     }
     let ws_origins = section.texts("ws_origins", false).map(|at| check_origins(document, at));
     let keep_alive = section.duration_within("keep_alive", KEEP_ALIVE).map(|at| at.value);
-    let sha256_for_phones = section.flag("sha256_for_phones", false);
+    let phone_digests = section
+        .texts("phone_digests", false)
+        .map_or_else(|| vec![Algorithm::Md5], |written| check_digests(document, written));
     let session = session(document, &mut section);
     section.finish();
     Options {
@@ -80,7 +83,7 @@ pub(crate) fn sip(document: &Document<'_>, mut section: Section<'_>) -> Options 
         users: Vec::new(),
         register_expires_min,
         register_expires_max,
-        sha256_for_phones,
+        phone_digests,
         session,
         tls: TlsOptions::default(),
         ws_origins,
@@ -324,6 +327,24 @@ fn check_caller_ids(document: &Document<'_>, written: At<Vec<At<String>>>) -> Ve
         numbers.push(number.value);
     }
     numbers
+}
+
+fn check_digests(document: &Document<'_>, written: At<Vec<At<String>>>) -> Vec<Algorithm> {
+    let names = Algorithm::ALL.map(Algorithm::as_str).join(", ");
+    if written.value.is_empty() {
+        document.problem(&written.place, format!("must name at least one of {names}"));
+    }
+    let mut digests = Vec::new();
+    for name in written.value {
+        match Algorithm::named(&name.value) {
+            Some(digest) if digests.contains(&digest) => {
+                document.problem(&name.place, format!("{} is there twice", name.value));
+            }
+            Some(digest) => digests.push(digest),
+            None => document.problem(&name.place, format!("must be one of {names}")),
+        }
+    }
+    digests
 }
 
 fn check_codecs(document: &Document<'_>, written: At<Vec<At<String>>>) -> Vec<Codec> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::auth::Credentials;
+use crate::auth::{Algorithm, Credentials, Ha1};
 use crate::dialog::session_timer::SessionOptions;
 use crate::media::Codec;
 use crate::transport::{Local, Transport};
@@ -35,8 +35,8 @@ pub struct Options {
     pub register_expires_min: Duration,
     /// Longest binding lifetime the registrar grants.
     pub register_expires_max: Duration,
-    /// Whether phones are challenged with SHA-256 beside MD5.
-    pub sha256_for_phones: bool,
+    /// Hashes that phones are challenged with, the most preferred first.
+    pub phone_digests: Vec<Algorithm>,
     /// Session timers asked for in our INVITEs (RFC 4028).
     pub session: SessionOptions,
     /// Transaction timers. Tests shorten nothing else.
@@ -163,8 +163,8 @@ impl TrunkOptions {
 pub struct UserOptions {
     /// User part of the address of record.
     pub user: String,
-    /// Digest password.
-    pub password: Secret,
+    /// Hashes of the digest password.
+    pub ha1: Ha1,
     /// A fixed contact (`sip:user@host:port`) for a phone that doesn't register.
     pub contact: Option<String>,
 }

@@ -6,8 +6,10 @@ use crate::folder::{EXAMPLE, Folder, MINIMAL};
 use carillon_config::CampaignFile;
 use carillon_core::attempt::outcome::Outcome;
 use carillon_core::campaign::spec::{CampaignSpec, ClosureSpec, Day, Jurisdiction, Mode, Unanswered, WrapUp};
+use carillon_sip::auth::{Algorithm, Ha1};
 use carillon_sip::command::AgentLegMode;
 use carillon_sip::media::Codec;
+use carillon_sip::options::Secret;
 use carillon_sip::transport::Transport;
 
 #[test]
@@ -38,7 +40,9 @@ fn the_example_holds_what_it_says() {
 
     assert_eq!(file.agents.leg, AgentLegMode::Persistent);
     assert_eq!(file.agents.users, ["agent1", "agent2"]);
-    assert_eq!(file.sip.users[0].password.expose(), "s3cret");
+    let secret = Ha1::of("agent1", "carillon", &Secret::new("s3cret"));
+    assert_eq!(file.sip.users[0].ha1, secret);
+    assert_eq!(file.sip.phone_digests, [Algorithm::Md5]);
     assert_eq!(file.sip.users[1].contact.as_deref(), Some("sip:agent2@127.0.0.1:5072"));
     assert_eq!(spec.wrap_up, WrapUp::Script { after: Duration::from_secs(5), disposition: "success".into() });
     let [shift] = &spec.shifts[..] else { panic!("one shift") };
@@ -119,4 +123,26 @@ fn several_addresses_may_be_listened_on() {
     let text = format!("{MINIMAL}\n[sip]\nlisten = [\"udp:127.0.0.1:5060\", \"[::1]:5062\"]\n");
     let file = CampaignFile::load(&folder.write(&text)).unwrap();
     assert_eq!(file.sip.listen, ["127.0.0.1:5060".parse().unwrap(), "[::1]:5062".parse().unwrap()]);
+}
+
+#[test]
+fn an_agent_may_be_given_by_hashes_alone() {
+    let folder = Folder::new();
+    let hash = Ha1::of("a", "carillon", &Secret::new("b"));
+    let digest = |algorithm| hash.get(algorithm).unwrap();
+    let md5 = format!("ha1_md5 = \"{}\"\n", digest(Algorithm::Md5));
+    let text = MINIMAL.replace("password = \"b\"\n", &md5);
+    let user = &CampaignFile::load(&folder.write(&text)).unwrap().sip.users[0];
+    assert_eq!(user.ha1.get(Algorithm::Md5), hash.get(Algorithm::Md5));
+    assert_eq!(user.ha1.get(Algorithm::Sha256), None);
+
+    let strong = "[sip]\nphone_digests = [\"SHA-512-256\", \"sha-256\"]\n";
+    let sha256 = format!("ha1_sha256 = \"{}\"\n", digest(Algorithm::Sha256));
+    let text = MINIMAL.replace("password = \"b\"\n", &sha256);
+    let told = CampaignFile::load(&folder.write(&text)).unwrap_err().to_string();
+    assert!(told.contains("[[agents.agent]] user: has no hash for what phones are asked for: MD5"), "{told}");
+    let text = text + strong;
+    let file = CampaignFile::load(&folder.write(&text)).unwrap();
+    assert_eq!(file.sip.phone_digests, [Algorithm::Sha512_256, Algorithm::Sha256]);
+    assert_eq!(file.sip.users[0].ha1.get(Algorithm::Sha256), hash.get(Algorithm::Sha256));
 }

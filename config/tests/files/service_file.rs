@@ -127,6 +127,32 @@ fn passwords_are_hashed_and_never_shown() {
     assert_eq!(load(&text, &[]).unwrap().api.users[0].password, Password::Hash(hash.clone()));
 }
 
+// Nobody who reads the file learns a password, and both doors open.
+#[test]
+fn an_agent_signs_in_by_hashes() {
+    let hash = carillon_api::hash_password("s3cret").unwrap();
+    let ha1 = "0".repeat(32);
+    let keys = format!("ha1_md5 = \"{ha1}\"\npassword_hash = \"{hash}\"");
+    let text = MINIMAL.replace("password = \"s3cret\"", &keys);
+    let config = load(&text, &[ADMIN]).unwrap();
+    let agent = config.api.users.iter().find(|user| user.name == "agent1").unwrap();
+    assert_eq!(agent.password, Password::Hash(hash));
+    assert!(!config.sip.users[0].ha1.is_empty());
+    let wrong = MINIMAL.replace("password = \"s3cret\"", "ha1_md5 = \"0\"\npassword_hash = \"plain\"");
+    let found = problems(&wrong, &[ADMIN]);
+    assert!(
+        found.iter().any(|line| line.contains("[[agents.agent]] password_hash: must be an argon2id")),
+        "{found:?}"
+    );
+    assert!(
+        found.iter().any(|line| line.contains("[[agents.agent]] ha1_md5: must be the hash")),
+        "{found:?}"
+    );
+    let both =
+        MINIMAL.replace("password = \"s3cret\"", &format!("password = \"s3cret\"\nha1_md5 = \"{ha1}\""));
+    assert!(problems(&both, &[ADMIN])[0].contains("either password, or password_hash"));
+}
+
 #[test]
 fn people_must_be_told_apart_and_have_a_password() {
     assert_eq!(

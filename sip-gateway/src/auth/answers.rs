@@ -37,6 +37,14 @@ struct Met {
     nonce_count: u32,
     /// Its nonce had grown old once already.
     renewed: bool,
+    /// The client nonce of a session.
+    cnonce: Option<String>,
+}
+
+impl Met {
+    fn new(header: &HeaderName, challenge: Challenge, renewed: bool) -> Self {
+        Self { header: header.clone(), challenge, nonce_count: 0, renewed, cnonce: None }
+    }
 }
 
 impl Answers {
@@ -74,7 +82,13 @@ impl Answers {
     ) -> Vec<(HeaderName, String)> {
         let answer = |met: &mut Met| {
             met.nonce_count = met.nonce_count.saturating_add(1);
-            let cnonce = cnonce();
+            let cnonce = match &met.cnonce {
+                Some(first) => first.clone(),
+                None => cnonce(),
+            };
+            if met.challenge.is_session() {
+                met.cnonce = Some(cnonce.clone());
+            }
             let value = met.challenge.authorization(&Answer {
                 username: &credentials.username,
                 password: &credentials.password,
@@ -112,13 +126,13 @@ impl Answers {
         match self.met.iter_mut().find(same) {
             // RFC 7616 §3.3: the answer was right, only the nonce has to be renewed.
             Some(met) if challenge.stale && !met.renewed => {
-                *met = Met { header: header.clone(), challenge, nonce_count: 0, renewed: true };
+                *met = Met::new(header, challenge, true);
                 true
             }
             // §22.2: credentials that were refused are not tried again.
             Some(_) => false,
             None if room => {
-                self.met.push(Met { header: header.clone(), challenge, nonce_count: 0, renewed: false });
+                self.met.push(Met::new(header, challenge, false));
                 true
             }
             None => false,
@@ -166,7 +180,8 @@ mod tests {
         let md5 = "Digest realm=\"r\", nonce=\"m\"";
         let sha = "Digest realm=\"r\", nonce=\"s\", algorithm=SHA-256, qop=\"auth\"";
         let unusable = [
-            "Digest realm=\"r\", nonce=\"n\", algorithm=SHA-512-256",
+            "Digest realm=\"r\", nonce=\"n\", algorithm=SHA-3",
+            "Digest realm=\"r\", nonce=\"n\", algorithm=SHA-256-sess",
             "Digest realm=\"r\", nonce=\"n\", qop=\"auth-int\"",
             "Basic realm=\"r\"",
             "Digest nonce=\"n\"",
@@ -182,6 +197,26 @@ mod tests {
         assert!(!value.contains("qop") && !value.contains("cnonce"), "{value}");
         assert_eq!(answer(&mut Answers::default(), &response(401, &unusable)), None);
         assert_eq!(answer(&mut Answers::default(), &response(403, &[md5])), None);
+    }
+
+    // RFC 7616 §3.4.2: the first answer's client nonce is part of the session's key.
+    #[test]
+    fn a_session_keeps_its_client_nonce() {
+        let session = response(401, &["Digest realm=\"r\", nonce=\"n\", algorithm=MD5-sess, qop=\"auth\""]);
+        let credentials = Credentials { username: "u".into(), password: Secret::new("p") };
+        let mut answers = Answers::default();
+        let mut names = ["first", "second"].into_iter().map(str::to_owned);
+        let first =
+            answers.answer(&session, &credentials, "INVITE", "sip:a", || names.next().unwrap()).unwrap();
+        let second = answers.again(&credentials, "INVITE", "sip:a", || "second".to_owned());
+        assert!(
+            first[0].1.contains("algorithm=MD5-sess") && first[0].1.contains("cnonce=\"first\""),
+            "{first:?}"
+        );
+        assert!(
+            second[0].1.contains("nc=00000002") && second[0].1.contains("cnonce=\"first\""),
+            "{second:?}"
+        );
     }
 
     // §22.2: credentials that were refused are not tried again; RFC 7616 §3.3: a stale nonce is no refusal.

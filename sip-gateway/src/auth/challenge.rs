@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::digest::{self, Algorithm, Inputs};
+use super::digest::{self, Algorithm, Inputs, Named};
 use super::fields::Fields;
 use crate::message::{HeaderName, Headers};
 use crate::options::Secret;
@@ -10,8 +10,7 @@ use crate::options::Secret;
 /// A challenge we can answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Challenge {
-    /// Strongest hash first, when several are offered.
-    pub algorithm: Algorithm,
+    pub(super) named: Named,
     /// Whether `qop=auth` is offered; without it the old form of RFC 2617 §3.2.2.1 is used.
     pub qop_auth: bool,
     /// The credentials were right, only the nonce had grown old.
@@ -40,7 +39,7 @@ pub struct Answer<'a> {
 
 impl Challenge {
     /// Reads one value of WWW-Authenticate or Proxy-Authenticate. `None` when it isn't one we can answer: another
-    /// scheme or algorithm, `auth-int` alone, no realm or nonce.
+    /// scheme or algorithm, `auth-int` alone, a session without `qop`, no realm or nonce.
     pub fn parse(value: &[u8]) -> Option<Self> {
         let fields = Fields::parse(value)?;
         let qop = fields.get("qop");
@@ -48,8 +47,12 @@ impl Challenge {
         if qop.is_some_and(|qop| !offers_auth(qop)) {
             return None;
         }
+        let named = Named::parse(fields.get("algorithm"))?;
+        if named.session && qop.is_none() {
+            return None;
+        }
         Some(Self {
-            algorithm: Algorithm::parse(fields.get("algorithm"))?,
+            named,
             qop_auth: qop.is_some(),
             stale: fields.get("stale").is_some_and(|stale| stale.eq_ignore_ascii_case("true")),
             realm: fields.get("realm")?.to_owned(),
@@ -61,8 +64,13 @@ impl Challenge {
     /// All challenges of the headers of this name that we can answer, strongest first, else in their order.
     pub fn parse_all(headers: &Headers, name: HeaderName) -> Vec<Self> {
         let mut all: Vec<Self> = headers.all(name).filter_map(|value| Self::parse(value)).collect();
-        all.sort_by_key(|challenge| std::cmp::Reverse(challenge.algorithm));
+        all.sort_by_key(|challenge| std::cmp::Reverse(challenge.named.algorithm));
         all
+    }
+
+    /// Whether the client nonce of the first answer stands for all that follow (`-sess`, RFC 7616 §3.4.2).
+    pub fn is_session(&self) -> bool {
+        self.named.session
     }
 
     /// Whose passwords are asked for.
@@ -74,22 +82,21 @@ impl Challenge {
     pub fn authorization(&self, answer: &Answer<'_>) -> String {
         let count = format!("{:08x}", answer.nonce_count);
         let username = escape(answer.username);
+        let ha1 = self.named.algorithm.hash(&[&username, &self.realm, answer.password.expose()]);
         let inputs = Inputs {
-            username: &username,
-            realm: &self.realm,
-            password: answer.password.expose(),
+            ha1: &ha1,
             method: answer.method,
             uri: answer.uri,
             nonce: &self.nonce,
             protection: self.qop_auth.then_some((count.as_str(), answer.cnonce)),
         };
-        let response = digest::response(self.algorithm, &inputs);
+        let response = digest::response(self.named, &inputs);
         let mut out = format!(
             "Digest username=\"{username}\", realm=\"{}\", nonce=\"{}\", uri=\"{}\", response=\"{response}\", algorithm={}",
             self.realm,
             self.nonce,
             answer.uri,
-            self.algorithm.as_str()
+            self.named.text()
         );
         if let Some(opaque) = &self.opaque {
             out.push_str(&format!(", opaque=\"{opaque}\""));

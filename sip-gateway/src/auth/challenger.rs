@@ -6,8 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::challenge::write_challenge;
-use super::digest::{self, Algorithm, Inputs, same};
+use super::digest::{self, Algorithm, Inputs, Named, same};
 use super::fields::Fields;
+use super::ha1::Ha1;
 use super::nonce::Nonces;
 use crate::message::{HeaderName, Request, Uri};
 use crate::options::Secret;
@@ -35,25 +36,19 @@ pub enum Verdict {
 /// Known and unknown users get the same answers after the same arithmetic, so that names can't be found out.
 pub struct Challenger {
     realm: String,
-    algorithms: &'static [Algorithm],
+    algorithms: Vec<Algorithm>,
     nonces: Nonces,
-    /// Stands in for the password of an unknown user.
-    nobody: Secret,
+    /// Stands in for an unknown user.
+    nobody: Ha1,
 }
 
 impl Challenger {
-    /// `key` must be random and secret; a new one makes all older nonces stale. With `sha256` phones are offered
-    /// SHA-256 before MD5, else MD5 alone.
-    pub fn new(realm: impl Into<String>, key: [u8; 32], sha256: bool) -> Self {
-        // RFC 8760 §2.4: one header each, the most preferred first.
-        let algorithms: &[Algorithm] =
-            if sha256 { &[Algorithm::Sha256, Algorithm::Md5] } else { &[Algorithm::Md5] };
-        Self {
-            realm: realm.into(),
-            algorithms,
-            nonces: Nonces::new(key),
-            nobody: Secret::new(digest::to_hex(&key)),
-        }
+    /// `key` must be random and secret; a new one makes all older nonces stale. Phones are offered these algorithms, in
+    /// this order (RFC 8760 §2.4: one header each, the most preferred first).
+    pub fn new(realm: impl Into<String>, key: [u8; 32], algorithms: &[Algorithm]) -> Self {
+        let realm = realm.into();
+        let nobody = Ha1::of("", &realm, &Secret::new(digest::to_hex(&key)));
+        Self { realm, algorithms: algorithms.to_vec(), nonces: Nonces::new(key), nobody }
     }
 
     /// Values of WWW-Authenticate for a 401 to `source`, in the order to be written.
@@ -65,12 +60,12 @@ impl Challenger {
             .collect()
     }
 
-    /// Checks the Authorization header of our realm. `password` knows the users; `source` is where the request came from.
+    /// Checks the Authorization header of our realm. `ha1` knows the users; `source` is where the request came from.
     pub fn verify<'a>(
         &mut self,
         request: &Request,
         source: IpAddr,
-        password: impl FnOnce(&str) -> Option<&'a Secret>,
+        ha1: impl FnOnce(&str) -> Option<&'a Ha1>,
         now: Duration,
     ) -> Verdict {
         let wrong = Verdict::Challenge { stale: false };
@@ -81,12 +76,13 @@ impl Challenger {
             .filter_map(|value| Fields::parse(value))
             .find(ours);
         let Some(credentials) = found.as_ref().and_then(Credentials::read) else { return wrong };
-        if !self.algorithms.contains(&credentials.algorithm) {
+        let Named { algorithm, session } = credentials.named;
+        if session || !self.algorithms.contains(&algorithm) {
             return wrong;
         }
-        let known = password(credentials.username);
-        let expected =
-            credentials.expected(&self.realm, request.method.as_str(), known.unwrap_or(&self.nobody));
+        let known = ha1(credentials.username).and_then(|known| known.get(algorithm));
+        let nobody = self.nobody.get(algorithm).unwrap_or_default();
+        let expected = credentials.expected(request.method.as_str(), known.unwrap_or(nobody));
         let right = same(expected.as_bytes(), credentials.response.to_ascii_lowercase().as_bytes());
         let genuine = self.nonces.recognise(credentials.nonce, source);
         if !right || known.is_none() {
@@ -106,7 +102,7 @@ impl Challenger {
 }
 
 struct Credentials<'a> {
-    algorithm: Algorithm,
+    named: Named,
     username: &'a str,
     nonce: &'a str,
     uri: &'a str,
@@ -130,7 +126,7 @@ impl<'a> Credentials<'a> {
             None => 1,
         };
         Some(Self {
-            algorithm: Algorithm::parse(fields.get("algorithm"))?,
+            named: Named::parse(fields.get("algorithm"))?,
             username: fields.get("username")?,
             nonce: fields.get("nonce")?,
             uri: fields.get("uri")?,
@@ -140,17 +136,9 @@ impl<'a> Credentials<'a> {
         })
     }
 
-    fn expected(&self, realm: &str, method: &str, password: &Secret) -> String {
-        let inputs = Inputs {
-            username: self.username,
-            realm,
-            password: password.expose(),
-            method,
-            uri: self.uri,
-            nonce: self.nonce,
-            protection: self.protection,
-        };
-        digest::response(self.algorithm, &inputs)
+    fn expected(&self, method: &str, ha1: &str) -> String {
+        let inputs = Inputs { ha1, method, uri: self.uri, nonce: self.nonce, protection: self.protection };
+        digest::response(self.named, &inputs)
     }
 }
 

@@ -1,33 +1,42 @@
 //! The arithmetic of digest responses (RFC 7616 §3.4).
 
 use md5::Md5;
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, Sha512_256};
 
-/// Hash of a digest.
+/// Hash of a digest, the weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Algorithm {
     /// What every phone speaks.
     Md5,
     /// RFC 8760.
     Sha256,
+    /// RFC 8760.
+    Sha512_256,
 }
 
 impl Algorithm {
+    /// All of them, the weakest first.
+    pub const ALL: [Self; 3] = [Self::Md5, Self::Sha256, Self::Sha512_256];
+
     /// Name in `algorithm=`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Md5 => "MD5",
             Self::Sha256 => "SHA-256",
+            Self::Sha512_256 => "SHA-512-256",
         }
     }
 
-    /// By name; MD5 when none is written (RFC 7616 §3.3). `None` for algorithms we don't have.
-    pub(super) fn parse(name: Option<&str>) -> Option<Self> {
-        match name {
-            None => Some(Self::Md5),
-            Some(name) => {
-                [Self::Md5, Self::Sha256].into_iter().find(|known| name.eq_ignore_ascii_case(known.as_str()))
-            }
+    /// By name, in any case; `None` for algorithms we don't have.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| name.eq_ignore_ascii_case(known.as_str()))
+    }
+
+    /// Hex digits of a hash.
+    pub fn digits(self) -> usize {
+        match self {
+            Self::Md5 => 32,
+            Self::Sha256 | Self::Sha512_256 => 64,
         }
     }
 
@@ -36,9 +45,35 @@ impl Algorithm {
         match self {
             Self::Md5 => joined::<Md5>(parts),
             Self::Sha256 => joined::<Sha256>(parts),
+            Self::Sha512_256 => joined::<Sha512_256>(parts),
         }
     }
 }
+
+/// An algorithm as a challenge names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Named {
+    pub(super) algorithm: Algorithm,
+    /// `-sess`: the password's hash is taken together with both nonces (RFC 7616 §3.4.2).
+    pub(super) session: bool,
+}
+
+impl Named {
+    /// By name; MD5 when none is written (RFC 7616 §3.3). `None` for algorithms we don't have.
+    pub(super) fn parse(name: Option<&str>) -> Option<Self> {
+        let Some(name) = name else { return Some(Self { algorithm: Algorithm::Md5, session: false }) };
+        let end = name.len().saturating_sub(SESSION.len());
+        let (bare, suffix) = name.split_at_checked(end)?;
+        let session = suffix.eq_ignore_ascii_case(SESSION);
+        Some(Self { algorithm: Algorithm::named(if session { bare } else { name })?, session })
+    }
+
+    pub(super) fn text(self) -> String {
+        format!("{}{}", self.algorithm.as_str(), if self.session { SESSION } else { "" })
+    }
+}
+
+const SESSION: &str = "-sess";
 
 fn joined<D: Digest>(parts: &[&str]) -> String {
     let mut hash = D::new();
@@ -64,9 +99,8 @@ pub(super) fn to_hex(octets: &[u8]) -> String {
 
 /// What a response is made of. All values as they stand between the quotes.
 pub(super) struct Inputs<'a> {
-    pub(super) username: &'a str,
-    pub(super) realm: &'a str,
-    pub(super) password: &'a str,
+    /// Hash of user, realm and password with the algorithm.
+    pub(super) ha1: &'a str,
     pub(super) method: &'a str,
     pub(super) uri: &'a str,
     pub(super) nonce: &'a str,
@@ -74,13 +108,18 @@ pub(super) struct Inputs<'a> {
     pub(super) protection: Option<(&'a str, &'a str)>,
 }
 
-/// `response=` in lower-case hex.
-pub(super) fn response(algorithm: Algorithm, inputs: &Inputs<'_>) -> String {
-    let a1 = algorithm.hash(&[inputs.username, inputs.realm, inputs.password]);
+/// `response=` in lower-case hex. A session without a client nonce is none.
+pub(super) fn response(named: Named, inputs: &Inputs<'_>) -> String {
+    let Named { algorithm, session } = named;
+    let of_session = match inputs.protection {
+        Some((_, cnonce)) if session => Some(algorithm.hash(&[inputs.ha1, inputs.nonce, cnonce])),
+        Some(_) | None => None,
+    };
+    let a1 = of_session.as_deref().unwrap_or(inputs.ha1);
     let a2 = algorithm.hash(&[inputs.method, inputs.uri]);
     match inputs.protection {
-        Some((count, cnonce)) => algorithm.hash(&[&a1, inputs.nonce, count, cnonce, "auth", &a2]),
-        None => algorithm.hash(&[&a1, inputs.nonce, &a2]),
+        Some((count, cnonce)) => algorithm.hash(&[a1, inputs.nonce, count, cnonce, "auth", &a2]),
+        None => algorithm.hash(&[a1, inputs.nonce, &a2]),
     }
 }
 

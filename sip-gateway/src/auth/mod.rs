@@ -1,13 +1,14 @@
 //! Digest authentication, both sides (RFC 7616, RFC 8760, RFC 3261 §22).
 //!
-//! As a client: [`Challenge`] and [`Answers`]. As a server: [`Challenger`]. Algorithms MD5 and SHA-256, quality of
-//! protection `auth` or none. Random values are passed in, so is the time.
+//! As a client: [`Challenge`] and [`Answers`]. As a server: [`Challenger`]. Algorithms MD5, SHA-256 and SHA-512-256,
+//! as a client with `-sess` too; quality of protection `auth` or none. Random values are passed in, so is the time.
 
 mod answers;
 mod challenge;
 mod challenger;
 mod digest;
 mod fields;
+mod ha1;
 mod nonce;
 #[cfg(test)]
 mod tests;
@@ -16,4 +17,5 @@ pub use answers::{Answers, Credentials, REALMS_MAX, REPETITIONS_MAX};
 pub use challenge::{Answer, Challenge};
 pub use challenger::{Challenger, Verdict};
 pub use digest::Algorithm;
+pub use ha1::Ha1;
 pub use nonce::{NONCE_LIFETIME, NONCES_MAX};

@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::digest::{Inputs, response};
+use super::digest::{Inputs, Named, response};
 use super::*;
 use crate::message::{HeaderName, Method, Request, Uri};
 use crate::options::Secret;
@@ -46,19 +46,19 @@ fn rfc_7616_example_with_md5() {
 
 #[test]
 fn rfc_2617_example_and_its_form_without_qop() {
+    let ha1 = Ha1::of("Mufasa", "testrealm@host.com", &Secret::new("Circle Of Life"));
     let mut inputs = Inputs {
-        username: "Mufasa",
-        realm: "testrealm@host.com",
-        password: "Circle Of Life",
+        ha1: ha1.get(Algorithm::Md5).unwrap(),
         method: "GET",
         uri: "/dir/index.html",
         nonce: "dcd98b7102dd2f0e8b11d0f600bfb0c093",
         protection: Some(("00000001", "0a4f113b")),
     };
-    assert_eq!(response(Algorithm::Md5, &inputs), "6629fae49393a05397450978507c4ef1");
+    let md5 = Named { algorithm: Algorithm::Md5, session: false };
+    assert_eq!(response(md5, &inputs), "6629fae49393a05397450978507c4ef1");
     inputs.protection = None;
     // RFC 2069 as corrected: H(H(A1):nonce:H(A2)).
-    assert_eq!(response(Algorithm::Md5, &inputs), "670fd8c2df070c60b045671b8b24ff02");
+    assert_eq!(response(md5, &inputs), "670fd8c2df070c60b045671b8b24ff02");
 }
 
 #[test]
@@ -81,14 +81,18 @@ fn quotes_in_names_stay_within_their_quotes() {
 /// A registrar and a phone that speaks to it.
 struct Scene {
     challenger: Challenger,
-    secret: Secret,
+    ha1: Ha1,
     source: IpAddr,
 }
 
+const MD5: &[Algorithm] = &[Algorithm::Md5];
+const ALL: &[Algorithm] = &[Algorithm::Sha512_256, Algorithm::Sha256, Algorithm::Md5];
+
 impl Scene {
-    fn new(sha256: bool) -> Self {
+    fn new(algorithms: &[Algorithm]) -> Self {
         let source = "192.0.2.5".parse().unwrap();
-        Self { challenger: Challenger::new("carillon", KEY, sha256), secret: Secret::new("pass"), source }
+        let ha1 = Ha1::of("1001", "carillon", &Secret::new("pass"));
+        Self { challenger: Challenger::new("carillon", KEY, algorithms), ha1, source }
     }
 
     fn challenge(&mut self, now: Duration) -> Challenge {
@@ -112,8 +116,8 @@ impl Scene {
     }
 
     fn verify(&mut self, request: &Request, now: Duration) -> Verdict {
-        let Self { challenger, secret, source } = self;
-        challenger.verify(request, *source, |user| (user == "1001").then_some(&*secret), now)
+        let Self { challenger, ha1, source } = self;
+        challenger.verify(request, *source, |user| (user == "1001").then_some(&*ha1), now)
     }
 }
 
@@ -123,10 +127,10 @@ const STALE: Verdict = Verdict::Challenge { stale: true };
 
 #[test]
 fn the_right_password_is_accepted_with_each_algorithm() {
-    for sha256 in [false, true] {
-        let mut scene = Scene::new(sha256);
+    for algorithms in [MD5, ALL] {
+        let mut scene = Scene::new(algorithms);
         let challenges = scene.challenger.challenges(scene.source, false, NOW);
-        assert_eq!(challenges.len(), if sha256 { 2 } else { 1 });
+        assert_eq!(challenges.len(), algorithms.len());
         for (index, challenge) in challenges.iter().enumerate() {
             let challenge = Challenge::parse(challenge).unwrap();
             let count = u32::try_from(index).unwrap() + 1;
@@ -137,17 +141,27 @@ fn the_right_password_is_accepted_with_each_algorithm() {
 }
 
 #[test]
-fn sha_256_is_refused_where_it_was_not_offered() {
-    let mut scene = Scene::new(false);
+fn an_algorithm_is_refused_where_it_was_not_offered() {
+    let mut scene = Scene::new(MD5);
     let mut challenge = scene.challenge(NOW);
-    challenge.algorithm = Algorithm::Sha256;
+    for (algorithm, session) in [(Algorithm::Sha256, false), (Algorithm::Md5, true)] {
+        challenge.named = Named { algorithm, session };
+        let request = scene.register(&challenge, "1001", "pass", 1);
+        assert_eq!(scene.verify(&request, NOW), WRONG, "{algorithm:?} {session}");
+    }
+    // A user of whom only another algorithm's hash is known is like one who is not known.
+    let mut scene = Scene::new(ALL);
+    let challenge = scene.challenge(NOW);
+    assert_eq!(challenge.named.algorithm, Algorithm::Sha512_256, "the most preferred first");
+    scene.ha1 = Ha1::default();
+    assert!(scene.ha1.set(Algorithm::Md5, &"0".repeat(32)));
     let request = scene.register(&challenge, "1001", "pass", 1);
     assert_eq!(scene.verify(&request, NOW), WRONG);
 }
 
 #[test]
 fn a_phone_without_qop_gets_one_request_per_nonce() {
-    let mut scene = Scene::new(false);
+    let mut scene = Scene::new(MD5);
     let mut challenge = scene.challenge(NOW);
     challenge.qop_auth = false;
     let request = scene.register(&challenge, "1001", "pass", 1);
@@ -157,7 +171,7 @@ fn a_phone_without_qop_gets_one_request_per_nonce() {
 
 #[test]
 fn wrong_and_unknown_are_answered_alike() {
-    let mut scene = Scene::new(true);
+    let mut scene = Scene::new(ALL);
     let challenge = scene.challenge(NOW);
     for (user, password) in [("1001", "guess"), ("nobody", "guess"), ("nobody", "pass")] {
         let request = scene.register(&challenge, user, password, 1);
@@ -175,7 +189,7 @@ fn wrong_and_unknown_are_answered_alike() {
 
 #[test]
 fn an_old_foreign_or_replayed_nonce_is_stale() {
-    let mut scene = Scene::new(false);
+    let mut scene = Scene::new(MD5);
     let challenge = scene.challenge(NOW);
     let first = scene.register(&challenge, "1001", "pass", 1);
     let second = scene.register(&challenge, "1001", "pass", 2);
@@ -195,7 +209,7 @@ fn an_old_foreign_or_replayed_nonce_is_stale() {
 
 #[test]
 fn stale_is_said_to_the_phone() {
-    let mut scene = Scene::new(false);
+    let mut scene = Scene::new(MD5);
     let value = scene.challenger.challenges(scene.source, true, NOW);
     assert!(Challenge::parse(&value[0]).unwrap().stale);
     assert!(!scene.challenge(NOW).stale);
@@ -203,7 +217,7 @@ fn stale_is_said_to_the_phone() {
 
 #[test]
 fn credentials_for_another_uri_method_or_realm_are_not_taken() {
-    let mut scene = Scene::new(false);
+    let mut scene = Scene::new(MD5);
     let challenge = scene.challenge(NOW);
     let mut request = scene.register(&challenge, "1001", "pass", 1);
     request.uri = Uri::parse("sip:other.example.com").unwrap();
@@ -220,7 +234,7 @@ fn credentials_for_another_uri_method_or_realm_are_not_taken() {
 
 #[test]
 fn unknown_schemes_beside_ours_are_skipped() {
-    let mut scene = Scene::new(false);
+    let mut scene = Scene::new(MD5);
     let challenge = scene.challenge(NOW);
     let mut request = scene.register(&challenge, "1001", "pass", 1);
     request.headers.push_front(HeaderName::Authorization, "NoOneKnowsThisScheme opaque-data=here");
@@ -268,7 +282,7 @@ proptest::proptest! {
 
     #[test]
     fn any_authorization_is_checked_without_panic(value in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
-        let mut scene = Scene::new(true);
+        let mut scene = Scene::new(ALL);
         let mut request = Request::new(Method::Register, Uri::parse("sip:example.com").unwrap());
         let mut text = b"Digest realm=\"carillon\", ".to_vec();
         text.extend_from_slice(&value);

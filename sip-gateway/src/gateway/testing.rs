@@ -9,6 +9,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::{Gateway, Output};
+use crate::auth::{Algorithm, Ha1};
 use crate::command::{AgentLegMode, Binding, Command, PlaceCall};
 use crate::dialog::session_timer::SessionOptions;
 use crate::event::{Event, Room, Route};
@@ -158,7 +159,7 @@ pub(super) fn trunk(name: &str) -> TrunkOptions {
 pub(super) fn options() -> Options {
     let user = |name: &str, contact: Option<&str>| UserOptions {
         user: name.to_owned(),
-        password: Secret::new("open sesame"),
+        ha1: Ha1::of(name, "carillon", &Secret::new("open sesame")),
         contact: contact.map(str::to_owned),
     };
     Options {
@@ -172,7 +173,7 @@ pub(super) fn options() -> Options {
         register_expires_max: Duration::from_secs(3600),
         ws_origins: None,
         keep_alive: None,
-        sha256_for_phones: false,
+        phone_digests: vec![Algorithm::Md5],
         session: SessionOptions::default(),
         tls: Default::default(),
         timers: Timers::default(),

@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::auth::{Challenger, Verdict};
+use crate::auth::{Challenger, Ha1, Verdict};
 use crate::command::Binding;
 use crate::dialog::capability::response as plain;
 use crate::message::{Contacts, HeaderName, NameAddr, Request, Response, Scheme, Uri};
-use crate::options::{Options, Secret, UserOptions};
+use crate::options::{Options, UserOptions};
 use crate::transport::Transport;
 use bindings::{Bindings, Bound, Change, Wish};
 
@@ -21,7 +21,7 @@ pub const EXPIRES_DEFAULT: Duration = Duration::from_secs(3600);
 /// Answers REGISTER and keeps the bindings.
 pub struct Registrar {
     challenger: Challenger,
-    users: BTreeMap<String, Secret>,
+    users: BTreeMap<String, Ha1>,
     expires_min: Duration,
     expires_max: Duration,
     bindings: Bindings,
@@ -43,10 +43,10 @@ pub struct Registered {
 impl Registrar {
     /// A registrar without bindings. `key` must be random and secret.
     pub fn new(options: &Options, key: [u8; 32]) -> Self {
-        let user = |user: &UserOptions| (user.user.clone(), user.password.clone());
+        let user = |user: &UserOptions| (user.user.clone(), user.ha1.clone());
         let fixed = |user: &UserOptions| Uri::parse(user.contact.as_ref()?).ok()?.host_ip();
         Self {
-            challenger: Challenger::new(options.realm.clone(), key, options.sha256_for_phones),
+            challenger: Challenger::new(options.realm.clone(), key, &options.phone_digests),
             users: options.users.iter().map(user).collect(),
             expires_min: options.register_expires_min,
             expires_max: options.register_expires_max,

@@ -10,6 +10,7 @@ use carillon::demo::party::token::Tokens;
 use carillon::demo::party::{Sound, carrier, phone};
 use carillon::node;
 use carillon_core::dialer;
+use carillon_sip::auth::{Algorithm, Ha1};
 use carillon_sip::dialog::session_timer::SessionOptions;
 use carillon_sip::media::Codec;
 use carillon_sip::media::prompt::Prompt;
@@ -125,8 +126,10 @@ pub fn node_options(plan: &Plan) -> node::Options {
         ..first.clone()
     };
     let others: Vec<_> = plan.caps().into_iter().enumerate().skip(1).map(other).collect();
-    let user =
-        |agent| UserOptions { user: user(agent), password: Secret::new(password(agent)), contact: None };
+    let user = |agent| {
+        let ha1 = Ha1::of(&user(agent), "carillon", &Secret::new(password(agent)));
+        UserOptions { user: user(agent), ha1, contact: None }
+    };
     let sip = SipOptions {
         listen: vec![address(NODE).into()],
         media_address: IpAddr::from([10, 0, 0, 1]),
@@ -138,7 +141,7 @@ pub fn node_options(plan: &Plan) -> node::Options {
         register_expires_max: Duration::from_secs(3_600),
         ws_origins: None,
         keep_alive: None,
-        sha256_for_phones: false,
+        phone_digests: vec![Algorithm::Md5],
         session: SessionOptions::default(),
         tls: Default::default(),
         timers: Timers::default(),

@@ -2,6 +2,7 @@
 
 use super::super::testing::*;
 use super::digest::{md5, sha256};
+use crate::auth::Algorithm;
 use crate::event::Event;
 
 pub(super) struct Phone {
@@ -90,7 +91,7 @@ fn sha_256_is_offered_when_it_is_switched_on() {
     assert_eq!(bench.one(PHONE).headers("WWW-Authenticate").len(), 1, "MD5 alone");
 
     let mut options = options();
-    options.sha256_for_phones = true;
+    options.phone_digests = vec![Algorithm::Sha256, Algorithm::Md5];
     let mut bench = Bench::new(options);
     let mut phone = Phone { algorithm: "SHA-256", ..Phone::new("anna", "open sesame") };
     assert!(phone.register(&mut bench, PHONE, &[ANNA]).is("SIP/2.0 200 "));
