@@ -23,7 +23,7 @@ const EXPOSED: (f64, f64) = (3.4, 6.0);
 /// The same where losses are reckoned exactly.
 const EXPOSED_EXACT: (f64, f64) = (4.8, 5.5);
 /// From so many ring horizons before the end of the period it grows.
-const LAST_HORIZONS: f64 = 8.0;
+const LAST_HORIZONS: f64 = 30.0;
 
 impl Predictive {
     /// What the period allows still: the allowance of the hard stop, and the accepted risk.
