@@ -72,6 +72,14 @@ impl Service {
         answer.body_mut().read_json::<Value>().unwrap_or_default()
     }
 
+    /// What is measured of the trunk under this name.
+    fn of_trunk(&self, name: &str) -> Option<f64> {
+        let at = self.base.replace("/api/v1", "/metrics");
+        let text = self.client.get(at).call().expect("the service answers").body_mut().read_to_string();
+        let begin = format!("dialer_trunk_{name}{{trunk=\"carrier\"}} ");
+        text.expect("text").lines().find_map(|line| line.strip_prefix(&begin)?.parse().ok())
+    }
+
     fn state(&self, campaign: u64) -> Value {
         self.get(&format!("/campaigns/{campaign}"))["state"].clone()
     }
@@ -150,6 +158,17 @@ fn an_agent_sees_a_contact_before_it_is_called() {
     let called = called.expect("the call ends");
     assert_eq!((&called["agent"], &called["outcome"]), (&json!("agent1"), &json!("answered")), "{called}");
     assert_eq!(called["number"], "+12025550100");
+    // One call, answered; the trunk is idle again.
+    for (name, expected) in [
+        ("invites_total", 1.0),
+        ("answers_total", 1.0),
+        ("effective_total", 1.0),
+        ("calls", 0.0),
+        ("up", 1.0),
+    ] {
+        let found = eventually(LONG, || service.of_trunk(name).filter(|found| *found == expected));
+        assert_eq!(found, Some(expected), "{name}: {:?}", service.of_trunk(name));
+    }
     phone.stop();
     service.process.signal(Signal::Terminate);
     assert_eq!(service.process.wait(LONG), 0, "{}", service.process.output());
