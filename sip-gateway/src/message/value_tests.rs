@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::*;
+use crate::transport;
 
 fn uri(text: &str) -> Uri {
     Uri::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -186,12 +187,15 @@ fn vias_are_read_in_every_form() {
     let plain = via("SIP/2.0/UDP 192.0.2.1:5062;branch=z9hG4bK1;rport").unwrap();
     assert_eq!(
         (plain.transport.clone(), plain.host.as_str(), plain.port),
-        (Transport::Udp, "192.0.2.1", Some(5062))
+        (Transport::Ours(transport::Transport::Udp), "192.0.2.1", Some(5062))
     );
     assert_eq!((plain.branch(), plain.rport(), plain.received()), (Some("z9hG4bK1"), Some(None), None));
     assert!(plain.has_unique_branch());
     let spread = via("sip / 2.0 / tls  [2001:db8::9] : 5061 ; branch = old").unwrap();
-    assert_eq!((spread.transport.clone(), spread.port), (Transport::Tls, Some(5061)));
+    assert_eq!(
+        (spread.transport.clone(), spread.port),
+        (Transport::Ours(transport::Transport::Tls), Some(5061))
+    );
     assert!(!spread.has_unique_branch());
     assert_eq!(spread.to_bytes(), "SIP/2.0/TLS [2001:db8::9]:5061; branch = old");
     for bad in [

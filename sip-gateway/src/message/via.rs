@@ -9,7 +9,7 @@ use super::params::{self, Params};
 use super::text::{Span, Text, is_space, is_token, is_token_octet, number, skip_space};
 use super::uri::{DEFAULT_PORT, host_ip, scan_host};
 use super::{FieldError, VALUE_LENGTH_MAX};
-use crate::transport::Local;
+use crate::transport::{self, Local, TRANSPORTS};
 
 /// The start of every branch made by RFC 3261 (§8.1.1.7).
 pub const MAGIC_COOKIE: &str = "z9hG4bK";
@@ -17,16 +17,8 @@ pub const MAGIC_COOKIE: &str = "z9hG4bK";
 /// Transport in a Via.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Transport {
-    /// UDP.
-    Udp,
-    /// TCP.
-    Tcp,
-    /// TLS over TCP.
-    Tls,
-    /// WebSocket (RFC 7118).
-    Ws,
-    /// WebSocket over TLS (RFC 7118).
-    Wss,
+    /// One that we have.
+    Ours(transport::Transport),
     /// Any other token.
     Other(Text),
 }
@@ -64,14 +56,7 @@ impl Via {
             IpAddr::V4(ip) => ip.to_string(),
             IpAddr::V6(ip) => format!("[{ip}]"),
         };
-        let transport = match transport {
-            crate::transport::Transport::Udp => Transport::Udp,
-            crate::transport::Transport::Tcp => Transport::Tcp,
-            crate::transport::Transport::Tls => Transport::Tls,
-            crate::transport::Transport::Ws => Transport::Ws,
-            crate::transport::Transport::Wss => Transport::Wss,
-        };
-        Self { transport, host: host.into(), port: Some(sent_by.port()), params }
+        Self { transport: Transport::Ours(transport), host: host.into(), port: Some(sent_by.port()), params }
     }
 
     /// Reads one Via element.
@@ -163,14 +148,10 @@ impl From<Via> for Bytes {
 }
 
 impl Transport {
-    /// The token as written.
+    /// The token; as written where it is none of ours.
     pub fn as_str(&self) -> &str {
         match self {
-            Self::Udp => "UDP",
-            Self::Tcp => "TCP",
-            Self::Tls => "TLS",
-            Self::Ws => "WS",
-            Self::Wss => "WSS",
+            Self::Ours(transport) => transport.via(),
             Self::Other(token) => token,
         }
     }
@@ -178,14 +159,8 @@ impl Transport {
 
 impl From<Text> for Transport {
     fn from(token: Text) -> Self {
-        match token.as_str() {
-            name if name.eq_ignore_ascii_case("UDP") => Self::Udp,
-            name if name.eq_ignore_ascii_case("TCP") => Self::Tcp,
-            name if name.eq_ignore_ascii_case("TLS") => Self::Tls,
-            name if name.eq_ignore_ascii_case("WS") => Self::Ws,
-            name if name.eq_ignore_ascii_case("WSS") => Self::Wss,
-            _ => Self::Other(token),
-        }
+        let ours = TRANSPORTS.into_iter().find(|known| token.as_str().eq_ignore_ascii_case(known.via()));
+        ours.map_or(Self::Other(token), Self::Ours)
     }
 }
 
