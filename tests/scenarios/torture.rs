@@ -254,10 +254,11 @@ fn extras(name: &str, answer: &str) -> Result<(), String> {
     }
 }
 
-/// Resident memory of a process.
+/// Memory that a process has taken for itself: pages of its own binary, which the kernel brings in as code runs for the
+/// first time, are not among it.
 fn memory_kib(pid: u32) -> u64 {
     let text = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("status")).expect("it runs");
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+    let line = text.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("RssAnon");
     line.trim().trim_end_matches(" kB").trim().parse().expect("a number")
 }
 

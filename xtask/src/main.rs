@@ -1,4 +1,4 @@
-//! The commands of the project: `cargo xtask demo | test | bench | fmt`.
+//! The commands of the project: `cargo xtask demo | test | bench | fuzz | fmt`.
 //!
 //! Each installs what it needs when it is missing: Debian packages through apt (asked first unless CI=true), cargo
 //! tools into `target/tools`.
@@ -14,6 +14,9 @@ const USAGE: &str = "cargo xtask COMMAND
   test          everything CI runs: format, lints, docs, licences, unit, seeded world, real parts
   bench [NAME]  measure (criterion benches and whole-process loads); after `pacing`: --write (the tables of
                 docs/PACING.md), --first SEED, --share SHARE (of the usual seeds), --threads N
+  fuzz [TARGET [SECONDS]]
+                search for inputs that break a promise of a parser: all targets, a minute each; what is found and
+                worth keeping goes to tests/corpus/fuzz/TARGET by hand
   fmt           format the sources";
 
 fn main() -> ExitCode {
@@ -24,6 +27,7 @@ fn main() -> ExitCode {
         "demo" => steps::demo(&rest),
         "test" | "ci" => steps::test(&rest),
         "bench" => steps::bench(&rest),
+        "fuzz" => steps::fuzz(&rest),
         "fmt" => steps::fmt(),
         _ => {
             eprintln!("{USAGE}");

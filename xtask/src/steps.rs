@@ -7,6 +7,7 @@ use crate::tools::{self, run};
 /// Versions of the cargo tools, installed when missing.
 const NEXTEST: (&str, &str) = ("cargo-nextest", "0.9.143");
 const DENY: (&str, &str) = ("cargo-deny", "0.20.2");
+const FUZZ: (&str, &str) = ("cargo-fuzz", "0.13.2");
 
 /// Builds and runs the demo.
 pub fn demo(args: &[String]) -> Result<(), String> {
@@ -63,6 +64,42 @@ pub fn bench(args: &[String]) -> Result<(), String> {
 fn prove(args: &[String]) -> Result<(), String> {
     let command = ["run", "--release", "--quiet", "--package", "carillon-pacing", "--features", "sim"];
     run(cargo().args(command).args(["--example", "proof", "--", "--compare"]).args(args))
+}
+
+/// Fuzzes the parsers, each for a minute unless told otherwise, from the committed inputs and what earlier runs found.
+///
+/// Without sanitizers: they need a nightly compiler, and what they watch for, safe Rust can't do.
+pub fn fuzz(args: &[String]) -> Result<(), String> {
+    tools::need(&[tools::CC, tools::CXX])?;
+    let fuzz = tools::cargo_tool(FUZZ.0, FUZZ.1)?;
+    let seconds: u32 = match args.get(1) {
+        Some(text) => text.parse().map_err(|_| format!("`{text}` is no number of seconds"))?,
+        None => 60,
+    };
+    let repository = tools::repository();
+    let inputs = repository.join("tests/corpus/fuzz");
+    let folders = std::fs::read_dir(&inputs).map_err(|error| format!("{}: {error}", inputs.display()))?;
+    let mut targets: Vec<String> =
+        folders.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    targets.sort();
+    if let Some(wanted) = args.first() {
+        if !targets.contains(wanted) {
+            return Err(format!("no target `{wanted}`; there are {}", targets.join(", ")));
+        }
+        targets.retain(|target| target == wanted);
+    }
+    for target in targets {
+        let found = repository.join("fuzz/corpus").join(&target);
+        std::fs::create_dir_all(&found).map_err(|error| format!("{}: {error}", found.display()))?;
+        run(Command::new(&fuzz)
+            .args(["run", "--sanitizer", "none", &target])
+            .args([found, inputs.join(&target)])
+            .arg("--")
+            .arg(format!("-max_total_time={seconds}"))
+            .arg("-max_len=4096")
+            .current_dir(&repository))?;
+    }
+    Ok(())
 }
 
 /// Formats the sources.

@@ -26,6 +26,8 @@ pub const CHROMIUM: Part = Part { program: "chromium", package: "chromium" };
 pub const NPM: Part = Part { program: "npm", package: "nodejs npm" };
 /// A C compiler, for the bundled SQLite.
 pub const CC: Part = Part { program: "cc", package: "gcc libc6-dev" };
+/// A C++ compiler, for libFuzzer.
+pub const CXX: Part = Part { program: "c++", package: "g++" };
 
 /// Makes sure that every part is there; asks before apt unless CI=true.
 pub fn need(parts: &[Part]) -> Result<(), String> {

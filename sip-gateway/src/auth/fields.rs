@@ -9,9 +9,13 @@ const FIELDS_MAX: usize = 32;
 pub(super) struct Fields<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> Fields<'a> {
-    /// `None` for any other scheme, for text that isn't UTF-8, and for a field that stands twice.
+    /// `None` for any other scheme, for text that isn't UTF-8 or has control characters (values are repeated in headers of
+    /// ours), and for a field that stands twice.
     pub(super) fn parse(value: &'a [u8]) -> Option<Self> {
         let value = trim(value);
+        if value.iter().any(|octet| octet.is_ascii_control() && !is_space(*octet)) {
+            return None;
+        }
         let scheme_end = value.iter().position(|octet| is_space(*octet))?;
         let (scheme, mut rest) = value.split_at(scheme_end);
         if !scheme.eq_ignore_ascii_case(b"Digest") {
@@ -57,7 +61,12 @@ fn one(text: &[u8]) -> Option<(&str, &str, &[u8])> {
         _ => {
             let end =
                 value.iter().position(|octet| *octet == b',' || is_space(*octet)).unwrap_or(value.len());
-            value.split_at(end)
+            let (value, rest) = value.split_at(end);
+            // Some leave the quotes away around what is no token; what would end a quoted string is refused.
+            if value.iter().any(|octet| matches!(octet, b'"' | b'\\')) {
+                return None;
+            }
+            (value, rest)
         }
     };
     match trim(rest) {
@@ -91,6 +100,9 @@ mod tests {
             "Digest a",
             "Digest =x",
             "Digest a=b c=d",
+            "Digest a=b\"",
+            "Digest a=\"\0\"",
+            "Digest a=\"\\\x7F\"",
         ] {
             assert!(Fields::parse(bad.as_bytes()).is_none(), "{bad}");
         }

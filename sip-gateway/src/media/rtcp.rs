@@ -294,6 +294,10 @@ pub fn parse(datagram: &[u8]) -> Option<Incoming> {
             BYE => incoming.goodbye = true,
             _ => {}
         }
+        // §6.4: a report names its sender.
+        if first && packet.len() < 8 {
+            return None;
+        }
         first = false;
         rest = rest.get(length..)?;
     }

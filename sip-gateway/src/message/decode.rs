@@ -307,12 +307,15 @@ impl Section {
             return Err(Fault::CSeqMethod);
         }
         // Where later requests would go must be clear before the request is taken up (RFC 4475 §3.1.2.13).
-        let mut contacts = 0;
+        let (mut contacts, mut star) = (0, false);
         self.headers.all(HeaderName::Contact).try_for_each(|value| {
             check_elements(value, &mut contacts, Fault::Contact, |element| {
+                star |= element == b"*";
                 element == b"*" || name_addr::scan(element).is_ok()
             })
-        })
+        })?;
+        // RFC 3261 §10.2.2: the star stands alone.
+        if star && contacts != 1 { Err(Fault::Contact) } else { Ok(()) }
     }
 
     fn refuse(self, method: Option<&Method>, fault: Fault) -> DecodeError {
@@ -379,7 +382,7 @@ fn check_elements(
     value: &[u8],
     count: &mut usize,
     fault: Fault,
-    good: impl Fn(&[u8]) -> bool,
+    mut good: impl FnMut(&[u8]) -> bool,
 ) -> Result<(), Fault> {
     for element in Elements::of(value) {
         *count += 1;

@@ -173,6 +173,10 @@ impl Uri {
 
     /// Whether both name the same resource by RFC 3261 §19.1.4. Not transitive, so not `==`.
     pub fn matches(&self, other: &Self) -> bool {
+        // Whatever is wrong with it (a parameter that stands twice), a URI is itself.
+        if self.raw() == other.raw() {
+            return true;
+        }
         if matches!(self.scheme(), Scheme::Tel | Scheme::Other)
             || matches!(other.scheme(), Scheme::Tel | Scheme::Other)
         {
