@@ -50,6 +50,7 @@ fn show_counters(counters: &Counters) {
     refused("malformed").absolute(counters.malformed_answered);
     refused("credentials").absolute(counters.register_refused);
     refused("rate").absolute(counters.register_limited);
+    refused("guesses").absolute(counters.register_guessed);
     refused("foreign_source").absolute(counters.foreign_source);
     refused("stray").absolute(counters.strays.saturating_add(counters.strangers));
 }

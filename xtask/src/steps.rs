@@ -18,7 +18,15 @@ pub fn demo(args: &[String]) -> Result<(), String> {
 
 /// Everything CI runs, cheapest first. Extra arguments go to the test runner.
 pub fn test(args: &[String]) -> Result<(), String> {
-    let phones = [tools::SIPP, tools::BARESIP, tools::SOCAT, tools::OPENSSL, tools::CHROMIUM, tools::NPM];
+    let phones = [
+        tools::SIPP,
+        tools::BARESIP,
+        tools::SOCAT,
+        tools::OPENSSL,
+        tools::SIPVICIOUS,
+        tools::CHROMIUM,
+        tools::NPM,
+    ];
     tools::need(&[[tools::CC].as_slice(), &phones].concat())?;
     run(Command::new("npm")
         .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])

@@ -20,6 +20,8 @@ pub const BARESIP: Part = Part { program: "baresip", package: "baresip" };
 pub const SOCAT: Part = Part { program: "socat", package: "socat" };
 /// OpenSSL's program: a TLS client that others wrote.
 pub const OPENSSL: Part = Part { program: "openssl", package: "openssl" };
+/// sipvicious: whoever looks for a way in.
+pub const SIPVICIOUS: Part = Part { program: "svcrack", package: "sipvicious" };
 /// Chromium: the browser of the WebSocket tests.
 pub const CHROMIUM: Part = Part { program: "chromium", package: "chromium" };
 /// npm, which brings the phone that runs in it.

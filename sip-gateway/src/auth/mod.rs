@@ -3,6 +3,9 @@
 //! As a client: [`Challenge`] and [`Answers`]. As a server: [`Challenger`]. Algorithms MD5, SHA-256 and SHA-512-256,
 //! as a client with `-sess` too; quality of protection `auth` or none. Random values are passed in, so is the time.
 
+use crate::message::{HeaderName, Headers};
+use fields::Fields;
+
 mod answers;
 mod challenge;
 mod challenger;
@@ -19,3 +22,9 @@ pub use challenger::{Challenger, Verdict};
 pub use digest::Algorithm;
 pub use ha1::Ha1;
 pub use nonce::{NONCE_LIFETIME, NONCES_MAX};
+
+/// The user as whom a request's credentials for `realm` want to be seen, whether they are right or not.
+pub fn claimed_user<'a>(headers: &'a Headers, realm: &str) -> Option<&'a str> {
+    let all = headers.all(HeaderName::Authorization).filter_map(|value| Fields::parse(value));
+    all.filter(|fields| fields.get("realm") == Some(realm)).find_map(|fields| fields.get("username"))
+}

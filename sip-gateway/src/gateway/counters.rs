@@ -29,6 +29,8 @@ pub struct Counters {
     pub register_refused: u64,
     /// REGISTER requests of unknown sources that were dropped unread: too many, or from too many sources.
     pub register_limited: u64,
+    /// REGISTER requests that were dropped unread: too many passwords of late were wrong.
+    pub register_guessed: u64,
     /// REGISTER requests granted.
     pub register_granted: u64,
     /// Orphaned dialogs that were ended.

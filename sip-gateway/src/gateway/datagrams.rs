@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::stray::{self, StrayAnswer, StrayPolicy};
 use super::{Gateway, Output};
+use crate::auth;
 use crate::leg::LegId;
 use crate::leg::wire::Owner;
 use crate::message::{self, DecodeError, Headers, Message, Method, Request, Response};
@@ -72,7 +73,12 @@ impl Gateway {
 
     /// Whether a request of an unknown source is not worth a look; counts it then.
     fn turns_away(&mut self, request: &Request, from: SocketAddr, local: Local, now: Duration) -> bool {
-        if self.is_trusted(from, local) {
+        let trusted = self.is_trusted(from, local);
+        if request.method == Method::Register && self.is_guessed(request, from, trusted, now) {
+            self.wire.counters.register_guessed += 1;
+            return true;
+        }
+        if trusted {
             return false;
         }
         if request.method == Method::Register {
@@ -83,6 +89,12 @@ impl Gateway {
         let expected = self.is_expected(request);
         self.wire.counters.strangers += u64::from(!expected);
         !expected
+    }
+
+    /// Whether a REGISTER brings a password after too many wrong ones.
+    fn is_guessed(&self, request: &Request, from: SocketAddr, has_phone: bool, now: Duration) -> bool {
+        let user = auth::claimed_user(&request.headers, &self.options.realm);
+        user.is_some_and(|user| !self.guesses.admits(from.ip(), user, has_phone, now))
     }
 
     /// What even a stranger may send beside REGISTER: requests that know one of our Call-IDs.

@@ -46,6 +46,7 @@ use crate::media::{MediaCommand, MediaEvent};
 use crate::options::Options;
 use crate::registrar::Registrar;
 use crate::registrar::flood::Flood;
+use crate::registrar::guesses::Guesses;
 use crate::transaction::{Layer, LayerOptions, TagMaker, Tally};
 use crate::transport::{Local, Transport};
 use crate::trunk::Trunk;
@@ -103,6 +104,7 @@ pub struct Gateway {
     ports: Ports,
     registrar: Registrar,
     flood: Flood,
+    guesses: Guesses,
     /// Connections whose peer has shown a trunk's certificate, with the name on it; as many as there are connections at most.
     proven: BTreeSet<(Local, SocketAddr, String)>,
     registrations: BTreeMap<usize, Registration>,
@@ -139,6 +141,7 @@ impl Gateway {
             ports: Ports::new(options.rtp_ports),
             registrar,
             flood: Flood::default(),
+            guesses: Guesses::default(),
             proven: BTreeSet::new(),
             registrations: BTreeMap::new(),
             orphans: BTreeMap::new(),

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::Gateway;
 use super::timers::Timer;
+use crate::auth;
 use crate::command::Binding;
 use crate::event::Event;
-use crate::message::Request;
+use crate::message::{HeaderName, Request, Response};
 use crate::registrar::bindings::Change;
 use crate::transaction::TransactionKey;
 use crate::transport::Transport;
@@ -27,6 +28,11 @@ impl Gateway {
             self.wire.counters.register_granted += 1;
         } else {
             self.wire.counters.register_refused += 1;
+            if let Some(user) = auth::claimed_user(&request.headers, &self.options.realm)
+                && is_wrong_password(&registered.response)
+            {
+                self.guesses.wrong(from.ip(), user, now);
+            }
         }
         self.wire.layer.respond(key, registered.response, now);
         self.bindings_changed(registered.changes, now);
@@ -74,4 +80,10 @@ impl Gateway {
             self.binding_changed(&user, now);
         }
     }
+}
+
+/// Whether credentials were refused for themselves: a challenge that calls only their nonce stale found them right.
+fn is_wrong_password(response: &Response) -> bool {
+    let stale = |value: &[u8]| auth::Challenge::parse(value).is_some_and(|challenge| challenge.stale);
+    response.status == 401 && !response.headers.all(HeaderName::WwwAuthenticate).any(|value| stale(value))
 }

@@ -59,7 +59,7 @@ impl Flood {
 }
 
 /// Whoever has one IPv6 address has all 2^64 of its network (RFC 4291 §2.5.1).
-fn household(source: IpAddr) -> IpAddr {
+pub(super) fn household(source: IpAddr) -> IpAddr {
     match source {
         IpAddr::V4(_) => source,
         IpAddr::V6(address) => {

@@ -2,6 +2,7 @@
 
 pub mod bindings;
 pub mod flood;
+pub mod guesses;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};

@@ -18,6 +18,7 @@ mod replay;
 mod resume;
 pub mod rig;
 mod service;
+mod sipvicious;
 mod strangers;
 mod tcp;
 mod tls;

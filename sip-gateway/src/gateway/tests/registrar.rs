@@ -36,6 +36,13 @@ impl Phone {
 
     /// REGISTER, answered to its challenge; the final response.
     pub(super) fn register(&mut self, bench: &mut Bench, from: &str, more: &[&str]) -> Text {
+        let again = self.challenged(bench, from, more);
+        bench.feed(from, again);
+        bench.one(from)
+    }
+
+    /// REGISTER, and the second one that answers its challenge.
+    fn challenged(&mut self, bench: &mut Bench, from: &str, more: &[&str]) -> String {
         let first = self.request(more);
         bench.feed(from, first);
         let challenge = bench.one(from);
@@ -55,9 +62,7 @@ impl Phone {
         );
         let mut lines = more.to_vec();
         lines.push(&authorization);
-        let again = self.request(&lines);
-        bench.feed(from, again);
-        bench.one(from)
+        self.request(&lines)
     }
 }
 
@@ -183,6 +188,36 @@ fn a_flood_of_registers_is_dropped_and_phones_elsewhere_do_not_notice() {
     let request = scanner.request(&[]);
     bench.feed(STRANGER, request);
     assert_eq!(bench.sent(STRANGER).len(), 1, "its allowance comes back");
+}
+
+#[test]
+fn a_password_is_not_found_by_trying_and_the_phone_it_belongs_to_goes_on() {
+    let mut bench = Bench::new(options());
+    Phone::new("anna", "open sesame").register(&mut bench, PHONE, &[ANNA]);
+    // Beside it or elsewhere, for a user that is there or not: the same.
+    for (index, (source, user)) in
+        [(STRANGER, "anna"), (STRANGER, "nobody"), (PHONE, "anna")].iter().enumerate()
+    {
+        let mut thief = Phone { cseq: 1_000 * (index as u32 + 1), ..Phone::new(user, "wrong") };
+        let mut asked = Vec::new();
+        for _ in 0..40 {
+            bench.pass(ms(100));
+            let challenge = thief.challenged(&mut bench, source, &[]);
+            bench.feed(source, challenge);
+            asked.push(bench.sent(source).len());
+        }
+        let answered: usize = asked.iter().sum();
+        assert_eq!(answered, 20, "{source} {user}: {asked:?}");
+        assert!(asked.iter().skip(20).all(|answers| *answers == 0), "{asked:?}");
+    }
+    let mut owner = Phone { cseq: 9_000, ..Phone::new("anna", "open sesame") };
+    let right = owner.challenged(&mut bench, STRANGER, &[ANNA]);
+    bench.feed(STRANGER, right);
+    assert!(bench.sent(STRANGER).is_empty(), "even the right one is not told from the others");
+    bench.pass(ms(31_000));
+    let right = owner.challenged(&mut bench, STRANGER, &[ANNA]);
+    bench.feed(STRANGER, right);
+    assert!(bench.one(STRANGER).is("SIP/2.0 200 "), "who mistyped waits half a minute");
 }
 
 #[test]
