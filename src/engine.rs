@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use carillon_core::agent::AgentCommand;
 use carillon_core::campaign::CampaignCommand;
 use carillon_core::campaign::decisions::Decided;
-use carillon_core::id::{CampaignId, RequestId, Ticket};
+use carillon_core::id::{AttemptId, CampaignId, RequestId, Ticket};
+use carillon_core::inbound::KnownCaller;
 use carillon_core::live::LiveView;
 use carillon_core::output::{Refused, Reply};
 use carillon_core::store::read::{Fetched, Recovered};
@@ -57,7 +58,9 @@ enum Message {
     Fetched { campaign: CampaignId, fetched: Fetched },
     Campaign { command: CampaignCommand, reply: oneshot::Sender<Result<Reply, Refused>> },
     Agent { command: AgentCommand, reply: oneshot::Sender<Result<Reply, Refused>> },
+    CallerFound { call: AttemptId, known: Option<KnownCaller> },
     Prompt { campaign: CampaignId, prompt: Arc<Prompt> },
+    Greeting { campaign: CampaignId, prompt: Arc<Prompt> },
     Decisions { campaign: CampaignId, limit: usize, reply: oneshot::Sender<Option<Vec<Decided>>> },
     Drain,
     Quit,
@@ -125,6 +128,11 @@ impl EngineHandle {
     /// Gives a campaign its safe-harbour message.
     pub fn set_prompt(&self, campaign: CampaignId, prompt: Arc<Prompt>) -> Result<(), Stopped> {
         self.send(Message::Prompt { campaign, prompt })
+    }
+
+    /// Gives a campaign the message for callers whom nobody could take.
+    pub fn set_message(&self, campaign: CampaignId, prompt: Arc<Prompt>) -> Result<(), Stopped> {
+        self.send(Message::Greeting { campaign, prompt })
     }
 
     /// Leaves the trunks (unregisters) and waits until every peer has said its last word, at most `longest`. Calls that
@@ -339,6 +347,7 @@ impl Engine {
                     NodeInput::Stored { ticket, result }
                 }
                 Ok(Message::Fetched { campaign, fetched }) => NodeInput::Fetched { campaign, fetched },
+                Ok(Message::CallerFound { call, known }) => NodeInput::CallerFound { call, known },
                 Ok(Message::Campaign { command, reply }) => {
                     NodeInput::Campaign { request: self.request(reply), command }
                 }
@@ -347,6 +356,10 @@ impl Engine {
                 }
                 Ok(Message::Prompt { campaign, prompt }) => {
                     self.node.set_prompt(campaign, prompt);
+                    continue;
+                }
+                Ok(Message::Greeting { campaign, prompt }) => {
+                    self.node.set_message(campaign, prompt);
                     continue;
                 }
                 Ok(Message::Decisions { campaign, limit, reply }) => {
@@ -414,6 +427,9 @@ impl Engine {
                 NodeOutput::Fetch { campaign, limit, owners, now } => {
                     self.fetch(campaign, limit, owners, now);
                 }
+                NodeOutput::FindCaller { call, campaigns, number } => {
+                    self.find_caller(call, campaigns, number);
+                }
                 NodeOutput::Reply { request, result } => {
                     if let Some(reply) = self.replies.remove(&request) {
                         // Whoever asked may have gone.
@@ -465,6 +481,19 @@ impl Engine {
                 tokio::time::sleep(FETCH_AGAIN).await;
             };
             let _ = sender.send(Message::Fetched { campaign, fetched });
+            bell.ring();
+        });
+    }
+
+    /// The call does not wait for long, and goes on without an answer.
+    fn find_caller(&self, call: AttemptId, campaigns: Vec<CampaignId>, number: String) {
+        let (store, sender, bell) = (self.store.clone(), self.sender.clone(), self.bell.clone());
+        self.runtime.spawn(async move {
+            let known = store.find_caller(&campaigns, &number).await.unwrap_or_else(|error| {
+                tracing::warn!(%error, "who calls could not be read");
+                None
+            });
+            let _ = sender.send(Message::CallerFound { call, known });
             bell.ring();
         });
     }

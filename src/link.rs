@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use carillon_core::attempt::table::{Outcomes, Rule};
 use carillon_core::id::{AttemptId, CampaignId, RequestId, Ticket};
+use carillon_core::inbound::Offered;
 use carillon_core::input::{EndedBy, Failure, Input, Recording};
 use carillon_core::output::{Output, Refused, Reply};
 use carillon_core::store::write::{BindingRow, CallDialog, CallRoute, OrphanRow, Write};
@@ -16,7 +17,7 @@ use carillon_core::time::Utc;
 use carillon_core::trunk::{Room, TrunkRoom};
 use carillon_sip::command::{AgentLegMode, Binding, Command, Orphan, PlaceCall};
 use carillon_sip::event::{self, Dialog, Event, Route, TrunkState};
-use carillon_sip::id::CallId;
+use carillon_sip::id::{CallId, OfferId};
 use carillon_sip::media::RecordingDone;
 use carillon_sip::media::prompt::Prompt;
 use carillon_sip::options::TrunkOptions;
@@ -39,6 +40,8 @@ pub struct Surroundings<'a> {
     pub now: RealNow,
     /// The campaign's safe-harbour message.
     pub prompt: &'a dyn Fn(CampaignId) -> Option<Arc<Prompt>>,
+    /// What the campaign's callers hear whom nobody could take.
+    pub message: &'a dyn Fn(CampaignId) -> Option<Arc<Prompt>>,
 }
 
 /// An output of the dialer, translated.
@@ -63,6 +66,15 @@ pub enum Errand {
         owners: Vec<String>,
         /// Due at or before this.
         now: Utc,
+    },
+    /// For the store.
+    FindCaller {
+        /// Named in the answer.
+        call: AttemptId,
+        /// In whose lists to look.
+        campaigns: Vec<CampaignId>,
+        /// E.164 with `+`.
+        number: String,
     },
     /// For whoever asked.
     Reply {
@@ -96,6 +108,15 @@ pub fn errand(output: Output, around: &Surroundings<'_>) -> Errand {
             let not_after = around.now.monotonic.saturating_add(around.clock.real_length(left));
             Command::Place(PlaceCall { call: call(permit.attempt()), route, not_after })
         }
+        Output::Ring { offer, call: id } => Command::Ring { offer: OfferId(offer), call: call(id) },
+        Output::Refuse { offer, status } => Command::Refuse { offer: OfferId(offer), status },
+        Output::FindCaller { call, campaigns, number } => {
+            return Errand::FindCaller { call, campaigns, number };
+        }
+        Output::PlayMessage { attempt, campaign } => match (around.message)(campaign) {
+            Some(prompt) => Command::PlayAndHangUp { call: call(attempt), prompt },
+            None => Command::HangUp { call: call(attempt) },
+        },
         Output::HangUp { attempt } => Command::HangUp { call: call(attempt) },
         Output::Connect { attempt, agent, record } => Command::Connect {
             call: call(attempt),
@@ -152,6 +173,10 @@ pub fn news(event: Event, now: RealNow) -> News {
             Input::NotAllowed { attempt: attempt(call) }
         }
         Event::Busy { call, reason: _ } => Input::Busy { attempt: attempt(call) },
+        Event::Incoming(incoming) => {
+            let event::Incoming { offer, trunk, number, caller, diversion, history_info } = *incoming;
+            Input::Offered(Offered { offer: offer.0, trunk, number, caller, diversion, history_info })
+        }
         Event::Placed { call } => Input::Placed { attempt: attempt(call) },
         Event::Ringing { call, status: _, early_media } => {
             Input::Ringing { attempt: attempt(call), early_media }

@@ -2,12 +2,13 @@
 //!
 //! Endings are counted when they are durable, so that the counters agree with the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use carillon_api::metrics::{self as names, Exporter};
 use carillon_core::attempt::outcome::Outcome;
 use carillon_core::id::{AttemptId, CampaignId, Ticket};
+use carillon_core::inbound::InboundOutcome;
 use carillon_core::store::read::Recovered;
 use carillon_core::store::words::Word;
 use carillon_core::store::write::{Refusal, Write};
@@ -76,6 +77,8 @@ fn show_trunks(trunks: &[TrunkFigures]) {
 pub struct Batches {
     names: BTreeMap<CampaignId, String>,
     campaigns: BTreeMap<AttemptId, CampaignId>,
+    /// Inbound calls that have no outcome yet.
+    callers: BTreeSet<AttemptId>,
     under_way: BTreeMap<Ticket, Batch>,
 }
 
@@ -83,18 +86,29 @@ struct Batch {
     since: Instant,
     endings: Vec<(Option<CampaignId>, Outcome, Duration)>,
     answer_to_agent: Vec<(Option<CampaignId>, Duration)>,
+    inbound: Vec<(CampaignId, InboundOutcome)>,
 }
 
 impl Batches {
     /// Nothing under way; campaigns of earlier processes keep their names.
     pub fn new(recovered: &Recovered) -> Self {
         let names = recovered.campaigns.iter().map(|known| (known.campaign, known.spec.name.clone()));
-        Self { names: names.collect(), campaigns: BTreeMap::new(), under_way: BTreeMap::new() }
+        Self {
+            names: names.collect(),
+            campaigns: BTreeMap::new(),
+            callers: BTreeSet::new(),
+            under_way: BTreeMap::new(),
+        }
     }
 
     /// A batch goes to the store.
     pub fn submitted(&mut self, ticket: Ticket, writes: &[Write]) {
-        let mut batch = Batch { since: Instant::now(), endings: Vec::new(), answer_to_agent: Vec::new() };
+        let mut batch = Batch {
+            since: Instant::now(),
+            endings: Vec::new(),
+            answer_to_agent: Vec::new(),
+            inbound: Vec::new(),
+        };
         for write in writes {
             match write {
                 Write::Intent(intent) => {
@@ -111,6 +125,19 @@ impl Batches {
                 }
                 Write::Campaign { campaign, spec, .. } => {
                     self.names.insert(*campaign, spec.name.clone());
+                }
+                Write::Inbound(row) => {
+                    // Its word and its recording write the row again; what a restart ends was another process's.
+                    let known = self.callers.remove(&row.call);
+                    match row.outcome {
+                        None if self.callers.len() < CAMPAIGNS_MAX => {
+                            self.callers.insert(row.call);
+                        }
+                        Some(outcome) if known || outcome == InboundOutcome::Interrupted => {
+                            batch.inbound.push((row.campaign, outcome));
+                        }
+                        None | Some(_) => {}
+                    }
                 }
                 Write::Disposition { .. }
                 | Write::Diverted { .. }
@@ -156,6 +183,10 @@ impl Batches {
             if !talk.is_zero() {
                 histogram!(names::TALK_SECONDS, "campaign" => campaign).record(talk);
             }
+        }
+        for (campaign, outcome) in batch.inbound {
+            let campaign = self.label(Some(campaign));
+            counter!(names::INBOUND_TOTAL, "campaign" => campaign, "outcome" => outcome.word()).increment(1);
         }
         for (campaign, time) in batch.answer_to_agent {
             histogram!(names::ANSWER_TO_AGENT_SECONDS, "campaign" => self.label(campaign)).record(time);

@@ -14,7 +14,8 @@ use carillon_core::agent::AgentCommand;
 use carillon_core::campaign::CampaignCommand;
 use carillon_core::campaign::decisions::Decided;
 use carillon_core::dialer::{self, Dialer};
-use carillon_core::id::{CampaignId, RequestId, Ticket};
+use carillon_core::id::{AttemptId, CampaignId, RequestId, Ticket};
+use carillon_core::inbound::KnownCaller;
 use carillon_core::input::Input;
 use carillon_core::live::LiveView;
 use carillon_core::output::{Refused, Reply};
@@ -101,6 +102,13 @@ pub enum NodeInput {
         /// What is due.
         fetched: Fetched,
     },
+    /// Who calls.
+    CallerFound {
+        /// The call.
+        call: AttemptId,
+        /// What the list knows.
+        known: Option<KnownCaller>,
+    },
     /// A request about campaigns.
     Campaign {
         /// Named in the reply.
@@ -153,6 +161,15 @@ pub enum NodeOutput {
         /// Due at or before this.
         now: Utc,
     },
+    /// For the store: answer with [`NodeInput::CallerFound`].
+    FindCaller {
+        /// The call.
+        call: AttemptId,
+        /// In whose lists to look.
+        campaigns: Vec<CampaignId>,
+        /// E.164 with `+`.
+        number: String,
+    },
     /// Answer to a request.
     Reply {
         /// Which.
@@ -200,6 +217,7 @@ pub struct Node {
     leg: AgentLegMode,
     directory: PathBuf,
     prompts: BTreeMap<CampaignId, Arc<Prompt>>,
+    messages: BTreeMap<CampaignId, Arc<Prompt>>,
     minutes: Minutes,
     /// The room as the dialer was last told, and as the gateway tells it now.
     room: Option<Room>,
@@ -220,6 +238,7 @@ impl Node {
             leg: options.leg,
             directory: options.directory,
             prompts: BTreeMap::new(),
+            messages: BTreeMap::new(),
             minutes,
             room: None,
             room_now: Room::default(),
@@ -230,6 +249,11 @@ impl Node {
     /// Gives a campaign its safe-harbour message.
     pub fn set_prompt(&mut self, campaign: CampaignId, prompt: Arc<Prompt>) {
         self.prompts.insert(campaign, prompt);
+    }
+
+    /// Gives a campaign the message for callers whom nobody could take.
+    pub fn set_message(&mut self, campaign: CampaignId, message: Arc<Prompt>) {
+        self.messages.insert(campaign, message);
     }
 
     /// Takes in one thing that happened and lets all that follows from it happen.
@@ -256,6 +280,9 @@ impl Node {
             NodeInput::Stored { ticket, result } => self.tell_dialer(Input::Stored { ticket, result }, now),
             NodeInput::Fetched { campaign, fetched } => {
                 self.tell_dialer(Input::Fetched { campaign, fetched }, now);
+            }
+            NodeInput::CallerFound { call, known } => {
+                self.tell_dialer(Input::CallerFound { call, known }, now);
             }
             NodeInput::Campaign { request, command } => {
                 self.tell_dialer(Input::Campaign { request, command }, now);
@@ -359,19 +386,23 @@ impl Node {
     }
 
     fn carry_out(&mut self, output: carillon_core::output::Output, now: RealNow) {
-        let prompts = &self.prompts;
+        let (prompts, messages) = (&self.prompts, &self.messages);
         let around = Surroundings {
             leg: self.leg,
             directory: &self.directory,
             clock: &self.clock,
             now,
             prompt: &|campaign| prompts.get(&campaign).cloned(),
+            message: &|campaign| messages.get(&campaign).cloned(),
         };
         self.outputs.push_back(match link::errand(output, &around) {
             Errand::Gateway(command) => return self.gateway.command(command, now.monotonic),
             Errand::Record { ticket, writes } => NodeOutput::Record { ticket, writes },
             Errand::Fetch { campaign, limit, owners, now } => {
                 NodeOutput::Fetch { campaign, limit, owners, now }
+            }
+            Errand::FindCaller { call, campaigns, number } => {
+                NodeOutput::FindCaller { call, campaigns, number }
             }
             Errand::Reply { request, result } => NodeOutput::Reply { request, result },
             Errand::Finished { campaign } => NodeOutput::Finished { campaign },

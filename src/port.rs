@@ -109,6 +109,7 @@ impl Port for EnginePort {
                 return Err(PortError::Invalid(format!("agents: there is no agent `{stranger}`")));
             }
             let prompt = prompts::of(&spec, &self.prompts).map_err(PortError::Invalid)?;
+            let message = prompts::for_callers(&spec, &self.prompts).map_err(PortError::Invalid)?;
             let command = CampaignCommand::Create(Box::new(spec));
             let id = match timely(self.engine.campaign(command)).await? {
                 output::Reply::Campaign(id) => id,
@@ -118,6 +119,9 @@ impl Port for EnginePort {
             };
             if let Some(prompt) = prompt {
                 self.engine.set_prompt(id, prompt).map_err(unavailable)?;
+            }
+            if let Some(message) = message {
+                self.engine.set_message(id, message).map_err(unavailable)?;
             }
             Ok(id)
         }

@@ -1,4 +1,4 @@
-//! Safe-harbour messages: read from disk once, when a campaign is made or found again.
+//! Safe-harbour messages and those for callers: read from disk once, when a campaign is made or found again.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,9 +12,21 @@ use carillon_sip::media::prompt::Prompt;
 /// # Errors
 /// One sentence naming the key and the file.
 pub fn of(spec: &CampaignSpec, directory: &Path) -> Result<Option<Arc<Prompt>>, String> {
-    let Some(name) = &spec.safe_harbour else { return Ok(None) };
+    load("safe_harbour", spec.safe_harbour.as_deref(), directory)
+}
+
+/// What the campaign's callers hear whom nobody could take, as [`of`] does.
+///
+/// # Errors
+/// One sentence naming the key and the file.
+pub fn for_callers(spec: &CampaignSpec, directory: &Path) -> Result<Option<Arc<Prompt>>, String> {
+    load("inbound.message", spec.inbound.message.as_deref(), directory)
+}
+
+fn load(key: &str, name: Option<&str>, directory: &Path) -> Result<Option<Arc<Prompt>>, String> {
+    let Some(name) = name else { return Ok(None) };
     match wav::load_prompt(&directory.join(name)) {
         Ok(prompt) => Ok(Some(Arc::new(prompt))),
-        Err(error) => Err(format!("safe_harbour: {name}: {error}")),
+        Err(error) => Err(format!("{key}: {name}: {error}")),
     }
 }

@@ -46,6 +46,7 @@ pub type OnStart = Box<dyn FnOnce(&EngineHandle, &Store) + Send>;
 /// Runs a campaign to its end and writes the report.
 pub async fn run(file: CampaignFile, options: RunOptions) -> Result<Summary, Exit> {
     let prompt = prompts::of(&file.spec, Path::new("")).map_err(Exit::file)?;
+    let message = prompts::for_callers(&file.spec, Path::new("")).map_err(Exit::file)?;
     check_list(&file.list.file).map_err(list_exit)?;
     let mut signals = Signals::new()?;
     std::fs::create_dir_all(&options.directory)
@@ -103,6 +104,9 @@ pub async fn run(file: CampaignFile, options: RunOptions) -> Result<Summary, Exi
     import_list(&file, &store, campaign, &options.directory).await?;
     if let Some(prompt) = prompt {
         engine.set_prompt(campaign, prompt).map_err(Exit::other)?;
+    }
+    if let Some(message) = message {
+        engine.set_message(campaign, message).map_err(Exit::other)?;
     }
     if let Some(on_start) = options.on_start {
         on_start(&engine, &store);

@@ -63,6 +63,11 @@ pub async fn command(path: &Path) -> Result<(), Exit> {
             // Without its message an abandoned caller is hung up on: a person should look.
             Err(problem) => tracing::warn!(%campaign, %problem, "no safe-harbour message"),
         }
+        match prompts::for_callers(&spec, &config.prompts) {
+            Ok(Some(message)) => engine.set_message(campaign, message).map_err(Exit::other)?,
+            Ok(None) => {}
+            Err(problem) => tracing::warn!(%campaign, %problem, "no message for callers"),
+        }
     }
 
     let exporter = Exporter::install().map_err(Exit::other)?;

@@ -10,6 +10,10 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 
 /// Ended attempts; labels `campaign`, `outcome`.
 pub const CALLS_TOTAL: &str = "dialer_calls_total";
+/// Ended inbound calls; labels `campaign`, `outcome` (`talked`, `message`, `no_agent`, `left`, `failed`, `interrupted`).
+pub const INBOUND_TOTAL: &str = "dialer_inbound_total";
+/// Callers who wait for an agent; label `campaign`.
+pub const CALLERS_WAITING: &str = "dialer_callers_waiting";
 /// Calls right now; labels `campaign`, `state` (`ringing`, `waiting`, `talking`).
 pub const CALLS: &str = "dialer_calls";
 /// Real time from answer to first agent audio; label `campaign`.
@@ -113,6 +117,7 @@ pub fn show_live(view: &LiveView) {
         {
             gauge!(CALLS, "campaign" => name(), "state" => state).set(to_float(calls));
         }
+        gauge!(CALLERS_WAITING, "campaign" => name()).set(to_float(campaign.callers_waiting));
         gauge!(ABANDON_RATIO, "campaign" => name()).set(campaign.abandon_rate);
         gauge!(ABANDON_LIMIT_RATIO, "campaign" => name()).set(campaign.abandon_limit);
         gauge!(TASKS_OPEN, "campaign" => name()).set(to_float(campaign.tasks_open));
@@ -125,6 +130,8 @@ pub fn show_live(view: &LiveView) {
 
 fn describe() {
     describe_counter!(CALLS_TOTAL, Unit::Count, "Ended attempts");
+    describe_counter!(INBOUND_TOTAL, Unit::Count, "Ended inbound calls");
+    describe_gauge!(CALLERS_WAITING, Unit::Count, "Callers who wait for an agent");
     describe_gauge!(CALLS, Unit::Count, "Calls right now");
     describe_histogram!(ANSWER_TO_AGENT_SECONDS, Unit::Seconds, "From answer to first agent audio");
     describe_histogram!(TALK_SECONDS, Unit::Seconds, "Talk time of bridged calls");

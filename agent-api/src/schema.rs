@@ -66,6 +66,7 @@ pub(crate) struct CampaignSpec {
     /// IANA zone of the shifts; absent means `timezone`, or UTC.
     pub shifts_timezone: Option<String>,
     pub closure: Option<ClosureSpec>,
+    pub inbound: Option<InboundSpec>,
 }
 
 #[derive(ToSchema)]
@@ -165,6 +166,25 @@ pub(crate) struct ClosureSpec {
     pub retry: Option<BTreeMap<String, String>>,
     /// Delay after an answer whose callee left before an agent was there.
     pub callee_left: Option<String>,
+}
+
+/// Callers of the campaign's numbers: who takes them.
+#[derive(ToSchema)]
+#[schema(as = InboundSpec)]
+pub(crate) struct InboundSpec {
+    /// E.164 with `+`; none means that nobody can call.
+    pub numbers: Option<Vec<String>>,
+    /// Whether the owner of the caller's contact is tried first.
+    #[schema(default = true)]
+    pub owner: Option<bool>,
+    /// Whether anybody else of the campaign's agents takes the call.
+    #[schema(default = true)]
+    pub team: Option<bool>,
+    /// From the first ring to the agent, then the message; at most 150s.
+    #[schema(default = "30s")]
+    pub wait_max: Option<String>,
+    /// Name of a WAV file among the server's prompts: what a caller hears whom nobody could take.
+    pub message: Option<String>,
 }
 
 #[derive(ToSchema)]
@@ -314,6 +334,8 @@ pub(crate) struct CampaignView {
     pub ringing: u64,
     pub waiting: u64,
     pub talking: u64,
+    /// Callers of its numbers who wait for an agent.
+    pub callers_waiting: u64,
     pub calls_per_hour: f64,
     pub eta_ms: Option<u64>,
     pub answer_to_agent_p99_ms: Option<u64>,
@@ -328,8 +350,20 @@ pub(crate) struct AgentView {
     pub since: i64,
     pub calls: u64,
     pub attempt: Option<u64>,
+    /// The caller in hand, where the agent was called.
+    pub inbound: Option<CallerView>,
     /// The contact that the agent is shown before it is called.
     pub preview: Option<PreviewView>,
+}
+
+#[derive(ToSchema)]
+#[schema(as = CallerView)]
+pub(crate) struct CallerView {
+    pub campaign: u64,
+    /// Absent where the list does not know the caller.
+    pub contact: Option<u64>,
+    pub task: Option<u64>,
+    pub since: i64,
 }
 
 #[derive(ToSchema)]

@@ -7,7 +7,7 @@ use carillon_core::attempt::outcome::{Attribution, Outcome};
 use carillon_core::campaign::CampaignState;
 use carillon_core::campaign::decisions::{Decided, Reason};
 use carillon_core::campaign::spec::CampaignSpec;
-use carillon_core::live::{AgentView, PreviewView};
+use carillon_core::live::{AgentView, CallerView, PreviewView};
 use carillon_core::time::Utc;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -129,10 +129,36 @@ pub struct AgentBody {
     pub since: Option<String>,
     /// Bridged calls so far.
     pub calls: u64,
-    /// The attempt in hand.
+    /// The attempt in hand, or the inbound call: both are counted together.
     pub attempt: Option<u64>,
+    /// The caller in hand, where the agent was called.
+    pub inbound: Option<CallerBody>,
     /// The contact that the agent is shown before it is called; details under `preview`.
     pub preview: Option<ShownBody>,
+}
+
+/// A caller whom an agent has in hand.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct CallerBody {
+    /// Whose number was called.
+    pub campaign: u64,
+    /// Who calls; absent where the list does not know them.
+    pub contact: Option<u64>,
+    /// Their task.
+    pub task: Option<u64>,
+    /// When it began to ring, RFC 3339 UTC.
+    pub since: String,
+}
+
+impl From<&CallerView> for CallerBody {
+    fn from(view: &CallerView) -> Self {
+        Self {
+            campaign: view.campaign.0,
+            contact: view.contact.map(|contact| contact.0),
+            task: view.task.map(|task| task.0),
+            since: rfc3339(view.since),
+        }
+    }
 }
 
 /// Which contact an agent is shown.
@@ -226,6 +252,7 @@ impl From<&AgentView> for AgentBody {
             since: Some(rfc3339(view.since)),
             calls: view.calls,
             attempt: view.attempt.map(|attempt| attempt.0),
+            inbound: view.inbound.as_ref().map(CallerBody::from),
             preview: view.preview.as_ref().map(ShownBody::from),
         }
     }
@@ -241,6 +268,7 @@ impl AgentBody {
             since: None,
             calls: 0,
             attempt: None,
+            inbound: None,
             preview: None,
         }
     }

@@ -102,11 +102,14 @@ fn read(document: &Document<'_>) -> Option<CampaignFile> {
 
     let windows = specs.windows(root.sections("window", "[[window]]").unwrap_or_default());
     let closure = specs.closure(root.section("closure", "[closure]"));
+    let (inbound, message) = specs.inbound(root.section("inbound", "[inbound]"));
     root.finish();
 
     let file = if list_has_file { files::existing(document, &file) } else { PathBuf::new() };
     let suppression = suppression.map(|at| files::existing(document, &at));
     let safe_harbour = safe_harbour.map(|at| files::prompt(document, &at));
+
+    let message = message.map(|at| files::prompt(document, &at));
 
     let mut spec = spec?;
     spec.safe_harbour = safe_harbour.as_ref().map(|path| path.display().to_string());
@@ -118,6 +121,9 @@ fn read(document: &Document<'_>) -> Option<CampaignFile> {
     spec.shifts_timezone = specs.keep("shifts_timezone", shifts_timezone);
     spec.shifts = specs.keep("shifts", Some(At { value: shifts, place: shifts_place })).unwrap_or_default();
     spec.closure = closure;
+    spec.inbound = inbound;
+    spec.inbound.message = message.map(|path| path.display().to_string());
+    specs.read_numbers(&mut spec);
     specs.check(&spec, &campaign_place);
 
     let users = sip.users.iter().map(|user| user.user.clone()).collect();

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use carillon_core::attempt::outcome::Outcome;
 use carillon_core::campaign::check::{NAME_CHARACTERS_MAX, check};
 use carillon_core::campaign::spec::{
-    CampaignSpec, ClosureSpec, Day, Jurisdiction, Mode, Unanswered, Window, WorkShift, WrapUp,
+    CampaignSpec, ClosureSpec, Day, InboundSpec, Jurisdiction, Mode, Unanswered, Window, WorkShift, WrapUp,
 };
 use carillon_core::closure::CALLEE_LEFT;
+use carillon_core::contact::number::canonical;
 use carillon_sip::options::UserOptions;
 
 use crate::reader::{At, Document, Place, Section, named};
@@ -153,6 +154,39 @@ impl<'d> SpecReader<'d> {
             }
         }
         closure
+    }
+
+    /// Reads `[inbound]`; the numbers as they are written. The message is a file, which the caller sees to.
+    pub(crate) fn inbound(&mut self, mut section: Section<'_>) -> (InboundSpec, Option<At<String>>) {
+        let numbers = section.texts("numbers", true);
+        let wait_max = section.duration("wait_max");
+        let message = section.text("message");
+        let default = InboundSpec::default();
+        let (owner, team) = (section.flag("owner", default.owner), section.flag("team", default.team));
+        self.places.insert("inbound.team".into(), section.place("team"));
+        section.finish();
+        let mut inbound = InboundSpec { owner, team, ..default };
+        inbound.wait_max = self.keep("inbound.wait_max", wait_max).unwrap_or(inbound.wait_max);
+        for (index, number) in numbers.map(|at| at.value).unwrap_or_default().into_iter().enumerate() {
+            inbound.numbers.extend(self.keep(format!("inbound.numbers[{index}]"), Some(number)));
+        }
+        (inbound, message)
+    }
+
+    /// Brings the numbers that can be called into their one form, with the region of the list.
+    pub(crate) fn read_numbers(&self, spec: &mut CampaignSpec) {
+        for (index, number) in spec.inbound.numbers.iter_mut().enumerate() {
+            match canonical(number, spec.region.as_deref()) {
+                Ok(canonical) => *number = canonical,
+                // What the check says of it is less than what is known here.
+                Err(error) => {
+                    if let Some(place) = self.places.get(&format!("inbound.numbers[{index}]")) {
+                        self.document.problem(place, error.to_string());
+                    }
+                    "+999".clone_into(number);
+                }
+            }
+        }
     }
 
     /// What the script does after a bridged call, from `[agents]`.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::agent::AgentCommand;
 use crate::campaign::CampaignCommand;
 use crate::id::{AttemptId, CampaignId, RequestId, Ticket};
+use crate::inbound::{KnownCaller, Offered};
 use crate::store::read::{Fetched, Recovered};
 use crate::store::write::{CallDialog, CallRoute, Refusal};
 use crate::trunk::Room;
@@ -55,6 +56,15 @@ pub enum Input {
     NotAllowed {
         /// The attempt.
         attempt: AttemptId,
+    },
+    /// A trunk calls a number; answered at once by [`crate::output::Output::Ring`] or [`crate::output::Output::Refuse`].
+    Offered(Offered),
+    /// Answer to [`crate::output::Output::FindCaller`].
+    CallerFound {
+        /// The call.
+        call: AttemptId,
+        /// What the list knows; `None` where it does not, or could not be read.
+        known: Option<KnownCaller>,
     },
     /// The INVITE left.
     Placed {

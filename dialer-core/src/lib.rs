@@ -17,6 +17,7 @@ pub mod contact;
 pub mod dialer;
 pub mod disposition;
 pub mod id;
+pub mod inbound;
 pub mod input;
 pub mod live;
 pub mod output;

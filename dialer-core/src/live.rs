@@ -61,6 +61,8 @@ pub struct CampaignView {
     pub waiting: u64,
     /// Bridged now.
     pub talking: u64,
+    /// Callers of its numbers who wait for an agent.
+    pub callers_waiting: u64,
     /// Placed per campaign hour, over the last five campaign minutes.
     pub calls_per_hour: f64,
     /// Campaign milliseconds until every task is likely closed; `None` while unknown.
@@ -84,8 +86,23 @@ pub struct AgentView {
     pub calls: u64,
     /// The attempt in hand.
     pub attempt: Option<AttemptId>,
+    /// The caller in hand, where the agent did not call but was called.
+    pub inbound: Option<CallerView>,
     /// The contact that the agent is shown before it is called.
     pub preview: Option<PreviewView>,
+}
+
+/// A caller whom an agent has in hand. Carries no number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallerView {
+    /// Whose number was called.
+    pub campaign: CampaignId,
+    /// Who calls, where the list knows them.
+    pub contact: Option<ContactId>,
+    /// Their task.
+    pub task: Option<TaskId>,
+    /// When it began to ring.
+    pub since: Utc,
 }
 
 /// A contact that an agent is shown. Carries no number.

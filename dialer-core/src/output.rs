@@ -38,6 +38,36 @@ pub enum Output {
         /// Identifiers already recorded.
         route: CallRoute,
     },
+    /// Take an inbound call: it rings.
+    Ring {
+        /// As offered.
+        offer: u64,
+        /// Its name from now on.
+        call: AttemptId,
+    },
+    /// Refuse an inbound call.
+    Refuse {
+        /// As offered.
+        offer: u64,
+        /// SIP status.
+        status: u16,
+    },
+    /// Ask the store who calls; answered by `CallerFound`.
+    FindCaller {
+        /// The call.
+        call: AttemptId,
+        /// In whose lists to look; the first of equals is taken.
+        campaigns: Vec<CampaignId>,
+        /// E.164 with `+`.
+        number: String,
+    },
+    /// Play the campaign's message to a caller, then hang up.
+    PlayMessage {
+        /// The call.
+        attempt: AttemptId,
+        /// Whose message.
+        campaign: CampaignId,
+    },
     /// End the call in whatever state it is.
     HangUp {
         /// The attempt.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::{Dialog, Route};
-use crate::id::CallId;
+use crate::id::{CallId, OfferId};
 use crate::media::prompt::Prompt;
 use crate::transport::Transport;
 
@@ -41,7 +41,23 @@ pub enum Command {
     },
     /// Send the INVITE of a reserved call.
     Place(PlaceCall),
-    /// End a call in whatever way its state needs: CANCEL before a final answer, BYE after it.
+    /// Take a call from outside as this call: its caller hears that it rings. Nothing else is said of it before it ends, unless
+    /// it is connected or played a prompt, which answers it.
+    Ring {
+        /// As offered by [`crate::event::Event::Incoming`].
+        offer: OfferId,
+        /// Its name from now on.
+        call: CallId,
+    },
+    /// Refuse a call from outside.
+    Refuse {
+        /// As offered by [`crate::event::Event::Incoming`].
+        offer: OfferId,
+        /// 400..699; 503 says when to come again.
+        status: u16,
+    },
+    /// End a call in whatever way its state needs: CANCEL before a final answer, BYE after it; 480 to a caller that was not
+    /// answered.
     HangUp {
         /// The call.
         call: CallId,
@@ -58,9 +74,10 @@ pub enum Command {
         /// Registered user.
         user: String,
     },
-    /// Join an answered call with an agent: at once over a persistent leg, else by calling the phone first.
+    /// Join an answered call with an agent: at once over a persistent leg, else by calling the phone first. A call from outside
+    /// is answered when the phone is there.
     Connect {
-        /// An answered call.
+        /// An answered call, or one from outside.
         call: CallId,
         /// The agent's user.
         user: String,
@@ -72,7 +89,7 @@ pub enum Command {
         /// The call.
         call: CallId,
     },
-    /// Play a prompt to an answered call that is not connected, then BYE.
+    /// Play a prompt to an answered call that is not connected, then BYE. A call from outside is answered for it.
     PlayAndHangUp {
         /// The call.
         call: CallId,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::command::Binding;
-use crate::id::CallId;
+use crate::id::{CallId, OfferId};
 use crate::media::RecordingDone;
 use crate::message::{HeaderName, Response};
 use crate::transport::Local;
@@ -38,6 +38,9 @@ pub enum Event {
         /// What will be written on the wire.
         route: Route,
     },
+    /// A trunk calls one of our numbers. To be answered at once by [`crate::command::Command::Ring`] or
+    /// [`crate::command::Command::Refuse`]; the caller hears nothing before.
+    Incoming(Box<Incoming>),
     /// The INVITE left.
     Placed {
         /// The call.
@@ -52,7 +55,7 @@ pub enum Event {
         /// Whether it carried SDP.
         early_media: bool,
     },
-    /// A 200 matching our branch, Call-ID and tag came and was acknowledged.
+    /// A 200 matching our branch, Call-ID and tag came and was acknowledged; or we answered a call from outside.
     Answered {
         /// The call.
         call: CallId,
@@ -66,7 +69,7 @@ pub enum Event {
         /// Why.
         failure: Failure,
     },
-    /// An answered call ended. Terminal.
+    /// An answered call ended, or one from outside in whatever state. Terminal.
     Ended {
         /// The call.
         call: CallId,
@@ -154,6 +157,34 @@ pub enum Event {
         /// Its state.
         state: TrunkState,
     },
+}
+
+/// A call from outside.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Incoming {
+    /// Named in the command that takes or refuses it.
+    pub offer: OfferId,
+    /// Name of the trunk it came over.
+    pub trunk: String,
+    /// The number that is called, E.164 with `+`.
+    pub number: String,
+    /// Who calls, E.164 with `+`: asserted by a trunk that is trusted, else what From says; `None` where it is withheld or no
+    /// number.
+    pub caller: Option<String>,
+    /// Where the call was diverted before, as its Diversion headers say (RFC 5806); empty without.
+    pub diversion: String,
+    /// The same of its History-Info headers (RFC 7044).
+    pub history_info: String,
+}
+
+impl std::fmt::Debug for Incoming {
+    /// Without numbers.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Incoming")
+            .field("offer", &self.offer)
+            .field("trunk", &self.trunk)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Which limit refused a reservation.

@@ -17,10 +17,14 @@ macro_rules! id {
 }
 
 id! {
-    /// A call towards a trunk. Chosen by whoever commands the gateway; the binary uses the attempt's number.
+    /// A call towards a trunk or from one. Chosen by whoever commands the gateway; the binary uses the attempt's number.
     CallId
 }
 id! {
     /// A media stream: one RTP socket pair and what is sent and received there. Chosen by the gateway.
     StreamId
+}
+id! {
+    /// A call from outside that waits for the word whether it is taken. Chosen by the gateway.
+    OfferId
 }

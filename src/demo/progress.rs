@@ -96,6 +96,7 @@ mod tests {
             since: Utc(0),
             calls: 0,
             attempt: None,
+            inbound: None,
             preview: None,
         };
         LiveView {
@@ -116,6 +117,7 @@ mod tests {
                 ringing: 7,
                 waiting: 0,
                 talking: 5,
+                callers_waiting: 0,
                 calls_per_hour: 1_234.4,
                 eta_ms: Some(3_723_000),
                 answer_to_agent_p99_ms: Some(20),

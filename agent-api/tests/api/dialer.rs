@@ -139,6 +139,7 @@ impl Dialer {
             since: Utc(0),
             calls: 0,
             attempt: None,
+            inbound: None,
             preview: previews.get(user).cloned(),
         };
         // Like the real one, it shows nobody who has not signed on yet.

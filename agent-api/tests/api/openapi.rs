@@ -11,7 +11,7 @@ use carillon_core::campaign::CampaignState;
 use carillon_core::campaign::decisions::{Bound, Forecast, Reason};
 use carillon_core::campaign::spec::{CampaignSpec, ClosureSpec, Day, Jurisdiction, Mode, Window, WorkShift};
 use carillon_core::id::{AttemptId, CampaignId, ContactId, TaskId};
-use carillon_core::live::{AgentView, CampaignView, EndingView, LiveView, PreviewView};
+use carillon_core::live::{AgentView, CallerView, CampaignView, EndingView, LiveView, PreviewView};
 use carillon_core::time::Utc;
 use serde_json::{Value, json};
 
@@ -63,10 +63,12 @@ fn schemas_describe_what_is_written() {
     assert_properties("Window", spec["windows"][0].clone());
     assert_properties("WorkShift", spec["shifts"][0].clone());
     assert_properties("ClosureSpec", spec["closure"].clone());
+    assert_properties("InboundSpec", spec["inbound"].clone());
     assert_properties("CampaignSpec", spec);
 
     let preview =
         PreviewView { campaign: CampaignId(1), task: TaskId(1), contact: ContactId(1), until: Utc(0) };
+    let caller = CallerView { campaign: CampaignId(1), contact: None, task: None, since: Utc(0) };
     let agent = AgentView {
         user: "a".into(),
         state: AgentState::WrapUp,
@@ -74,9 +76,11 @@ fn schemas_describe_what_is_written() {
         since: Utc(0),
         calls: 0,
         attempt: Some(AttemptId(1)),
+        inbound: Some(caller.clone()),
         preview: Some(preview.clone()),
     };
     assert_properties("PreviewView", json!(preview));
+    assert_properties("CallerView", json!(caller));
     assert_properties("AgentView", json!(agent));
     let ending =
         EndingView { attempt: AttemptId(1), at: Utc(0), outcome: Outcome::Answered, agent: None, talk_ms: 0 };
@@ -98,6 +102,7 @@ fn schemas_describe_what_is_written() {
         ringing: 0,
         waiting: 0,
         talking: 0,
+        callers_waiting: 0,
         calls_per_hour: 0.0,
         eta_ms: None,
         answer_to_agent_p99_ms: None,

@@ -57,6 +57,8 @@ fn each_wrong_value_is_named_with_line_and_key() {
         ("ring_timeout = \"25s\"", "ring_timeout = \"25\"", "ring_timeout", "is not a duration"),
         ("record = false", "record = \"no\"", "record", "must be true or false, not text"),
         ("time_limit = \"10m\"", "time_limit = \"0s\"", "time_limit", "between 1ms and 365d"),
+        ("numbers = [\"+15550000001\"]", "numbers = \"112\"", "numbers", "short number"),
+        ("wait_max = \"30s\"", "wait_max = \"4m\"", "wait_max", "between 0s and 150s"),
         ("seed = 42", "seed = -1", "seed", "must be between 0 and"),
         ("seed = 42", "sead = 42", "sead", "unknown key; known here: name, mode"),
     ] {
@@ -350,7 +352,7 @@ fn sections_must_be_what_they_are() {
     let found = problems(&format!("{MINIMAL}\n[pacing]\nmode = 1\n"));
     assert_eq!(
         found,
-        [":20: pacing: unknown key; known here: campaign, sip, tls, trunk, agents, list, window, closure"]
+        [":20: pacing: unknown key; known here: campaign, sip, tls, trunk, agents, list, window, closure, inbound"]
     );
 }
 

@@ -23,6 +23,9 @@ pub const WEIGHT_MAX: u32 = 100;
 /// 310.4(b)(4)(ii)).
 pub const RING_TIMEOUT_MIN: Duration = Duration::from_secs(15);
 
+/// Longest time that a caller may be left ringing: carriers give up after three minutes.
+pub const WAIT_MAX: Duration = Duration::from_secs(150);
+
 const NO_ZONE: &str = "is not a known zone; write a name like \"Europe/Berlin\" or \"UTC\" (IANA)";
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -83,6 +86,7 @@ pub fn check(spec: &CampaignSpec) -> Vec<SpecProblem> {
     }
     problems.shifts(spec);
     problems.closure(spec);
+    problems.inbound(spec);
     problems.found
 }
 
@@ -110,6 +114,26 @@ struct Problems {
 impl Problems {
     fn note(&mut self, key: impl Into<String>, message: impl Into<String>) {
         self.found.push(SpecProblem { key: key.into(), message: message.into() });
+    }
+
+    fn inbound(&mut self, spec: &CampaignSpec) {
+        let inbound = &spec.inbound;
+        self.entries("inbound.numbers", inbound.numbers.len());
+        for (index, number) in inbound.numbers.iter().take(ENTRIES_MAX).enumerate() {
+            let digits = number.strip_prefix('+').unwrap_or_default();
+            let sound = (3..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+            if !sound || digits.starts_with('0') {
+                let message = "is not a number with its country code; write it like \"+15550100\" (E.164)";
+                self.note(format!("inbound.numbers[{index}]"), message);
+            }
+        }
+        self.duration("inbound.wait_max", inbound.wait_max, Duration::ZERO..=WAIT_MAX);
+        if !inbound.owner && !inbound.team {
+            self.note("inbound.team", "nobody takes the calls: set owner or team");
+        }
+        if inbound.message.as_deref() == Some("") {
+            self.note("inbound.message", "is empty; leave it out where there is no message");
+        }
     }
 
     fn name(&mut self, key: &str, text: &str) {

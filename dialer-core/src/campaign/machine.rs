@@ -171,6 +171,15 @@ impl Campaign {
         matches!(self.run, Run::Running { .. } | Run::Paused)
     }
 
+    /// Whether callers find agents: not where it is about to end.
+    pub fn takes_callers(&self) -> bool {
+        !matches!(self.run, Run::Stopping | Run::Closing)
+    }
+
+    pub fn is_draft(&self) -> bool {
+        self.run == Run::Draft
+    }
+
     pub fn is_stopping(&self) -> bool {
         self.run == Run::Stopping
     }

@@ -83,6 +83,9 @@ pub struct CampaignSpec {
     /// When a task closes and when it is tried again.
     #[serde(default)]
     pub closure: ClosureSpec,
+    /// Who calls, and who takes them.
+    #[serde(default)]
+    pub inbound: InboundSpec,
 }
 
 impl CampaignSpec {
@@ -114,6 +117,7 @@ impl CampaignSpec {
             shifts: Vec::new(),
             shifts_timezone: None,
             closure: ClosureSpec::default(),
+            inbound: InboundSpec::default(),
         }
     }
 }
@@ -276,6 +280,35 @@ impl Default for ClosureSpec {
     }
 }
 
+/// Callers of a campaign's numbers: who takes them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InboundSpec {
+    /// The numbers, E.164 with `+`; a call from a trunk to any other is refused. None means that nobody can call.
+    pub numbers: Vec<String>,
+    /// Whether the owner of the caller's contact is tried first.
+    pub owner: bool,
+    /// Whether anybody else of the campaign's agents takes the call.
+    pub team: bool,
+    /// From the first ring to the agent; then the message.
+    #[serde(with = "crate::campaign::duration_text")]
+    pub wait_max: Duration,
+    /// WAV file with what a caller hears whom nobody could take; absent means 480.
+    pub message: Option<String>,
+}
+
+impl Default for InboundSpec {
+    fn default() -> Self {
+        Self {
+            numbers: Vec::new(),
+            owner: true,
+            team: true,
+            wait_max: Duration::from_secs(30),
+            message: None,
+        }
+    }
+}
+
 fn default_ratio() -> f64 {
     2.0
 }
@@ -336,6 +369,7 @@ pub(crate) mod testing {
             shifts: Vec::new(),
             shifts_timezone: None,
             closure: ClosureSpec::default(),
+            inbound: InboundSpec::default(),
         }
     }
 }

@@ -39,7 +39,7 @@ impl Dialer {
 
     /// Tells an attempt what happened and carries out what follows. News of an attempt that is gone means nothing.
     pub(super) fn step(&mut self, id: AttemptId, event: Event, now: Now) {
-        let Some(attempt) = self.attempts.get_mut(&id) else { return };
+        let Some(attempt) = self.attempts.get_mut(&id) else { return self.step_inbound(id, event, now) };
         let before = attempt.phase();
         let actions = attempt.handle(event, now);
         let (after, deadline, campaign) = (attempt.phase(), attempt.deadline(), attempt.campaign);
@@ -158,7 +158,9 @@ impl Dialer {
         let own = attempt.owner.is_some();
         let fits =
             |agent| attempt.wants(agent) && (own || !self.is_held(agent)) && self.may_take(campaign, agent);
-        match self.floor.longest_idle(campaign, fits) {
+        let unpromised = |agent| fits(agent) && !self.callers.is_promised(agent);
+        let agent = self.floor.longest_idle(campaign, unpromised);
+        match agent.or_else(|| self.floor.longest_idle(campaign, fits)) {
             Some(agent) => self.offer(id, agent, now),
             None => self.waiting.insert(id, now.monotonic),
         }
@@ -177,7 +179,7 @@ impl Dialer {
         let (Some(user), Some(attempt)) = (self.floor.user(agent), self.attempts.get(&id)) else { return };
         let awaited = Awaited {
             campaign,
-            task: attempt.due.task,
+            task: Some(attempt.due.task),
             timezone: attempt.due.timezone.clone(),
             history: history(&attempt.due, attempt.opened_at),
             agent: user.clone(),
@@ -209,7 +211,7 @@ impl Dialer {
 
     /// First agent audio reached the callee.
     pub(super) fn agent_heard(&mut self, id: AttemptId, after_answer: Duration) {
-        let campaign = self.attempts.get(&id).map(|attempt| attempt.campaign);
+        let Some(campaign) = self.attempts.get(&id).map(|attempt| Some(attempt.campaign)) else { return };
         if let Some(campaign) = campaign.and_then(|campaign| self.campaigns.get_mut(&campaign)) {
             campaign.figures.agent_heard(after_answer);
         }
@@ -224,6 +226,7 @@ impl Dialer {
             campaigns.find(|campaign| campaign.recordings.contains_key(&id)).map(|campaign| campaign.id)
         });
         match recording {
+            Ok(recording) if self.is_inbound(id) => self.inbound_recorded(id, recording, campaign),
             Ok(Recording { file, duration_ms, sha256 }) => {
                 self.note(campaign, vec![Write::Recorded { attempt: id, file, duration_ms, sha256 }]);
             }
@@ -233,6 +236,7 @@ impl Dialer {
             if let Some(campaign) = self.campaigns.get_mut(&campaign) {
                 campaign.recordings.remove(&id);
             }
+            self.forget_inbound(id);
             self.consider_end(campaign, now);
         }
     }
@@ -327,7 +331,7 @@ impl Dialer {
     }
 
     /// A recorded call has ended; its file is about to be closed.
-    fn expect_recording(&mut self, id: AttemptId, campaign_id: CampaignId, now: Now) {
+    pub(super) fn expect_recording(&mut self, id: AttemptId, campaign_id: CampaignId, now: Now) {
         let campaign = self.campaigns.get_mut(&campaign_id);
         if let Some(until) = campaign.and_then(|campaign| campaign.recordings.get_mut(&id)) {
             let at = now.monotonic.saturating_add(RECORDING_MAX);

@@ -66,16 +66,22 @@ impl Dialer {
         let Some(rules) = self.campaigns.get(campaign).map(|campaign| &campaign.spec.closure) else { return };
         let closure = closure::after_disposition(rules, disposition, *history, now.utc);
         let closure = self.within_window(*campaign, closure, timezone.as_deref(), *history);
-        let word = Write::Disposition {
-            attempt,
-            task: *task,
-            agent: agent.clone(),
-            at: now.utc,
-            disposition: disposition.to_owned(),
-            note: note.to_owned(),
-        };
-        let task = self.task_row(*campaign, *task, closure, Some(disposition.to_owned()), now);
-        self.outbox.record(Purpose::Disposed { request }, Some(*campaign), vec![word, task]);
+        let inbound = self.inbound_word(attempt, disposition, note);
+        let word = inbound.or_else(|| {
+            Some(Write::Disposition {
+                attempt,
+                task: (*task)?,
+                agent: agent.clone(),
+                at: now.utc,
+                disposition: disposition.to_owned(),
+                note: note.to_owned(),
+            })
+        });
+        let task =
+            task.map(|task| self.task_row(*campaign, task, closure, Some(disposition.to_owned()), now));
+        let writes = word.into_iter().chain(task).collect();
+        self.outbox.record(Purpose::Disposed { request }, Some(*campaign), writes);
+        self.forget_inbound(attempt);
     }
 
     /// The word is durable, or the store refused it.

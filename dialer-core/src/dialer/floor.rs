@@ -53,6 +53,11 @@ impl Floor {
         self.keys.get(user).and_then(|key| self.agents.get(key)).map(Agent::state)
     }
 
+    /// What the agent does.
+    pub fn state(&self, agent: AgentKey) -> Option<AgentState> {
+        self.agents.get(&agent).map(Agent::state)
+    }
+
     /// The campaign for which the agent counts.
     pub fn lent_to(&self, agent: AgentKey) -> Option<CampaignId> {
         self.lent.get(&agent).copied()
@@ -173,8 +178,9 @@ impl Dialer {
         let own = |call: &AttemptId| wants(call) && self.owner_of(*call).is_some();
         let held = self.is_held(key);
         let call = self.waiting.iter().find(own);
-        if let Some(call) = call.or_else(|| self.waiting.iter().find(|call| !held && wants(call))) {
-            self.offer(call, key, now);
+        match call.or_else(|| self.waiting.iter().find(|call| !held && wants(call))) {
+            Some(call) => self.offer(call, key, now),
+            None => self.promise_to_waiting(key, now),
         }
     }
 

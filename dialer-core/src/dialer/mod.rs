@@ -4,6 +4,7 @@ mod calls;
 mod campaigns;
 mod dispositions;
 mod floor;
+mod inbound;
 mod outbox;
 mod owners;
 mod placing;
@@ -34,6 +35,7 @@ use crate::store::write::Write;
 use crate::time::Now;
 use crate::trunk::Room;
 use floor::Floor;
+use inbound::Callers;
 use outbox::{Outbox, Purpose};
 use timers::{Timer, Timers};
 
@@ -79,6 +81,8 @@ pub struct Dialer {
     contacts: BTreeMap<ContactId, AttemptId>,
     numbers: BTreeMap<String, AttemptId>,
     floor: Floor,
+    /// Calls from outside.
+    callers: Callers,
     waiting: Waiting,
     dispositions: Dispositions,
     /// Some agents had better count for another campaign once the lines that wait for them have ended.
@@ -111,6 +115,7 @@ impl Dialer {
             contacts: BTreeMap::new(),
             numbers: BTreeMap::new(),
             floor: Floor::default(),
+            callers: Callers::default(),
             waiting: Waiting::default(),
             dispositions: Dispositions::default(),
             unshared: false,
@@ -139,6 +144,8 @@ impl Dialer {
             }
             Input::Busy { attempt } => self.step(attempt, Event::Busy, now),
             Input::NotAllowed { attempt } => self.step(attempt, Event::NotAllowed, now),
+            Input::Offered(offered) => self.offered(offered, now),
+            Input::CallerFound { call, known } => self.caller_found(call, known, now),
             Input::Placed { attempt } => self.step(attempt, Event::Placed, now),
             Input::Ringing { attempt, early_media } => {
                 self.step(attempt, Event::Ringing { early_media }, now);
@@ -173,6 +180,7 @@ impl Dialer {
             Input::Agent { request, command } => self.agent_command(request, command, now),
             Input::Timeout => self.timeout(now),
         }
+        self.keep_promises(now);
     }
 
     /// The next thing to be done, in order.
@@ -233,6 +241,7 @@ impl Dialer {
 
     /// Tells a campaign's pacer, and sees to it that it is asked soon.
     fn pace(&mut self, campaign: CampaignId, kind: EventKind, now: Now) {
+        self.callers.stirred = true;
         if let Some(campaign) = self.campaigns.get_mut(&campaign) {
             campaign.keep_period(now);
             campaign.pacing.observe(&event::Event { at: now.monotonic, kind });

@@ -122,9 +122,10 @@ impl Dialer {
                 *known = known.saturating_sub(1);
             }
             // Another campaign may be calling them; the task stays due and is found again.
-            if self.contacts.contains_key(&due.contact) || self.numbers.contains_key(&due.number) {
+            if self.is_engaged(&due) {
                 continue;
             }
+            let Some(campaign) = self.campaigns.get(&id) else { break };
             match self.compliance.check(&campaign.rules, &due, now.utc) {
                 Verdict::Allowed(_) => {
                     found = Some(due);
@@ -135,6 +136,14 @@ impl Dialer {
         }
         self.write_off(id, refused, now);
         found
+    }
+
+    /// Whether somebody calls the contact or is called by them, or their task waits for a word.
+    pub(super) fn is_engaged(&self, due: &Due) -> bool {
+        self.contacts.contains_key(&due.contact)
+            || self.numbers.contains_key(&due.number)
+            || self.callers.holds(due.contact, &due.number)
+            || self.dispositions.holds(due.task)
     }
 
     /// Agents with due tasks of their own, and how many of them are in hand. A campaign that places nothing by itself has
@@ -164,7 +173,7 @@ impl Dialer {
         user.is_some_and(|user| self.takes_no_calls(&user))
     }
 
-    fn takes_no_calls(&self, user: &str) -> bool {
+    pub(super) fn takes_no_calls(&self, user: &str) -> bool {
         match self.floor.user_state(user) {
             None | Some(AgentState::Offline | AgentState::Unreachable | AgentState::Break) => true,
             Some(AgentState::Ready | AgentState::Reserved | AgentState::Talking | AgentState::WrapUp) => {

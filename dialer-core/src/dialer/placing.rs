@@ -117,6 +117,7 @@ impl Dialer {
             if self.dispositions.holds(due.task)
                 || self.offers.holds(due.task)
                 || self.contacts.contains_key(&due.contact)
+                || self.callers.holds(due.contact, &due.number)
             {
                 continue;
             }

@@ -104,7 +104,7 @@ impl Dialer {
             self.put_back(id, due);
             return Err(Refused::Store);
         }
-        if self.contacts.contains_key(&due.contact) || self.numbers.contains_key(&due.number) {
+        if self.is_engaged(&due) {
             return refused("somebody else is calling this contact");
         }
         // What the pacers have used of the room since is the gateway's to tell: it answers `Busy`, and the contact comes again.

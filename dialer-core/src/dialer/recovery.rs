@@ -13,7 +13,7 @@ use crate::campaign::spec::WrapUp;
 use crate::closure::{self, Closure, History};
 use crate::compliance::period::Period;
 use crate::disposition::Awaited;
-use crate::id::CampaignId;
+use crate::id::{AttemptId, CampaignId};
 use crate::output::Output;
 use crate::store::read::{Interrupted, OpenAttempt, Recovered, RecoveredCampaign, Undisposed};
 use crate::store::write::{Ended, Write};
@@ -60,6 +60,9 @@ impl Dialer {
         }
         for undisposed in recovered.undisposed {
             self.await_word(undisposed, now);
+        }
+        for inbound in recovered.inbound {
+            self.recover_inbound(inbound, now);
         }
         let running = self.campaigns.values().filter(|campaign| campaign.is_running());
         for id in running.map(|campaign| campaign.id).collect::<Vec<CampaignId>>() {
@@ -139,7 +142,7 @@ impl Dialer {
     fn await_word(&mut self, row: Undisposed, now: Now) {
         let awaited = Awaited {
             campaign: row.campaign,
-            task: row.task,
+            task: Some(row.task),
             timezone: row.timezone,
             history: History {
                 attempts: row.attempts,
@@ -149,12 +152,17 @@ impl Dialer {
             early: None,
             ended: true,
         };
-        let wrap_up = self.campaigns.get(&row.campaign).map(|campaign| campaign.spec.wrap_up.clone());
+        self.expect_word(row.attempt, awaited, now);
+    }
+
+    /// The script gives the word that is missing; where agents give it, it is waited for.
+    pub(super) fn expect_word(&mut self, attempt: AttemptId, awaited: Awaited, now: Now) {
+        let wrap_up = self.campaigns.get(&awaited.campaign).map(|campaign| campaign.spec.wrap_up.clone());
         match wrap_up {
             Some(WrapUp::Script { disposition, .. }) => {
-                self.record_word(row.attempt, &awaited, None, &disposition, "", now);
+                self.record_word(attempt, &awaited, None, &disposition, "", now);
             }
-            Some(WrapUp::Agent) | None => self.dispositions.expect(row.attempt, awaited),
+            Some(WrapUp::Agent) | None => self.dispositions.expect(attempt, awaited),
         }
     }
 }

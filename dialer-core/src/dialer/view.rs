@@ -2,7 +2,9 @@
 
 use super::Dialer;
 use crate::campaign::machine::Campaign;
-use crate::live::{AgentView, CampaignView, LiveView};
+use crate::id::AttemptId;
+use crate::inbound::InboundRow;
+use crate::live::{AgentView, CallerView, CampaignView, LiveView};
 use crate::time::Now;
 
 impl Dialer {
@@ -15,7 +17,8 @@ impl Dialer {
                 .values()
                 .map(|campaign| {
                     let (waiting, _) = self.waiting_for_owners(campaign);
-                    campaign_view(campaign, waiting, now)
+                    let callers_waiting = self.callers.waiting(campaign.id);
+                    CampaignView { callers_waiting, ..campaign_view(campaign, waiting, now) }
                 })
                 .collect(),
             agents: self
@@ -28,11 +31,20 @@ impl Dialer {
                     since: agent.since(),
                     calls: agent.calls,
                     attempt: agent.attempt(),
+                    inbound: agent.attempt().and_then(|call| self.caller_shown(call)),
                     preview: self.shown(key),
                 })
                 .collect(),
             recent: self.recent.iter().cloned().collect(),
         }
+    }
+}
+
+impl Dialer {
+    fn caller_shown(&self, call: AttemptId) -> Option<CallerView> {
+        let row = &self.callers.get(call)?.row;
+        let InboundRow { campaign, contact, task, arrived_at, .. } = row;
+        Some(CallerView { campaign: *campaign, contact: *contact, task: *task, since: *arrived_at })
     }
 }
 
@@ -71,6 +83,7 @@ fn campaign_view(campaign: &Campaign, tasks_waiting_for_owner: u64, now: Now) ->
         ringing: figures.ringing,
         waiting: figures.waiting,
         talking: figures.talking,
+        callers_waiting: 0,
         calls_per_hour: figures.calls_per_hour(started, now.monotonic),
         eta_ms,
         answer_to_agent_p99_ms: figures.answer_to_agent_p99_ms(),

@@ -16,7 +16,8 @@ const REMEMBERED_MAX: usize = 10_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Awaited {
     pub campaign: CampaignId,
-    pub task: TaskId,
+    /// The task that it decides on; `None`: of a caller that has none.
+    pub task: Option<TaskId>,
     pub timezone: Option<String>,
     pub history: History,
     /// Who had the call.
@@ -53,7 +54,7 @@ pub(crate) struct Dispositions {
 impl Dispositions {
     /// A call was bridged, or a restart found it without a word.
     pub fn expect(&mut self, attempt: AttemptId, awaited: Awaited) {
-        self.tasks.insert(awaited.task);
+        self.tasks.extend(awaited.task);
         self.awaited.insert(attempt, awaited);
     }
 
@@ -95,7 +96,7 @@ impl Dispositions {
                 self.remember(attempt, agent, disposition);
                 let awaited = self.awaited.remove(&attempt);
                 if let Some(awaited) = &awaited {
-                    self.tasks.remove(&awaited.task);
+                    awaited.task.map(|task| self.tasks.remove(&task));
                 }
                 awaited.map_or(Word::Unknown, Word::Record)
             }

@@ -97,6 +97,18 @@ impl Supply {
         Some(due)
     }
 
+    /// Lets go of a task that is not to be called now.
+    pub fn forget(&mut self, task: TaskId) {
+        if !self.tasks.remove(&task) {
+            return;
+        }
+        self.queue.retain(|due| due.task != task);
+        let owners = self.owned.len();
+        self.owned.values_mut().for_each(|queue| queue.retain(|due| due.task != task));
+        self.owned.retain(|_, queue| !queue.is_empty());
+        self.owners_changed += u64::from(self.owned.len() != owners);
+    }
+
     fn queue_of(&mut self, due: &Due) -> &mut VecDeque<Due> {
         match &due.owner {
             None => &mut self.queue,

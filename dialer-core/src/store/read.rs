@@ -7,6 +7,7 @@ use crate::attempt::outcome::{Attribution, Outcome};
 use crate::campaign::CampaignState;
 use crate::campaign::spec::CampaignSpec;
 use crate::id::{AttemptId, CampaignId, ContactId, TaskId};
+use crate::inbound::{InboundRow, KnownCaller};
 use crate::input::Recording;
 use crate::store::write::{BindingRow, JournalEnd, OrphanRow};
 use crate::task::TaskState;
@@ -69,6 +70,8 @@ pub struct Recovered {
     pub interrupted: Vec<Interrupted>,
     /// Attempts that ended after a bridge and still wait for the agent's word.
     pub undisposed: Vec<Undisposed>,
+    /// Inbound calls without an outcome, those that wait for the agent's word, and those that an earlier restart ended.
+    pub inbound: Vec<RecoveredInbound>,
     /// Persistent agent legs that may still be up, by user.
     pub agent_legs: BTreeMap<String, OrphanRow>,
     /// Registrations.
@@ -88,6 +91,15 @@ pub struct TrunkTalk {
     pub today: Duration,
     /// Since the first of the month, UTC.
     pub month: Duration,
+}
+
+/// An inbound call that an earlier process left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecoveredInbound {
+    /// As it was.
+    pub row: InboundRow,
+    /// What the list knows of the caller now.
+    pub known: Option<KnownCaller>,
 }
 
 /// Most interrupted attempts that a new process is told of.

@@ -1,4 +1,4 @@
-//! The report of a run: `attempts.csv`, `tasks.csv` and `summary.json`. Scripts rely on their columns and keys.
+//! The report of a run: `attempts.csv`, `tasks.csv`, `summary.json`, and `inbound.csv` where somebody called. Scripts rely on their columns and keys.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -12,6 +12,7 @@ use super::sqlite::{PAGE_MAX, Store, StoreError};
 use super::tally::Tally;
 use super::words::Word;
 use crate::id::{AttemptId, TaskId};
+use crate::inbound::InboundRow;
 use crate::task::TaskState;
 use crate::time::Utc;
 
@@ -36,6 +37,30 @@ pub const ATTEMPT_COLUMNS: [&str; 19] = [
     "answer_to_agent_ms",
     "talk_ms",
     "recording",
+];
+
+/// Columns of `inbound.csv`, which is written where the campaign was called.
+pub const INBOUND_COLUMNS: [&str; 20] = [
+    "call_id",
+    "trunk",
+    "number",
+    "caller",
+    "contact_id",
+    "task_id",
+    "arrived_at",
+    "answered_at",
+    "bridged_at",
+    "ended_at",
+    "outcome",
+    "reason",
+    "agent",
+    "talk_ms",
+    "disposition",
+    "note",
+    "recording",
+    "diversion",
+    "history_info",
+    "wait_ms",
 ];
 
 /// Columns of `tasks.csv`.
@@ -179,7 +204,7 @@ pub enum ReportError {
     Store(#[from] StoreError),
 }
 
-/// Writes the three files into `directory`, each complete or not at all.
+/// Writes the files into `directory`, each complete or not at all.
 pub async fn write_report(store: &Store, directory: &Path, meta: ReportMeta) -> Result<Summary, ReportError> {
     let mut tally = Tally::default();
     let mut waits = Vec::new();
@@ -219,6 +244,7 @@ pub async fn write_report(store: &Store, directory: &Path, meta: ReportMeta) -> 
     }
     tasks.finish()?;
 
+    write_inbound(store, directory).await?;
     let agent_seconds = agent_seconds(store).await?;
     let attended = agent_seconds.talking + agent_seconds.ready + agent_seconds.wrap_up;
     let first_start = store.campaigns_started_at().await?.unwrap_or(meta.started_at);
@@ -252,6 +278,27 @@ pub async fn write_report(store: &Store, directory: &Path, meta: ReportMeta) -> 
     };
     write_summary(directory.join("summary.json"), &summary)?;
     Ok(summary)
+}
+
+/// Writes `inbound.csv`; nothing where nobody has called.
+async fn write_inbound(store: &Store, directory: &Path) -> Result<(), ReportError> {
+    let mut page = store.inbound_calls(AttemptId(0), PAGE_MAX).await?;
+    if page.is_empty() {
+        return Ok(());
+    }
+    let mut calls = Table::begin(directory.join("inbound.csv"), &INBOUND_COLUMNS)?;
+    while let Some(last) = page.last() {
+        let after = last.call;
+        for row in &page {
+            let external_id = match row.contact {
+                Some(contact) => store.external_id(contact).await?,
+                None => String::new(),
+            };
+            calls.write(&inbound_cells(row, external_id))?;
+        }
+        page = store.inbound_calls(after, PAGE_MAX).await?;
+    }
+    calls.finish()
 }
 
 async fn agent_seconds(store: &Store) -> Result<AgentSeconds, StoreError> {
@@ -291,6 +338,33 @@ fn attempt_cells(row: &AttemptRow) -> [String; ATTEMPT_COLUMNS.len()] {
         text(row.answer_to_agent_ms),
         text(talked.then_some(row.talk_ms)),
         row.recording.as_ref().map_or_else(String::new, |recording| recording.file.clone()),
+    ]
+}
+
+fn inbound_cells(row: &InboundRow, external_id: String) -> [String; INBOUND_COLUMNS.len()] {
+    let heard = row.answered_at.or(row.ended_at);
+    let waited = heard.map(|at| at.since(row.arrived_at).as_millis());
+    [
+        row.call.to_string(),
+        row.trunk.clone(),
+        row.number.clone(),
+        row.caller.clone().unwrap_or_default(),
+        external_id,
+        text(row.task),
+        time(Some(row.arrived_at)),
+        time(row.answered_at),
+        time(row.bridged_at),
+        time(row.ended_at),
+        row.outcome.map_or("", Word::word).to_owned(),
+        row.reason.clone(),
+        row.agent.clone().unwrap_or_default(),
+        text(row.bridged_at.and(row.ended_at).map(|_| row.talk_ms)),
+        row.disposition.clone().unwrap_or_default(),
+        row.note.clone(),
+        row.recording.as_ref().map_or_else(String::new, |recording| recording.file.clone()),
+        row.diversion.clone(),
+        row.history_info.clone(),
+        text(waited),
     ]
 }
 

@@ -2,6 +2,7 @@
 
 use crate::attempt::outcome::{Attribution, Outcome};
 use crate::campaign::CampaignState;
+use crate::inbound::InboundOutcome;
 use crate::task::ClosedReason;
 
 /// A closed enum that is kept as a word.
@@ -56,6 +57,15 @@ words!(CampaignState {
     Ended = "ended",
 });
 
+words!(InboundOutcome {
+    Talked = "talked",
+    Message = "message",
+    NoAgent = "no_agent",
+    Left = "left",
+    Failed = "failed",
+    Interrupted = "interrupted",
+});
+
 words!(ClosedReason {
     Success = "success",
     Disposition = "disposition",
@@ -85,6 +95,7 @@ mod tests {
     fn the_words_are_those_of_files_and_api() {
         agrees_with_serde::<Outcome>();
         agrees_with_serde::<Attribution>();
+        agrees_with_serde::<InboundOutcome>();
         agrees_with_serde::<CampaignState>();
         agrees_with_serde::<ClosedReason>();
     }

@@ -8,6 +8,7 @@ use crate::attempt::outcome::{Attribution, Outcome};
 use crate::campaign::CampaignState;
 use crate::campaign::spec::CampaignSpec;
 use crate::id::{AttemptId, CampaignId, ContactId, TaskId};
+use crate::inbound::InboundRow;
 use crate::task::TaskState;
 use crate::time::Utc;
 
@@ -131,6 +132,9 @@ pub enum Write {
         /// Last disposition; `None` leaves the one that is there.
         disposition: Option<String>,
     },
+    /// An inbound call as it stands; replaces what was there, but for an outcome, which is written once: a row with another one
+    /// changes nothing.
+    Inbound(Box<InboundRow>),
     /// Time an agent spent in each state since the last such write; added up.
     AgentTime {
         /// The agent's user.
@@ -186,7 +190,7 @@ impl Write {
             | Self::Diverted { .. }
             | Self::Binding(_)
             | Self::Unbind { .. } => Duration::ZERO,
-            Self::Answered { .. } | Self::AgentLeg { .. } => DIALOG_PATIENCE,
+            Self::Answered { .. } | Self::AgentLeg { .. } | Self::Inbound(_) => DIALOG_PATIENCE,
             Self::Ended(_)
             | Self::Placed { .. }
             | Self::Ringing { .. }
@@ -207,6 +211,7 @@ impl Write {
             Self::Intent(_) | Self::Ended(_) => true,
             Self::Campaign { .. }
             | Self::Diverted { .. }
+            | Self::Inbound(_)
             | Self::Placed { .. }
             | Self::Ringing { .. }
             | Self::Answered { .. }

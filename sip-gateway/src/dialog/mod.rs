@@ -2,10 +2,11 @@
 //!
 //! This room builds the requests of a dialog and answers those the peer sends in it. It does not know trunks, phones
 //! or media, keeps no transactions and has no timer but that of a repeated 2xx. Rooms: [`Dialog`] (the state, here),
-//! `route` (route set and destination), `request` (ACK, BYE), [`receive`] (the peer's requests), [`repeat`] (a 2xx until its
+//! `route` (route set and destination), `called` (a peer's INVITE), `request` (ACK, BYE), [`receive`] (the peer's requests), [`repeat`] (a 2xx until its
 //! ACK), [`session_timer`] (when a silent peer counts as gone), [`capability`] (what we can do, and the refusals of what we
 //! can't).
 
+mod called;
 pub mod capability;
 pub mod receive;
 pub mod repeat;
@@ -15,7 +16,7 @@ pub mod session_timer;
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 
@@ -96,6 +97,8 @@ pub struct Dialog {
     contact: Bytes,
     reach: Reach,
     next_hop: SocketAddr,
+    /// Where a call from outside came from: its requests may go on coming from there.
+    met: Option<IpAddr>,
     local: Local,
     invite: Invite,
 }
@@ -191,6 +194,7 @@ impl Dialog {
             contact: own_contact(invite, local),
             reach,
             next_hop,
+            met: None,
             local,
             invite: Invite {
                 cseq: cseq.number,
@@ -225,6 +229,7 @@ impl Dialog {
             contact: contact_at(stored.local),
             reach: Reach::Pinned,
             next_hop: stored.next_hop,
+            met: None,
             local: stored.local,
             invite: Invite {
                 cseq: stored.local_cseq,
@@ -255,6 +260,11 @@ impl Dialog {
     /// What it is found by.
     pub fn id(&self) -> &DialogId {
         &self.id
+    }
+
+    /// Whether the peer made the call.
+    pub fn is_called(&self) -> bool {
+        self.met.is_some()
     }
 
     /// Where its requests are sent to.

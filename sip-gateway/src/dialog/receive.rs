@@ -28,6 +28,8 @@ pub enum Served {
     Ended(Response),
     /// A REFER: the leg's owner answers it.
     Referred,
+    /// A PRACK: the leg knows whether a response of ours waits for it, and sends this 481 where none does (RFC 3262 §3).
+    Pracked(Response),
     /// An ACK: nothing is ever sent for it.
     Silence,
 }
@@ -55,8 +57,7 @@ impl Dialog {
                 Served::Answered(self.serve_offer(request, negotiate).unwrap_or_else(|refusal| refusal))
             }
             Method::Info => Served::Answered(capability::info(request)),
-            // RFC 3262 §3: no provisional response of ours waits for it.
-            Method::Prack => Served::Answered(capability::response(request, 481)),
+            Method::Prack => Served::Pracked(capability::response(request, 481)),
             Method::Refer => Served::Referred,
             Method::Notify => Served::Answered(capability::refuse_event(request)),
             Method::Bye => Served::Ended(capability::response(request, 200)),

@@ -48,12 +48,13 @@ impl Dialog {
         }
     }
 
-    /// Whether a request in this dialog may come from `source`: the address our requests go to, that of the peer's
-    /// contact, or that of one of the routes. Ports are not compared.
+    /// Whether a request in this dialog may come from `source`: the address our requests go to, the one a call from outside
+    /// came from, that of the peer's contact, or that of one of the routes. Ports are not compared.
     pub fn is_peer(&self, source: SocketAddr) -> bool {
         let source = canonical(source.ip());
         let known = [&self.remote_target].into_iter().chain(self.route_set.iter().map(|route| &route.uri));
         source == canonical(self.next_hop.ip())
+            || self.met.is_some_and(|met| canonical(met) == source)
             || known.filter_map(Uri::host_ip).any(|address| canonical(address) == source)
     }
 

@@ -202,7 +202,7 @@ impl Gateway {
                             if self.is_transferred_to(call, user) {
                                 self.hand_over(call, stream, now);
                             } else {
-                                self.splice(call, user, stream, record);
+                                self.join_phone(call, user, stream, record, now);
                             }
                         }
                     }

@@ -1,9 +1,10 @@
-//! Calls towards trunks, from reservation to end.
+//! Calls towards trunks, from reservation to end. Those from outside begin in `incoming` and go on here.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Gateway;
+use super::incoming::Next;
 use super::join::Joined;
 use super::legs::LegOwner;
 use super::timers::Timer;
@@ -27,7 +28,7 @@ pub const TALK_MAX: Duration = Duration::from_secs(12 * 3600);
 /// answered with a second ending.
 pub const LAPSED_MAX: usize = 10_000;
 
-/// One call towards a trunk.
+/// One call towards a trunk, or from one.
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) trunk: usize,
@@ -42,6 +43,8 @@ pub(super) struct Call {
     pub(super) sent_at: Duration,
     /// Whether it has rung on this trunk.
     pub(super) rang: bool,
+    /// Whether it came from outside.
+    pub(super) incoming: bool,
 }
 
 /// Whom a call is for, and which trunks may carry it.
@@ -69,6 +72,8 @@ pub(super) enum Stage {
     Queued { stream: StreamId },
     /// The INVITE is out. `failure` replaces what the leg will tell, when we ended it for a reason of our own.
     Out { leg: LegId, stream: StreamId, failure: Option<Failure> },
+    /// It came from outside and is not answered yet.
+    Incoming { leg: LegId, stream: StreamId, next: Next },
     /// Answered.
     Up { leg: LegId, stream: StreamId, remote: Remote, answered_at: Duration, joined: Joined },
     /// Our BYE is out; its stream is closed.
@@ -92,6 +97,7 @@ impl Gateway {
                     divertible: true,
                     sent_at: now,
                     rang: false,
+                    incoming: false,
                 };
                 self.calls.insert(call, reserved);
                 self.timers.set(Timer::Call(call), Some(now.saturating_add(RESERVED_MAX)));
@@ -175,6 +181,15 @@ impl Gateway {
                 self.leave_up(call, now);
                 self.end_leg(leg, reason, now);
             }
+            Stage::Incoming { leg, stream, .. } => {
+                let (leg, stream) = (*leg, *stream);
+                self.part(call, now);
+                if let Some(known) = self.calls.get_mut(&call) {
+                    known.stage = Stage::Ending;
+                }
+                self.close_stream(stream, now);
+                self.end_leg(leg, reason, now);
+            }
             Stage::Ending => {}
         }
     }
@@ -189,7 +204,7 @@ impl Gateway {
                 let leg = *leg;
                 self.give_up_silent(call, leg, now);
             }
-            Stage::Up { .. } | Stage::Ending => {}
+            Stage::Incoming { .. } | Stage::Up { .. } | Stage::Ending => {}
         }
     }
 
@@ -214,7 +229,7 @@ impl Gateway {
                 let leg = *leg;
                 self.end_leg(leg, "ports", now);
             }
-            Stage::Up { .. } => self.hang_up(call, "ports", now),
+            Stage::Incoming { .. } | Stage::Up { .. } => self.hang_up(call, "ports", now),
         }
     }
 
@@ -234,6 +249,9 @@ impl Gateway {
                     self.media_command(MediaCommand::SetRemote { stream, remote });
                 }
                 self.event(Event::Ringing { call, status, early_media: early.is_some() });
+            }
+            Notice::Answered { dialog, remote } if self.is_incoming(call) => {
+                self.incoming_answered(call, *dialog, remote, now);
             }
             Notice::Answered { dialog, remote } => {
                 let Some(known) = self.calls.get_mut(&call) else { return };
@@ -266,7 +284,11 @@ impl Gateway {
                 let Some(known) = self.calls.get(&call) else { return };
                 let instead = match &known.stage {
                     Stage::Out { failure, .. } => *failure,
-                    Stage::Reserved { .. } | Stage::Queued { .. } | Stage::Up { .. } | Stage::Ending => None,
+                    Stage::Reserved { .. }
+                    | Stage::Queued { .. }
+                    | Stage::Incoming { .. }
+                    | Stage::Up { .. }
+                    | Stage::Ending => None,
                 };
                 let (index, rang) = (known.trunk, known.rang);
                 if let Some(trunk) = self.trunks.get_mut(index) {
@@ -282,8 +304,13 @@ impl Gateway {
                 }
             }
             Notice::Ended { by, reason } => {
-                if let Some(Call { stage: Stage::Up { .. }, .. }) = self.calls.get(&call) {
-                    self.leave_up(call, now);
+                match self.calls.get(&call).map(|known| &known.stage) {
+                    Some(Stage::Up { .. }) => self.leave_up(call, now),
+                    Some(Stage::Incoming { .. }) => self.part(call, now),
+                    Some(
+                        Stage::Reserved { .. } | Stage::Queued { .. } | Stage::Out { .. } | Stage::Ending,
+                    )
+                    | None => {}
                 }
                 self.forget_sent(call, now);
                 self.event(Event::Ended { call, by, reason });
@@ -299,7 +326,8 @@ impl Gateway {
         if let Stage::Up { stream, answered_at, .. } = &known.stage {
             let (stream, answered_at) = (*stream, *answered_at);
             known.stage = Stage::Ending;
-            if let Some(trunk) = self.trunks.get_mut(known.trunk) {
+            // What a trunk may talk is what its calls out cost.
+            if let Some(trunk) = self.trunks.get_mut(known.trunk).filter(|_| !known.incoming) {
                 trunk.talk.over(answered_at, now);
             }
             self.close_stream(stream, now);
@@ -308,7 +336,10 @@ impl Gateway {
 
     fn customer_stream(&self, call: CallId) -> Option<StreamId> {
         match &self.calls.get(&call)?.stage {
-            Stage::Out { stream, .. } | Stage::Up { stream, .. } | Stage::Queued { stream } => {
+            Stage::Out { stream, .. }
+            | Stage::Up { stream, .. }
+            | Stage::Queued { stream }
+            | Stage::Incoming { stream, .. } => {
                 Some(*stream).filter(|stream| self.stream_port(*stream).is_some())
             }
             Stage::Reserved { .. } | Stage::Ending => None,
@@ -467,7 +498,10 @@ impl Gateway {
         }
         match stage {
             Stage::Reserved { port } => self.ports.unused(port),
-            Stage::Queued { stream } | Stage::Out { stream, .. } | Stage::Up { stream, .. } => {
+            Stage::Queued { stream }
+            | Stage::Out { stream, .. }
+            | Stage::Incoming { stream, .. }
+            | Stage::Up { stream, .. } => {
                 self.close_stream(stream, now);
             }
             Stage::Ending => {}
@@ -483,7 +517,10 @@ impl Gateway {
             trunk.ended();
         }
         match stage {
-            Stage::Queued { stream } | Stage::Out { stream, .. } | Stage::Up { stream, .. } => {
+            Stage::Queued { stream }
+            | Stage::Out { stream, .. }
+            | Stage::Incoming { stream, .. }
+            | Stage::Up { stream, .. } => {
                 self.close_stream(stream, now);
             }
             Stage::Reserved { .. } | Stage::Ending => {}

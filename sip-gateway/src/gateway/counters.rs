@@ -21,6 +21,10 @@ pub struct Counters {
     pub strays: u64,
     /// First INVITEs of calls sent to trunks.
     pub invites_sent: u64,
+    /// Calls from outside that were taken.
+    pub incoming: u64,
+    /// Calls from outside that were refused: nobody's number, no room, nothing we could speak.
+    pub incoming_refused: u64,
     /// Calls that went on to another trunk after one had failed.
     pub diverted: u64,
     /// 200 responses of other forks that got ACK and BYE.

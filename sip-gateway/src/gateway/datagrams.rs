@@ -63,7 +63,7 @@ impl Gateway {
 
     /// Whether messages from here are this trunk's: by its address, or by its certificate where it has to show one. Over
     /// a connection that we opened it has shown it already.
-    fn is_from(&self, trunk: &TrunkOptions, from: SocketAddr, local: Local) -> bool {
+    pub(super) fn is_from(&self, trunk: &TrunkOptions, from: SocketAddr, local: Local) -> bool {
         if !trunk.tls.verify_client {
             return trunk.address.ip() == from.ip();
         }
@@ -112,11 +112,10 @@ impl Gateway {
                 transaction::Output::Request { key, request, from, local } => {
                     self.request(key, &request, from, local, now);
                 }
-                // No request of ours to a peer's INVITE is ever left without its final response.
-                transaction::Output::Cancelled { .. } => {}
+                transaction::Output::Cancelled { key } => self.cancelled(key, now),
                 transaction::Output::Ack { request, from } => {
                     if let Some(leg) = self.leg_of(&request.headers) {
-                        self.with_leg(leg, now, |leg, _| leg.ack(&request, from));
+                        self.with_leg(leg, now, |leg, wire| leg.ack(&request, from, wire, now));
                     }
                 }
                 transaction::Output::Response { key, response, .. } => self.response(key, &response, now),
@@ -127,7 +126,10 @@ impl Gateway {
                 }
                 transaction::Output::Timeout { key } => self.no_response(key, now),
                 transaction::Output::TransportError { key } => self.not_sent(key, now),
-                transaction::Output::Terminated { key } => self.wire.forget(key),
+                transaction::Output::Terminated { key } => {
+                    self.wire.forget(key);
+                    self.forget_offer(key);
+                }
             }
         }
     }
@@ -141,6 +143,20 @@ impl Gateway {
         self.dialogs.get(headers.call_id().ok()?).copied()
     }
 
+    /// The leg whose INVITE this received one is.
+    pub(super) fn leg_of_transaction(&self, key: TransactionKey) -> Option<LegId> {
+        match self.wire.owner(key) {
+            Owner::Leg(leg) => Some(leg),
+            Owner::Orphan(_) | Owner::Registration(_) | Owner::Health(_) | Owner::Nobody => None,
+        }
+    }
+
+    /// Whether an INVITE begins a call anew whose Call-ID is that of one that is over (RFC 3261 §8.1.3.5).
+    fn begins_anew(&self, leg: LegId, request: &Request) -> bool {
+        let over = self.legs.get(&leg).is_some_and(|entry| entry.leg().is_over());
+        over && request.method == Method::Invite && request.headers.to().is_ok_and(|to| to.tag().is_none())
+    }
+
     fn request(
         &mut self,
         key: TransactionKey,
@@ -149,7 +165,8 @@ impl Gateway {
         local: Local,
         now: Duration,
     ) {
-        if let Some(leg) = self.leg_of(&request.headers) {
+        let leg = self.leg_of(&request.headers).filter(|leg| !self.begins_anew(*leg, request));
+        if let Some(leg) = leg {
             return self.with_leg(leg, now, |leg, wire| leg.request(key, request, from, wire, now));
         }
         let orphan = request.headers.call_id().ok().and_then(|call_id| self.orphans.get_mut(call_id));
@@ -158,7 +175,8 @@ impl Gateway {
         }
         let policy = StrayPolicy { trusted: self.is_trusted(from, local), registrar: true };
         match stray::answer(request, &policy) {
-            StrayAnswer::PassOn => self.register(key, request, from, local.transport, now),
+            StrayAnswer::Register => self.register(key, request, from, local.transport, now),
+            StrayAnswer::Invite => self.invited(key, request, (from, local), now),
             StrayAnswer::Respond(response) => {
                 self.wire.counters.strays += 1;
                 self.wire.layer.respond(key, response, now);

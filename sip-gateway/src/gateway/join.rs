@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::Gateway;
 use super::agents::Phone;
 use super::calls::Stage;
+use super::incoming::Next;
 use super::timers::Timer;
 use crate::command::AgentLegMode;
 use crate::event::Event;
@@ -36,7 +37,11 @@ pub(super) enum Joined {
 impl Gateway {
     /// Joins an answered call with an agent.
     pub(super) fn connect(&mut self, call: CallId, user: String, record: Option<PathBuf>, now: Duration) {
-        if let Err(reason) = self.try_connect(call, &user, record, now) {
+        let joined = match self.is_incoming(call) {
+            true => self.connect_incoming(call, &user, record, now),
+            false => self.try_connect(call, &user, record, now),
+        };
+        if let Err(reason) = joined {
             self.event(Event::ConnectFailed { call, user, reason });
         }
     }
@@ -45,12 +50,17 @@ impl Gateway {
     pub(super) fn disconnect(&mut self, call: CallId, now: Duration) {
         match self.joined(call) {
             Some(Joined::Calling { .. } | Joined::Connected { .. }) => self.part(call, now),
+            None if self.is_incoming(call) => self.part(call, now),
             Some(Joined::Alone | Joined::Prompt) | None => {}
         }
     }
 
     /// Plays a prompt, then hangs up.
     pub(super) fn play_and_hang_up(&mut self, call: CallId, prompt: Arc<Prompt>, now: Duration) {
+        if self.is_incoming(call) {
+            self.part(call, now);
+            return self.answer_incoming(call, Next::Prompt(prompt), now);
+        }
         match self.joined(call) {
             Some(Joined::Calling { .. }) => self.part(call, now),
             Some(Joined::Alone) => {}
@@ -74,6 +84,22 @@ impl Gateway {
     pub(super) fn prompt_finished(&mut self, call: CallId, now: Duration) {
         if self.joined(call) == Some(Joined::Prompt) {
             self.hang_up(call, "safe_harbour", now);
+        }
+    }
+
+    /// The phone that was called for a call is there: both hear each other, after the answer where the call is from outside.
+    pub(super) fn join_phone(
+        &mut self,
+        call: CallId,
+        user: &str,
+        agent: StreamId,
+        record: Option<PathBuf>,
+        now: Duration,
+    ) {
+        if self.is_incoming(call) {
+            self.answer_incoming(call, Next::Join { user: user.to_owned(), agent, record }, now);
+        } else {
+            self.splice(call, user, agent, record);
         }
     }
 
@@ -104,6 +130,9 @@ impl Gateway {
     }
 
     fn take_agent(&mut self, call: CallId) -> Option<String> {
+        if self.is_incoming(call) {
+            return self.take_agent_of_incoming(call);
+        }
         let stage = &mut self.calls.get_mut(&call)?.stage;
         let Stage::Up { stream, joined, .. } = stage else { return None };
         let customer = *stream;
@@ -124,7 +153,11 @@ impl Gateway {
     fn joined(&self, call: CallId) -> Option<Joined> {
         match &self.calls.get(&call)?.stage {
             Stage::Up { joined, .. } => Some(joined.clone()),
-            Stage::Reserved { .. } | Stage::Queued { .. } | Stage::Out { .. } | Stage::Ending => None,
+            Stage::Reserved { .. }
+            | Stage::Queued { .. }
+            | Stage::Out { .. }
+            | Stage::Incoming { .. }
+            | Stage::Ending => None,
         }
     }
 
@@ -138,7 +171,13 @@ impl Gateway {
         let customer_codec = match self.calls.get(&call).map(|call| &call.stage) {
             Some(Stage::Up { joined: Joined::Alone, remote, .. }) => remote.codec,
             Some(Stage::Up { .. }) => return Err("call_joined"),
-            Some(Stage::Reserved { .. } | Stage::Queued { .. } | Stage::Out { .. } | Stage::Ending)
+            Some(
+                Stage::Reserved { .. }
+                | Stage::Queued { .. }
+                | Stage::Out { .. }
+                | Stage::Incoming { .. }
+                | Stage::Ending,
+            )
             | None => {
                 return Err("call_not_up");
             }

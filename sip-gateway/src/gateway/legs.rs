@@ -12,7 +12,7 @@ use crate::leg::{Leg, LegId, LegOptions, Notice};
 /// Whose a leg or stream is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum LegOwner {
-    /// A call towards a trunk.
+    /// A call towards a trunk, or from one.
     Call(CallId),
     /// An agent's phone.
     Agent(String),
@@ -28,6 +28,11 @@ pub(super) struct LegEntry {
 }
 
 impl LegEntry {
+    /// Both together.
+    pub(super) fn new(leg: Leg, owner: LegOwner) -> Self {
+        Self { leg, owner }
+    }
+
     /// The leg itself.
     pub(super) fn leg(&self) -> &Leg {
         &self.leg
@@ -68,7 +73,10 @@ impl Gateway {
         let owner = entry.owner.clone();
         self.timers.set(Timer::Leg(id), entry.leg.deadline());
         if entry.leg.is_gone() {
-            self.dialogs.remove(entry.leg.call_id());
+            // A caller that was refused may have come again with the same Call-ID.
+            if self.dialogs.get(entry.leg.call_id()) == Some(&id) {
+                self.dialogs.remove(entry.leg.call_id());
+            }
             self.legs.remove(&id);
         }
         if !notices.is_empty() {

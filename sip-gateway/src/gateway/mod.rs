@@ -4,7 +4,7 @@
 //! ([`Gateway::poll_output`]) and one for time ([`Gateway::poll_timeout`], [`Gateway::handle_timeout`]).
 //! After each call on a door, drain `poll_output` and then ask `poll_timeout` again.
 //!
-//! Rooms: `calls` (towards trunks), `divert` (on to the next trunk), `agents` (towards phones), `join` (splices), `transfer`, `phones` (REGISTER of phones),
+//! Rooms: `calls` (towards trunks), `divert` (on to the next trunk), `incoming` (from trunks), `agents` (towards phones), `join` (splices), `transfer`, `phones` (REGISTER of phones),
 //! `trunks` (REGISTER with trunks), `orphans`, `stray` (requests outside dialogs), `streams`, `ports`, `names`,
 //! `timers`, `counters`.
 
@@ -13,6 +13,7 @@ mod calls;
 pub mod counters;
 mod datagrams;
 mod divert;
+mod incoming;
 mod join;
 mod legs;
 pub mod names;
@@ -38,7 +39,7 @@ use rand_chacha::ChaCha20Rng;
 
 use crate::command::Command;
 use crate::event::{Event, Room, TrunkRoom, TrunkState};
-use crate::id::{CallId, StreamId};
+use crate::id::{CallId, OfferId, StreamId};
 use crate::leg::LegId;
 use crate::leg::orphan::Orphan;
 use crate::leg::wire::Wire;
@@ -55,6 +56,7 @@ use crate::trunk::tally::TrunkTally;
 use agents::Agent;
 use calls::{Call, Wish};
 use counters::Counters;
+use incoming::Offer;
 use legs::LegEntry;
 use names::Names;
 use ports::Ports;
@@ -92,6 +94,9 @@ pub struct Gateway {
     calls: BTreeMap<CallId, Call>,
     /// Reservations that ended before they were placed.
     lapsed: BTreeSet<CallId>,
+    /// Calls from outside that wait for the word whether they are taken.
+    offers: BTreeMap<OfferId, Offer>,
+    offers_made: u64,
     agents: BTreeMap<String, Agent>,
     /// Calls that were handed over, or are about to be.
     transfers: BTreeMap<CallId, Transfer>,
@@ -132,6 +137,8 @@ impl Gateway {
             queues: options.trunks.iter().map(|_| VecDeque::new()).collect(),
             calls: BTreeMap::new(),
             lapsed: BTreeSet::new(),
+            offers: BTreeMap::new(),
+            offers_made: 0,
             agents: BTreeMap::new(),
             transfers: BTreeMap::new(),
             legs: BTreeMap::new(),
@@ -168,6 +175,8 @@ impl Gateway {
             }
             Command::Release { call } => self.release(call, now),
             Command::Place(place) => self.place(place, now),
+            Command::Ring { offer, call } => self.ring(offer, call, now),
+            Command::Refuse { offer, status } => self.refuse_offer(offer, status, now),
             Command::HangUp { call } => self.hang_up(call, "bye", now),
             Command::SignOn { user, leg } => self.sign_on(user, leg, now),
             Command::SignOff { user } => self.sign_off(&user, now),

@@ -1,7 +1,7 @@
 //! Answers to requests that are in no dialog of ours (RFC 3261 §8.2, §12.2.2).
 //!
-//! Carillon calls and is not called: the one request it waits for is the REGISTER of a phone. All others still get the
-//! answer the RFC asks for, in the order the RFC asks for it, so that whoever sent them learns what to do.
+//! What Carillon waits for is the REGISTER of a phone and the INVITE of a trunk. Both, and all others, get the answer the RFC
+//! asks for, in the order the RFC asks for it, so that whoever sent them learns what to do.
 
 use crate::dialog::capability;
 use crate::message::{Method, Request, Response, Scheme};
@@ -23,7 +23,9 @@ pub enum StrayAnswer {
     /// Send nothing: it is an ACK, or a stranger's.
     Silence,
     /// A sound REGISTER: the registrar's business.
-    PassOn,
+    Register,
+    /// A sound INVITE: whoever takes calls decides.
+    Invite,
 }
 
 /// Decides about a request outside any dialog. CANCEL and merged requests never come here: the transaction layer
@@ -39,8 +41,10 @@ pub fn answer(request: &Request, policy: &StrayPolicy) -> StrayAnswer {
     }
     match refuse(request, register) {
         Some(refusal) => StrayAnswer::Respond(refusal),
-        None if register => StrayAnswer::PassOn,
-        None => StrayAnswer::Respond(accept(request)),
+        None if register => StrayAnswer::Register,
+        None if request.method == Method::Invite => StrayAnswer::Invite,
+        // Whomever it names: carriers ask whether we live.
+        None => StrayAnswer::Respond(capability::options(request)),
     }
 }
 
@@ -98,16 +102,6 @@ fn refuse(request: &Request, register: bool) -> Option<Response> {
         | Method::Message
         | Method::Publish
         | Method::Other(_) => None,
-    }
-}
-
-/// What a sound request gets. An OPTIONS is answered with 200 whomever it names: carriers ask whether we live. An
-/// INVITE is answered with 404: nobody can be called here.
-fn accept(request: &Request) -> Response {
-    if request.method == Method::Options {
-        capability::options(request)
-    } else {
-        capability::response(request, 404)
     }
 }
 

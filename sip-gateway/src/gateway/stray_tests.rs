@@ -27,6 +27,8 @@ fn request(method: &str, uri: &str, more: &str) -> Request {
 fn refusal(request: &Request) -> Response {
     match answer(request, &TRUSTED) {
         StrayAnswer::Respond(response) => response,
+        // Nobody here has the number.
+        StrayAnswer::Invite => capability::response(request, 404),
         other => panic!("{other:?}"),
     }
 }
@@ -98,7 +100,7 @@ fn unknown_dialogs_get_481() {
     assert_eq!(status(&request("BYE", US, "")), 481);
 }
 
-// §11.2: OPTIONS tells what we can do. An INVITE finds nobody.
+// §11.2: OPTIONS tells what we can do. An INVITE is offered to whoever takes calls.
 #[test]
 fn sound_requests() {
     let options = refusal(&request("OPTIONS", US, ""));
@@ -106,8 +108,8 @@ fn sound_requests() {
     for told in [HeaderName::Allow, HeaderName::Accept, HeaderName::AcceptEncoding, HeaderName::Supported] {
         assert!(options.headers.contains(told.clone()), "{told}");
     }
-    assert_eq!(status(&request("INVITE", US, "")), 404);
-    assert_eq!(answer(&request("REGISTER", US, ""), &TRUSTED), StrayAnswer::PassOn);
+    assert_eq!(answer(&request("INVITE", US, ""), &TRUSTED), StrayAnswer::Invite);
+    assert_eq!(answer(&request("REGISTER", US, ""), &TRUSTED), StrayAnswer::Register);
     assert_eq!(status(&request("REGISTER", US, "To: <tel:+15550100>\r\n")), 400, "no address of record");
 }
 
@@ -123,7 +125,7 @@ fn strangers_may_register_and_hear_nothing_else() {
     for method in ["INVITE", "OPTIONS", "BYE", "MESSAGE", "FROBNICATE", "ACK"] {
         assert_eq!(answer(&request(method, US, ""), &policy), StrayAnswer::Silence, "{method}");
     }
-    assert_eq!(answer(&request("REGISTER", US, ""), &policy), StrayAnswer::PassOn);
+    assert_eq!(answer(&request("REGISTER", US, ""), &policy), StrayAnswer::Register);
     let closed = StrayPolicy { trusted: false, registrar: false };
     assert_eq!(answer(&request("REGISTER", US, ""), &closed), StrayAnswer::Silence);
 }
@@ -155,7 +157,10 @@ fn fate(octets: Bytes) -> Fate {
     match layer.poll_output() {
         Some(Output::Request { key, request, .. }) => match answer(&request, &TRUSTED) {
             StrayAnswer::Respond(response) => layer.respond(key, response, Duration::ZERO),
-            StrayAnswer::PassOn => return Fate::Registrar,
+            StrayAnswer::Invite => {
+                layer.respond(key, capability::response(&request, 404), Duration::ZERO);
+            }
+            StrayAnswer::Register => return Fate::Registrar,
             StrayAnswer::Silence => return Fate::Dropped,
         },
         Some(Output::StrayResponse { .. }) => return Fate::Stray,

@@ -117,7 +117,7 @@ impl Leg {
             if known.is_to_last_invite(response) {
                 acknowledge(known, wire);
             }
-        } else if self.dialogs.len() < FORKS_MAX && self.confirm(response, wire) {
+        } else if !self.is_called() && self.dialogs.len() < FORKS_MAX && self.confirm(response, wire) {
             wire.counters.forks_ended += 1;
             // Whatever comes of this BYE: nobody hears this dialog.
             let last = self.dialogs.len() - 1;

@@ -11,6 +11,13 @@ use crate::transaction::TransactionKey;
 impl Leg {
     /// Sends BYE; `then` is told once it is answered or given up.
     pub(super) fn close(&mut self, then: Notice, wire: &mut Wire, now: Duration) -> Vec<Notice> {
+        // §15: a callee sends no BYE before the ACK of its 2xx has come, or is given up.
+        if let State::Up(up) = &mut self.state
+            && up.reinvite.as_ref().is_some_and(|reinvite| reinvite.first)
+        {
+            up.leaving.get_or_insert(then);
+            return Vec::new();
+        }
         match self.send_bye(0, reason::of_notice(&then), &[], Owner::Leg(self.id), wire, now) {
             Some(bye) => {
                 self.change(State::Closing { bye, answers: Answers::default(), then });

@@ -160,7 +160,7 @@ impl Leg {
             Served::Referred => capability::refuse_method(request),
             // §15: a callee refuses the INVITE instead.
             Served::Ended(_) => plain(request, 481),
-            Served::Answered(response) | Served::Accepted(response) => response,
+            Served::Answered(response) | Served::Accepted(response) | Served::Pracked(response) => response,
         };
         if let Some(remote) = changed {
             self.session.1 = version;

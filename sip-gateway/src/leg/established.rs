@@ -19,7 +19,7 @@ use crate::sdp;
 use crate::transaction::TransactionKey;
 
 /// A peer that offers a new session while the last one is not settled is told to wait 0 to 10 s (RFC 3261 §14.2).
-const RETRY_AFTER_END_S: u32 = 11;
+pub(super) const RETRY_AFTER_END_S: u32 = 11;
 
 impl Leg {
     /// A request that names this leg's Call-ID.
@@ -50,6 +50,7 @@ impl Leg {
         let index = confirmed.unwrap_or(usize::MAX);
         match &self.state {
             State::Up(_) if index == 0 => self.serve(key, request, wire, now),
+            State::Called(_) if index == 0 => self.serve_called(key, request, wire, now),
             // Both said BYE at once: each gets its 200, and ours was first here.
             State::Closing { then, .. } if index == 0 && request.method == Method::Bye => {
                 let then = then.clone();
@@ -58,6 +59,7 @@ impl Leg {
             }
             State::Inviting { .. }
             | State::Leaving { .. }
+            | State::Called(_)
             | State::Up(_)
             | State::Closing { .. }
             | State::Over => {
@@ -69,25 +71,39 @@ impl Leg {
         }
     }
 
-    /// The ACK of our 2xx to a re-INVITE.
-    pub fn ack(&mut self, request: &Request, from: SocketAddr) -> Vec<Notice> {
+    /// The ACK of our 2xx to an INVITE of the peer.
+    pub fn ack(
+        &mut self,
+        request: &Request,
+        from: SocketAddr,
+        wire: &mut Wire,
+        now: Duration,
+    ) -> Vec<Notice> {
         let ours = |dialog: &Dialog| dialog.matches_request(request) && dialog.is_peer(from);
         let State::Up(up) = &mut self.state else { return Vec::new() };
         if !self.dialogs.first().is_some_and(ours) {
             return Vec::new();
         }
-        match up.reinvite.take_if(|reinvite| reinvite.repeater.is_acknowledged_by(request)) {
-            // §13.2.1: our 2xx made the offer, so the answer is here.
-            Some(settled) if settled.offered => {
-                sdp::read_answer(&request.body, &self.options.codecs, self.options.own)
-                    .map(|remote| vec![Notice::Changed(remote)])
-                    .unwrap_or_default()
+        let Some(settled) = up.reinvite.take_if(|reinvite| reinvite.repeater.is_acknowledged_by(request))
+        else {
+            return Vec::new();
+        };
+        let leaving = up.leaving.take();
+        // §13.2.1: our 2xx made the offer, so the answer is here.
+        let answer =
+            settled.offered.then(|| sdp::read_answer(&request.body, &self.options.codecs, self.options.own));
+        match (leaving, answer) {
+            (Some(then), _) => self.close(then, wire, now),
+            (None, Some(Ok(remote))) if settled.first => self.answered_by_us(Some(remote)),
+            (None, Some(Ok(remote))) => vec![Notice::Changed(remote)],
+            (None, Some(Err(_))) if settled.first => {
+                self.close(Notice::Ended { by: EndedBy::Us, reason: "media" }, wire, now)
             }
-            Some(_) | None => Vec::new(),
+            (None, Some(Err(_)) | None) => Vec::new(),
         }
     }
 
-    /// Sends the 2xx to a re-INVITE again while its ACK is missing; ends the call when it never comes (§14.2).
+    /// Sends the 2xx to an INVITE again while its ACK is missing; ends the call when it never comes (§14.2).
     pub(super) fn repeat_reinvite(&mut self, wire: &mut Wire, now: Duration) -> Vec<Notice> {
         let State::Up(up) = &mut self.state else { return Vec::new() };
         let Some(reinvite) = &mut up.reinvite else { return Vec::new() };
@@ -98,7 +114,10 @@ impl Leg {
                 Vec::new()
             }
             Repetition::GiveUp => {
-                self.close(Notice::Ended { by: EndedBy::Network, reason: "ack_lost" }, wire, now)
+                up.reinvite = None;
+                let lost = Notice::Ended { by: EndedBy::Network, reason: "ack_lost" };
+                let then = up.leaving.take().unwrap_or(lost);
+                self.close(then, wire, now)
             }
         }
     }
@@ -152,7 +171,7 @@ impl Leg {
                 wire.layer.respond(key, response, now);
                 return self.finish(reason::of_bye(&request.headers), now);
             }
-            Served::Answered(response) => (response, false),
+            Served::Answered(response) | Served::Pracked(response) => (response, false),
             Served::Accepted(response) => (response, true),
         };
         if let Some(terms) = terms
@@ -168,7 +187,8 @@ impl Leg {
         }
         if awaits_ack {
             let repeater = AnswerRepeater::new(response.clone(), wire.timers, now);
-            up.reinvite = Some(Reinvite { transaction: key, repeater, offered: changed.is_none() });
+            up.reinvite =
+                Some(Reinvite { transaction: key, repeater, offered: changed.is_none(), first: false });
         }
         wire.layer.respond(key, response, now);
         changed.map(Notice::Changed).into_iter().collect()
@@ -178,7 +198,7 @@ impl Leg {
 impl Up {
     /// An answered leg with nothing under way.
     pub(super) fn new(timer: SessionTimer, answer: &Headers) -> Self {
-        let mut up = Self { reinvite: None, own: Own::Idle, timer, update: false };
+        let mut up = Self { reinvite: None, leaving: None, own: Own::Idle, timer, update: false };
         up.hear(answer);
         up
     }
@@ -222,7 +242,7 @@ impl Up {
 }
 
 /// RFC 4028 §9: what was agreed, and that the peer must keep to it when it is to refresh.
-fn write_terms(headers: &mut Headers, terms: Terms) {
+pub(super) fn write_terms(headers: &mut Headers, terms: Terms) {
     match terms {
         Terms::Agreed(interval, refresher) => {
             headers.append(HeaderName::SessionExpires, response_value(interval, refresher));

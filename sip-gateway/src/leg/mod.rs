@@ -1,4 +1,4 @@
-//! A leg: one call we make, to a carrier or to an agent's phone (RFC 3261 §13.2, §14.2, §15).
+//! A leg: one call we make, to a carrier or to an agent's phone, or that is made to us (RFC 3261 §13, §14.2, §15).
 //!
 //! ```text
 //! Inviting ──2xx──▶ Up ──hang up──▶ Closing ──final, timer F──▶ Over
@@ -6,14 +6,16 @@
 //!   │  └─3xx..6xx, timer B, transport error──────────────────────┘ │
 //!   └─hang up─▶ Leaving ──3xx..6xx, limit──────────────────────────┤
 //!                  └──2xx──▶ Closing (ACK, BYE) ───────────────────┘
+//! Called ──our 2xx──▶ Up     Called ──CANCEL, BYE, our 3xx..6xx──▶ Over
 //! ```
 //!
 //! A leg tells its owner each thing once ([`Notice`]); exactly one of [`Notice::Failed`] and [`Notice::Ended`] is the
 //! last. Over, it stays for a while to end late 2xx responses and to answer late requests.
 //!
-//! Rooms: `calling` (up to the answer), `early` (reliable provisional responses), `established` (the peer's requests), `refresh` (ours: session timers), `closing` (BYE),
+//! Rooms: `calling` (up to the answer), [`called`] (up to ours), `early` (reliable provisional responses), `established` (the peer's requests), `refresh` (ours: session timers), `closing` (BYE),
 //! [`requests`] (the INVITE), [`orphan`] (dialogs of an earlier process), [`wire`] (what a leg sends through).
 
+pub mod called;
 mod calling;
 mod closing;
 mod early;
@@ -36,6 +38,7 @@ use crate::message::{Request, Response};
 use crate::sdp::OwnMedia;
 use crate::transaction::TransactionKey;
 use bytes::Bytes;
+use called::Called;
 use early::Early;
 pub use refer::Referral;
 use refresh::Own;
@@ -95,7 +98,7 @@ pub enum Notice {
         /// Early media, when it carried a usable session.
         early: Option<Remote>,
     },
-    /// The peer answered and was acknowledged.
+    /// The peer answered and was acknowledged, or we answered it and know its session.
     Answered {
         /// For the durable record.
         dialog: Box<event::Dialog>,
@@ -122,13 +125,13 @@ pub enum Notice {
     },
 }
 
-/// One call we make.
+/// One call.
 #[derive(Debug)]
 pub struct Leg {
     id: LegId,
     options: LegOptions,
     state: State,
-    /// The INVITE that is out; each answer to a challenge makes a new one.
+    /// The INVITE that is out, or came; each answer to a challenge makes a new one.
     invite: Request,
     heard: bool,
     /// SDP origin: session identifier and version.
@@ -153,6 +156,8 @@ enum State {
     Inviting { invite: TransactionKey, tries: Tries, provisional: bool, early: Option<Remote> },
     /// It is to be ended before a final response; CANCEL waits for a provisional one (§9.1).
     Leaving { invite: TransactionKey, cancelled: bool, reason: &'static str },
+    /// A call from outside that is not answered yet.
+    Called(Box<Called>),
     /// Answered.
     Up(Box<Up>),
     /// Our BYE is out; `then` is told when it is answered or given up.
@@ -173,8 +178,10 @@ struct Tries {
 /// What an answered leg is in the middle of.
 #[derive(Debug)]
 struct Up {
-    /// Our 2xx to a re-INVITE of the peer, until its ACK comes.
+    /// Our 2xx to an INVITE of the peer, until its ACK comes.
     reinvite: Option<Reinvite>,
+    /// It is to be ended so, once the ACK of our first 2xx is there (§15).
+    leaving: Option<Notice>,
     /// A request of our own.
     own: Own,
     timer: SessionTimer,
@@ -182,13 +189,15 @@ struct Up {
     update: bool,
 }
 
-/// Our 2xx to a re-INVITE, until its ACK comes.
+/// Our 2xx to an INVITE of the peer, until its ACK comes.
 #[derive(Debug)]
 struct Reinvite {
     transaction: TransactionKey,
     repeater: AnswerRepeater,
     /// We offered, so the ACK carries the answer.
     offered: bool,
+    /// It is the INVITE that made the dialog.
+    first: bool,
 }
 
 impl Leg {
@@ -221,6 +230,7 @@ impl Leg {
     pub fn deadline(&self) -> Option<Duration> {
         let within = match &self.state {
             State::Up(up) => Some(up.deadline()),
+            State::Called(called) => called.deadline(),
             State::Inviting { .. } | State::Leaving { .. } | State::Closing { .. } | State::Over => None,
         };
         [within, self.deadline].into_iter().flatten().min()
@@ -235,6 +245,10 @@ impl Leg {
                 Vec::new()
             }
             State::Up(_) => self.close(Notice::Ended { by: EndedBy::Us, reason }, wire, now),
+            State::Called(_) => {
+                let status = if reason == "ports" { 503 } else { 480 };
+                self.refuse(status, reason, wire, now)
+            }
             State::Leaving { .. } | State::Closing { .. } | State::Over => Vec::new(),
         }
     }
@@ -252,9 +266,11 @@ impl Leg {
     pub fn lost(&mut self, reason: &'static str, wire: &mut Wire, now: Duration) -> Vec<Notice> {
         match &self.state {
             State::Up(_) => self.close(Notice::Ended { by: EndedBy::Network, reason }, wire, now),
-            State::Inviting { .. } | State::Leaving { .. } | State::Closing { .. } | State::Over => {
-                self.hang_up(reason, wire, now)
-            }
+            State::Inviting { .. }
+            | State::Leaving { .. }
+            | State::Called(_)
+            | State::Closing { .. }
+            | State::Over => self.hang_up(reason, wire, now),
         }
     }
 
@@ -285,6 +301,7 @@ impl Leg {
             State::Up(up) if key.is_some() && up.own.key() == key => self.refreshed(response, wire, now),
             State::Inviting { .. }
             | State::Leaving { .. }
+            | State::Called(_)
             | State::Up(_)
             | State::Closing { .. }
             | State::Over => {
@@ -298,6 +315,9 @@ impl Leg {
 
     /// §17.1.3: a response is to the INVITE only where its branch is the INVITE's; a Call-ID alone proves nothing.
     fn answers_the_invite(&self, response: &Response) -> bool {
+        if self.is_called() {
+            return false;
+        }
         match (self.invite.headers.via_top(), response.headers.via_top()) {
             (Ok(own), Ok(via)) => own.branch().is_some() && own.branch() == via.branch(),
             (_, _) => false,
@@ -311,12 +331,17 @@ impl Leg {
             State::Up(up) if up.own.key() == Some(key) => self.lost("session_lost", wire, now),
             State::Inviting { invite, .. } if key == *invite => self.fail(Failure::Timeout, now),
             State::Leaving { invite, .. } if key == *invite => self.given_up(now),
+            // Timer C: its transaction is over without a word of ours.
+            State::Called(called) if key == called.invite => {
+                self.finish(Notice::Ended { by: EndedBy::Us, reason: "ring_limit" }, now)
+            }
             State::Closing { bye, then, .. } if key == *bye => {
                 let then = then.clone();
                 self.finish(then, now)
             }
             State::Inviting { .. }
             | State::Leaving { .. }
+            | State::Called(_)
             | State::Up(_)
             | State::Closing { .. }
             | State::Over => Vec::new(),
@@ -332,6 +357,8 @@ impl Leg {
                 self.refresh_failed(None, now);
                 Vec::new()
             }
+            // RFC 6026 §7.1: the INVITE may come again, and the way be there then.
+            State::Called(_) => Vec::new(),
             State::Inviting { .. }
             | State::Leaving { .. }
             | State::Up(_)
@@ -343,6 +370,7 @@ impl Leg {
     /// Lets happen what is due.
     pub fn handle_timeout(&mut self, wire: &mut Wire, now: Duration) -> Vec<Notice> {
         let mut notices = self.repeat_reinvite(wire, now);
+        notices.extend(self.ring_on(wire, now));
         notices.extend(self.keep_alive(wire, now));
         if !notices.is_empty() {
             return notices;
@@ -352,7 +380,7 @@ impl Leg {
         }
         self.deadline = None;
         match &self.state {
-            State::Inviting { .. } => self.hang_up("ring_limit", wire, now),
+            State::Inviting { .. } | State::Called(_) => self.hang_up("ring_limit", wire, now),
             State::Leaving { .. } => self.given_up(now),
             State::Up(_) => self.hang_up("talk_limit", wire, now),
             State::Closing { then, .. } => {

@@ -16,10 +16,12 @@ use crate::transaction::TransactionKey;
 /// Most times that one refresh is sent again for a larger interval.
 const RAISED_MAX: u8 = 2;
 
-/// After a 491 the owner of the Call-ID, which we always are, waits between these (RFC 3261 §14.1).
+/// After a 491 the owner of the Call-ID waits between these, the other side up to 2 s (RFC 3261 §14.1).
 const GLARE_MIN: Duration = Duration::from_millis(2_100);
 /// In steps of 10 ms up to 4 s.
 const GLARE_STEPS: u32 = 191;
+/// In steps of 10 ms up to 2 s.
+const GLARE_STEPS_CALLED: u32 = 201;
 
 /// Longest wait that a peer's Retry-After is believed for.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
@@ -119,6 +121,7 @@ impl Leg {
 
     /// A response to the request that is out.
     pub(super) fn refreshed(&mut self, response: &Response, wire: &mut Wire, now: Duration) -> Vec<Notice> {
+        let called = self.is_called();
         let State::Up(up) = &mut self.state else { return Vec::new() };
         if response.status < 200 {
             return Vec::new();
@@ -137,8 +140,12 @@ impl Leg {
                 self.ask(kind, asked.answers, asked.raised + 1, &[], wire, now);
             }
             491 => {
-                let steps = Duration::from_millis(10) * wire.names.below(GLARE_STEPS);
-                up.own = Own::Waiting { until: now.saturating_add(GLARE_MIN + steps) };
+                let (least, steps) = match called {
+                    true => (Duration::ZERO, GLARE_STEPS_CALLED),
+                    false => (GLARE_MIN, GLARE_STEPS),
+                };
+                let wait = least + Duration::from_millis(10) * wire.names.below(steps);
+                up.own = Own::Waiting { until: now.saturating_add(wait) };
             }
             405 | 501 if kind == Kind::Update => {
                 up.update = false;

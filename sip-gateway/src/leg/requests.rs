@@ -64,7 +64,8 @@ pub fn invite(
     Ok(request)
 }
 
-fn contact(route: &Route) -> Result<Bytes, FieldError> {
+/// Our Contact.
+pub(super) fn contact(route: &Route) -> Result<Bytes, FieldError> {
     let user = if route.caller_id.is_empty() { OWN_USER } else { &route.caller_id };
     Ok(NameAddr::new(Uri::parse(&route.local.contact_uri(user, &route.request_uri))?).to_bytes())
 }

@@ -11,7 +11,7 @@ use crate::options::Timers;
 use crate::transaction::{Layer, SendError, TransactionKey};
 use crate::transport::Local;
 
-/// Who a client transaction's responses belong to.
+/// Who a client transaction's responses, or a received INVITE's fate, belong to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Owner {
     /// A leg.
@@ -77,7 +77,12 @@ impl Wire {
         }
     }
 
-    /// Who sent the request of this transaction.
+    /// Gives a server transaction an owner.
+    pub fn own(&mut self, key: TransactionKey, owner: Owner) {
+        self.owners.insert(key, owner);
+    }
+
+    /// Whose request or INVITE this transaction is.
     pub fn owner(&self, key: TransactionKey) -> Owner {
         self.owners.get(&key).cloned().unwrap_or(Owner::Nobody)
     }
@@ -87,7 +92,7 @@ impl Wire {
         self.owners.remove(&key);
     }
 
-    /// Client transactions that have an owner.
+    /// Transactions that have an owner.
     pub fn owned(&self) -> usize {
         self.owners.len()
     }

@@ -95,6 +95,11 @@ impl Layer {
         Ok(())
     }
 
+    /// The To tag that responses to this request get.
+    pub fn tag(&self, request: &Request) -> String {
+        self.tags.tag(request)
+    }
+
     /// Answers a request. A To tag is added if there is none. Nothing happens when the transaction is over or has its
     /// final response; a 2xx to an INVITE may be given again (RFC 3261 §13.3.1.4).
     pub fn respond(&mut self, key: TransactionKey, response: Response, now: Duration) {

@@ -5,6 +5,7 @@ pub mod choice;
 pub mod destination;
 pub mod failover;
 pub mod health;
+pub mod incoming;
 pub mod registration;
 pub mod shaper;
 pub mod silence;
@@ -100,6 +101,11 @@ impl Trunk {
         self.waiting = self.waiting.saturating_sub(1);
         self.lines_used = self.lines_used.saturating_sub(1);
         self.caller_ids.unused(caller_id);
+    }
+
+    /// A call from outside takes a line.
+    pub fn taken(&mut self) {
+        self.lines_used += 1;
     }
 
     /// When the next INVITE may leave; `None` when the cap is zero.

@@ -14,7 +14,8 @@ use carillon::demo::party::text::Text;
 use carillon::demo::party::{Party, carrier, phone};
 use carillon::node::{Node, NodeInput, NodeOutput};
 use carillon_core::campaign::CampaignCommand;
-use carillon_core::id::{CampaignId, RequestId, Ticket};
+use carillon_core::id::{AttemptId, CampaignId, RequestId, Ticket};
+use carillon_core::inbound::KnownCaller;
 use carillon_core::store::read::Fetched;
 use carillon_core::time::Utc;
 
@@ -44,6 +45,11 @@ enum Happening {
         life: u64,
         campaign: CampaignId,
         fetched: Fetched,
+    },
+    CallerFound {
+        life: u64,
+        call: AttemptId,
+        known: Option<KnownCaller>,
     },
     Media {
         life: u64,
@@ -242,6 +248,11 @@ impl World {
                     self.tell(NodeInput::Fetched { campaign, fetched });
                 }
             }
+            Happening::CallerFound { life, call, known } => {
+                if life == self.life {
+                    self.tell(NodeInput::CallerFound { call, known });
+                }
+            }
             Happening::Media { life, later } => {
                 if life == self.life
                     && let Some(process) = &mut self.process
@@ -307,6 +318,11 @@ impl World {
                 let fetched = self.disk.durable.fetch(campaign, limit, &owners, due_at);
                 let at = now + self.reads.between(1, 10);
                 self.later(at, Happening::Fetched { life, campaign, fetched });
+            }
+            NodeOutput::FindCaller { call, campaigns, number } => {
+                let known = self.disk.durable.find_caller(&campaigns, &number);
+                let at = now + self.reads.between(1, 10);
+                self.later(at, Happening::CallerFound { life, call, known });
             }
             NodeOutput::Reply { request, result } => self.replied(request, result),
             NodeOutput::Trunk { name, state } => self.trace.note(now, &format!("trunk {name} {state:?}")),

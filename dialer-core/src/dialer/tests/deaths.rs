@@ -147,7 +147,13 @@ impl World {
                 self.finished = true;
                 return;
             }
+            Output::FindCaller { call, campaigns, number } => {
+                Input::CallerFound { call, known: self.store.find_caller(&campaigns, &number) }
+            }
             Output::PlaySafeHarbour { .. }
+            | Output::PlayMessage { .. }
+            | Output::Ring { .. }
+            | Output::Refuse { .. }
             | Output::Release { .. }
             | Output::Disconnect { .. }
             | Output::SignOn { .. }

@@ -10,6 +10,7 @@ use crate::campaign::spec::{CampaignSpec, testing};
 use crate::campaign::{CampaignCommand, CampaignState};
 pub use crate::dialer::testing::{dialog, due, route};
 use crate::id::{AttemptId, CampaignId, ContactId, RequestId, TaskId, Ticket};
+use crate::inbound::{InboundRow, KnownCaller, Offered};
 use crate::input::{EndedBy, Failure, Input};
 use crate::live::{AgentView, CampaignView};
 use crate::output::{Output, Refused, Reply};
@@ -44,6 +45,8 @@ pub enum Seen {
     Connect(AttemptId, String),
     Disconnect(AttemptId),
     Message(AttemptId),
+    Ring(AttemptId),
+    Refuse(u16),
     SignOn(String),
     SignOff(String),
     Adopt(String),
@@ -61,6 +64,8 @@ pub struct Desk {
     pub rows: BTreeMap<CampaignId, CampaignState>,
     pub claimed: BTreeMap<AttemptId, TaskId>,
     pub words: BTreeMap<AttemptId, String>,
+    /// Calls from outside, as they were written last.
+    pub inbound: BTreeMap<AttemptId, InboundRow>,
     pub placed: BTreeSet<AttemptId>,
     /// Attempts that may be placed on another trunk.
     pub diverted: BTreeSet<AttemptId>,
@@ -111,6 +116,7 @@ impl Desk {
             rows: BTreeMap::new(),
             claimed: BTreeMap::new(),
             words: BTreeMap::new(),
+            inbound: BTreeMap::new(),
             placed: BTreeSet::new(),
             diverted: BTreeSet::new(),
             store_down: false,
@@ -342,12 +348,23 @@ impl Desk {
             Output::Release { attempt } => Seen::Release(attempt),
             Output::HangUp { attempt } => Seen::HangUp(attempt),
             Output::Connect { attempt, agent, .. } => {
-                let task = &self.tasks[&self.claimed[&attempt]];
-                assert!(task.due.owner.as_ref().is_none_or(|owner| *owner == agent), "for its owner alone");
+                let task = self.claimed.get(&attempt).map(|task| &self.tasks[task]);
+                assert!(
+                    task.is_none_or(|task| task.due.owner.as_ref().is_none_or(|owner| *owner == agent)),
+                    "for its owner alone"
+                );
                 Seen::Connect(attempt, agent)
             }
             Output::Disconnect { attempt } => Seen::Disconnect(attempt),
-            Output::PlaySafeHarbour { attempt, .. } => Seen::Message(attempt),
+            Output::PlaySafeHarbour { attempt, .. } | Output::PlayMessage { attempt, .. } => {
+                Seen::Message(attempt)
+            }
+            Output::Ring { call, .. } => Seen::Ring(call),
+            Output::Refuse { status, .. } => Seen::Refuse(status),
+            Output::FindCaller { call, campaigns, number } => {
+                let known = campaigns.iter().find_map(|campaign| self.caller(*campaign, &number));
+                return self.dialer.handle_input(Input::CallerFound { call, known }, now);
+            }
             Output::SignOn { agent } => Seen::SignOn(agent),
             Output::SignOff { agent } => Seen::SignOff(agent),
             Output::Adopt(row) => Seen::Adopt(row.route.call_id),
@@ -432,11 +449,48 @@ impl Desk {
                     row.disposition = disposition.or(row.disposition.take());
                 }
             }
+            Write::Inbound(row) => {
+                let earlier = self.inbound.insert(row.call, InboundRow::clone(&row));
+                let ended = earlier.and_then(|earlier| earlier.outcome);
+                assert!(ended.is_none() || ended == row.outcome, "one ending");
+            }
             Write::Campaign { campaign, state, .. } => {
                 self.rows.insert(campaign, state);
             }
             _ => {}
         }
+    }
+
+    /// Who has a number, as the store tells it.
+    pub fn caller(&self, campaign: CampaignId, number: &str) -> Option<KnownCaller> {
+        let row = self.tasks.values().find(|row| row.campaign == campaign && row.due.number == number)?;
+        Some(KnownCaller {
+            campaign,
+            contact: row.due.contact,
+            task: row.due.task,
+            open: row.state == TaskState::Open,
+            timezone: row.due.timezone.clone(),
+            attempts: row.due.attempts,
+            first_attempt_at: row.due.first_attempt_at,
+            owner: row.due.owner.clone(),
+        })
+    }
+
+    /// A trunk calls a number; the call, where it was taken.
+    pub fn called(&mut self, number: &str, caller: Option<&str>) -> Option<AttemptId> {
+        let before = self.seen.len();
+        self.tell(Input::Offered(Offered {
+            offer: 1,
+            trunk: TRUNK.into(),
+            number: number.into(),
+            caller: caller.map(str::to_owned),
+            diversion: String::new(),
+            history_info: String::new(),
+        }));
+        self.seen.iter().skip(before).find_map(|seen| match seen {
+            Seen::Ring(call) => Some(*call),
+            _ => None,
+        })
     }
 
     fn fetch(&mut self, campaign: CampaignId, limit: u32, owners: &[String], at: Utc) {

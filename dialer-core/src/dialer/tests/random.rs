@@ -6,14 +6,26 @@ use std::time::Duration;
 use carillon_pacing::policy::predictive::OWN_LINES_MAX;
 use proptest::prelude::*;
 
-use super::desk::{Desk, Seen, dialog, route, spec};
+use super::desk::{Desk, Seen, dialog, due, route, spec};
 use crate::agent::{AgentCommand, AgentSignal, AgentState, PreviewChoice};
 use crate::attempt::event::Phase;
 use crate::campaign::CampaignCommand;
-use crate::campaign::spec::{CampaignSpec, Mode, Unanswered, WrapUp};
+use crate::campaign::spec::{CampaignSpec, InboundSpec, Mode, Unanswered, WrapUp};
 use crate::id::{AttemptId, CampaignId, RequestId, TaskId};
 use crate::input::{EndedBy, Failure, Input};
 use crate::trunk::{Room, TrunkRoom};
+
+/// The number that can be called.
+const NUMBER: &str = "+15550177";
+
+/// Its callers are taken.
+fn called() -> InboundSpec {
+    InboundSpec {
+        numbers: vec![NUMBER.to_owned()],
+        message: Some("sorry.wav".into()),
+        ..InboundSpec::default()
+    }
+}
 
 #[derive(Clone, Debug)]
 enum Move {
@@ -22,6 +34,8 @@ enum Move {
     News(u64, u8),
     Agent(u8, u8),
     Campaign(u8),
+    /// Somebody calls: a contact of the list or nobody of it.
+    Called(u64),
     Store(bool),
     Slow(bool),
     Trunk(bool),
@@ -35,6 +49,7 @@ fn any_move() -> impl Strategy<Value = Move> {
         12 => (0u64..6, 0u8..16).prop_map(|(back, news)| Move::News(back, news)),
         4 => (0u8..4, 0u8..12).prop_map(|(agent, news)| Move::Agent(agent, news)),
         1 => (0u8..6).prop_map(Move::Campaign),
+        2 => (0u64..24).prop_map(Move::Called),
         1 => any::<bool>().prop_map(Move::Store),
         1 => any::<bool>().prop_map(Move::Slow),
         1 => any::<bool>().prop_map(Move::Trunk),
@@ -87,7 +102,8 @@ fn carry_out(desk: &mut Desk, campaigns: &[CampaignId], step: Move) {
         Move::News(back, which) => {
             let attempt = AttemptId(desk.dialer.last_attempt.saturating_sub(back));
             let placed = desk.placed.contains(&attempt);
-            if placed {
+            let called = desk.seen.contains(&Seen::Ring(attempt));
+            if placed || (called && which != 12) {
                 desk.tell(news(attempt, which));
             } else if which == 0 {
                 desk.tell(Input::Reserved { attempt, route: route("again") });
@@ -111,6 +127,9 @@ fn carry_out(desk: &mut Desk, campaigns: &[CampaignId], step: Move) {
                 _ => CampaignCommand::Start(campaign),
             };
             let _ = desk.command(command);
+        }
+        Move::Called(task) => {
+            desk.called(NUMBER, Some(&due(task).number));
         }
         Move::Store(down) => desk.store_down = down,
         Move::Slow(slow) => {
@@ -145,7 +164,7 @@ fn check_shared(desk: &Desk, campaigns: &[CampaignId]) -> Result<(), TestCaseErr
         dialer.live(desk.now()).agents.into_iter().filter_map(|agent| agent.attempt).collect();
     prop_assert_eq!(calls.iter().collect::<BTreeSet<_>>().len(), calls.len(), "one call an agent");
     let connects = desk.seen.iter().filter_map(|seen| match seen {
-        Seen::Connect(attempt, agent) => Some((desk.tasks[&desk.claimed[attempt]].campaign, agent)),
+        Seen::Connect(attempt, agent) => Some((desk.tasks[desk.claimed.get(attempt)?].campaign, agent)),
         _ => None,
     });
     for (campaign, agent) in connects {
@@ -176,7 +195,11 @@ fn check(desk: &Desk, campaign: CampaignId) -> Result<(), TestCaseError> {
     prop_assert_eq!(waiting.len(), dialer.attempts.values().filter(|attempt| attempt.is_seeking()).count());
     prop_assert!(waiting.iter().all(|attempt| dialer.attempts[attempt].is_seeking()));
     let running = &dialer.campaigns[&campaign];
-    prop_assert_eq!(running.attempts.len(), dialer.attempts.len());
+    let callers = running.attempts.iter().filter(|call| !dialer.attempts.contains_key(call)).count();
+    prop_assert_eq!(running.attempts.len(), dialer.attempts.len() + callers);
+    prop_assert!(
+        desk.inbound.values().all(|row| row.outcome.is_some() || running.attempts.contains(&row.call))
+    );
     let agents = dialer.live(desk.now()).agents;
     let in_state = |state| agents.iter().filter(|agent| agent.state == state).count() as u64;
     prop_assert_eq!(running.wrap_ups, in_state(AgentState::WrapUp));
@@ -227,6 +250,7 @@ proptest! {
             safe_harbour: Some("sorry.wav".into()),
             preview_timeout: Duration::from_secs(2),
             preview_unanswered: Unanswered::Call,
+            inbound: called(),
             ..spec()
         };
         let (mut desk, one) = Desk::running(CampaignSpec { mode: mode(first), ..shared.clone() }, 3, 12);

@@ -17,7 +17,7 @@ use crate::time::Utc;
 
 const CAMPAIGN: CampaignId = CampaignId(3);
 
-fn campaign(spec: CampaignSpec, state: CampaignState) -> RecoveredCampaign {
+pub fn campaign(spec: CampaignSpec, state: CampaignState) -> RecoveredCampaign {
     RecoveredCampaign {
         campaign: CAMPAIGN,
         spec,

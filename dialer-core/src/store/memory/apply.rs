@@ -4,6 +4,7 @@ use super::{Attempt, Campaign, DispositionRow, Memory, milliseconds};
 use crate::attempt::outcome::Outcome;
 use crate::campaign::journal::SEGMENTS_MAX;
 use crate::id::{AttemptId, TaskId};
+use crate::inbound::InboundRow;
 use crate::input::Recording;
 use crate::store::read::AttemptRow;
 use crate::store::write::{Ended, Intent, Refusal, Write};
@@ -59,6 +60,12 @@ impl Memory {
             }
             Write::Task { task, state, next_at, disposition } => {
                 self.close_or_retry(*task, state, *next_at, disposition.as_ref());
+            }
+            Write::Inbound(row) => {
+                let ended = self.inbound.get(&row.call).and_then(|known| known.outcome);
+                if ended.is_none() || ended == row.outcome {
+                    self.inbound.insert(row.call, InboundRow::clone(row));
+                }
             }
             Write::AgentTime { agent, ready, talking, wrap_up, away } => {
                 let time = self.agent_time.entry(agent.clone()).or_default();

@@ -13,10 +13,11 @@ use crate::campaign::spec::CampaignSpec;
 use crate::compliance::period::Period;
 use crate::contact::ListedContact;
 use crate::id::{AttemptId, CampaignId, ContactId, TaskId};
+use crate::inbound::{InboundOutcome, InboundRow, KnownCaller};
 use crate::store::read::{
     AgentTimeRow, AttemptRow, Due, Duplicate, DuplicateKey, Fetched, INTERRUPTED_MAX, Imported, Interrupted,
-    OWNED_COUNT_MAX, OWNED_MAX, OpenAttempt, PeriodCounts, Recovered, RecoveredCampaign, TaskRow, TrunkTalk,
-    Undisposed,
+    OWNED_COUNT_MAX, OWNED_MAX, OpenAttempt, PeriodCounts, Recovered, RecoveredCampaign, RecoveredInbound,
+    TaskRow, TrunkTalk, Undisposed,
 };
 use crate::store::tally::{Shape, Tally};
 use crate::store::write::{
@@ -46,6 +47,7 @@ pub struct Memory {
     bindings: BTreeMap<(String, String), BindingRow>,
     learnt: BTreeMap<CampaignId, String>,
     journal: BTreeMap<(CampaignId, u64, u32), JournalPart>,
+    inbound: BTreeMap<AttemptId, InboundRow>,
 }
 
 /// A recorded disposition.
@@ -234,7 +236,10 @@ impl Memory {
             tally.answered += u64::from(Shape::from(row).waits_for_agent());
         }
         Recovered {
-            last_attempt: self.attempts.keys().next_back().map_or(0, |id| id.0),
+            last_attempt: {
+                let last = self.attempts.keys().next_back().max(self.inbound.keys().next_back());
+                last.map_or(0, |id| id.0)
+            },
             last_campaign: self.campaigns.keys().next_back().map_or(0, |id| id.0),
             campaigns: self
                 .campaigns
@@ -261,6 +266,7 @@ impl Memory {
             open_attempts: self.open_attempts(),
             interrupted: self.interrupted(),
             undisposed: self.undisposed(),
+            inbound: self.recover_inbound(),
             agent_legs: self.agent_legs.clone(),
             bindings: self.bindings.values().cloned().collect(),
             suppressed: self.suppressed.iter().cloned().collect(),
@@ -282,6 +288,56 @@ impl Memory {
         }
         let row = |(trunk, (today, month))| TrunkTalk { trunk, today, month };
         talk.into_iter().map(row).collect()
+    }
+
+    /// Who calls: the contact of these campaigns that has the number, and of several the one that was called last; of equals
+    /// that of the campaign that is named first.
+    pub fn find_caller(&self, campaigns: &[CampaignId], number: &str) -> Option<KnownCaller> {
+        let known = campaigns.iter().enumerate().filter_map(|(place, campaign)| {
+            let contact = *self.contact_by_number.get(&(*campaign, number.to_owned()))?;
+            let task = self.tasks.values().find(|task| task.row.contact == contact)?;
+            Some(((task.last_attempt, std::cmp::Reverse(place)), self.known_caller(task.row.task)?))
+        });
+        known.max_by_key(|(order, _)| *order).map(|(_, known)| known)
+    }
+
+    fn known_caller(&self, id: TaskId) -> Option<KnownCaller> {
+        let task = self.tasks.get(&id)?;
+        Some(KnownCaller {
+            campaign: task.row.campaign,
+            contact: task.row.contact,
+            task: id,
+            open: task.row.state == TaskState::Open,
+            timezone: self.timezone(task.row.campaign, task.row.contact),
+            attempts: task.row.attempts,
+            first_attempt_at: task.first_attempt_at,
+            owner: task.row.owner.clone(),
+        })
+    }
+
+    fn recover_inbound(&self) -> Vec<RecoveredInbound> {
+        let left = |row: &&InboundRow| match row.outcome {
+            None => true,
+            Some(InboundOutcome::Talked) => row.disposition.is_none(),
+            Some(InboundOutcome::Interrupted) => row.leg.is_some(),
+            Some(
+                InboundOutcome::Message
+                | InboundOutcome::NoAgent
+                | InboundOutcome::Left
+                | InboundOutcome::Failed,
+            ) => false,
+        };
+        let rows = self.inbound.values().filter(left);
+        rows.map(|row| RecoveredInbound {
+            row: row.clone(),
+            known: row.task.and_then(|task| self.known_caller(task)),
+        })
+        .collect()
+    }
+
+    /// Inbound calls, by number.
+    pub fn inbound(&self) -> impl Iterator<Item = &InboundRow> {
+        self.inbound.values()
     }
 
     /// Imports a whole list. Contacts that an earlier import brought are brought up to date; their tasks stay as

@@ -140,6 +140,7 @@ impl<'w> Bulk<'w> {
             }
             Write::Campaign { .. }
             | Write::Diverted { .. }
+            | Write::Inbound(_)
             | Write::AgentTime { .. }
             | Write::PacerState { .. }
             | Write::Journal(_)

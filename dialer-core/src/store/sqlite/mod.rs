@@ -4,6 +4,7 @@ mod archive;
 mod bulk;
 mod group;
 mod import;
+mod inbound;
 mod lists;
 mod pages;
 mod queue;

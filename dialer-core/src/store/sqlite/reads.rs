@@ -84,7 +84,7 @@ impl Store {
     pub async fn recover(&self, now: Utc) -> Result<Recovered, StoreError> {
         let mut reader = self.readers().begin().await?;
         let last = sqlx::query(
-            "SELECT (SELECT coalesce(max(attempt), 0) FROM attempts),
+            "SELECT max((SELECT coalesce(max(attempt), 0) FROM attempts), (SELECT coalesce(max(call), 0) FROM inbound)),
                     (SELECT coalesce(max(campaign), 0) FROM campaigns)",
         )
         .fetch_one(&mut *reader)
@@ -96,6 +96,7 @@ impl Store {
             open_attempts: open_attempts(&mut reader).await?,
             interrupted: interrupted(&mut reader).await?,
             undisposed: undisposed(&mut reader).await?,
+            inbound: super::inbound::unfinished(&mut reader).await?,
             agent_legs: agent_legs(&mut reader).await?,
             bindings: bindings(&mut reader).await?,
             suppressed: sqlx::query_scalar("SELECT number FROM suppressed ORDER BY number")

@@ -10,13 +10,14 @@ use sqlx::{ConnectOptions, Connection, Row};
 use super::{StoreError, statements};
 
 /// One script a version, oldest first; the database's `user_version` counts those it has had.
-pub(super) const SCHEMAS: [&str; 6] = [
+pub(super) const SCHEMAS: [&str; 7] = [
     include_str!("schema_1.sql"),
     include_str!("schema_2.sql"),
     include_str!("schema_3.sql"),
     include_str!("schema_4.sql"),
     include_str!("schema_5.sql"),
     include_str!("schema_6.sql"),
+    include_str!("schema_7.sql"),
 ];
 
 /// How long a statement waits for another connection's lock.

@@ -97,6 +97,12 @@ impl Script {
         }
     }
 
+    /// A value could not be taken.
+    pub(super) fn fail(&mut self, fault: StoreError) -> &mut Self {
+        self.fault.get_or_insert(fault);
+        self
+    }
+
     /// Adds a write as a statement of its own; what goes in bulk with others, as a bulk of one.
     pub(super) fn write(&mut self, write: &Write) {
         match write {
@@ -158,6 +164,7 @@ impl Script {
                 bulk.add_to(self);
                 self
             }
+            Write::Inbound(row) => self.inbound(row),
             Write::AgentTime { agent, ready, talking, wrap_up, away } => self
                 .statement(
                     "INSERT INTO agent_time (agent, ready_ms, talking_ms, wrap_up_ms, away_ms)

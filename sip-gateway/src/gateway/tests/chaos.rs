@@ -100,6 +100,7 @@ impl Ledger {
                 | Event::AgentLegCalling { .. }
                 | Event::Registered(_)
                 | Event::Unregistered { .. }
+                | Event::Incoming(_)
                 | Event::Trunk { .. } => {}
             }
         }

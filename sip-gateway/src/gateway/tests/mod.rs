@@ -9,6 +9,7 @@ mod divert;
 mod early;
 mod families;
 mod in_dialog;
+mod incoming;
 mod late_offer;
 mod limits;
 mod orphan;

@@ -79,6 +79,8 @@ pub struct Campaign {
     pub contacts: u32,
     /// `attempts_max`.
     pub attempts_max: u32,
+    /// The keys of `[inbound]`, as lines of the file.
+    pub inbound: &'static str,
     /// `[closure.retry]`.
     pub retry: &'static [(&'static str, &'static str)],
 }
@@ -113,6 +115,7 @@ impl Default for Campaign {
             agents: vec![AgentPhone::Registers],
             contacts: 1,
             attempts_max: 1,
+            inbound: "",
             retry: &[],
         }
     }
@@ -220,6 +223,9 @@ success = ["success"]
 
 [closure.retry]
 {retry}
+
+[inbound]
+{inbound}
 "#,
             mode = self.mode,
             ratio = self.ratio,
@@ -256,6 +262,7 @@ success = ["success"]
             talk_limit = self.talk_limit,
             attempts_max = self.attempts_max,
             retry = retry.join("\n"),
+            inbound = self.inbound,
         )
     }
 }

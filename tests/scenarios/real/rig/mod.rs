@@ -105,6 +105,19 @@ impl Stage {
         SippPlan::new(self, "carrier", scenario, self.ports.carrier(), self.ports.spare_media(0))
     }
 
+    /// SIPp as the carrier, calling us: `number` is called by `caller`.
+    pub fn caller(&self, scenario: &'static str, number: &str, caller: &str) -> SippPlan<'_> {
+        let plan = SippPlan::new(self, "caller", scenario, self.ports.carrier(), self.ports.spare_media(0));
+        plan.calling(self.ports.listen()).word("NUMBER", number).word("CALLER", caller)
+    }
+
+    /// The same at another port of the carrier's, while that one calls.
+    pub fn other_caller(&self, scenario: &'static str, number: &str, caller: &str) -> SippPlan<'_> {
+        let plan =
+            SippPlan::new(self, "other", scenario, self.ports.other_carrier(), self.ports.phone_rtp(3).0);
+        plan.calling(self.ports.listen()).word("NUMBER", number).word("CALLER", caller)
+    }
+
     /// SIPp as the carrier on IPv6.
     pub fn carrier_on_ipv6(&self, scenario: &'static str) -> SippPlan<'_> {
         let at = Ports::on_ipv6(self.ports.carrier());
@@ -230,6 +243,11 @@ impl Run {
         let status = self.process.wait(LONG);
         assert_eq!(status, 0, "carillon wrote:\n{}", self.process.output());
         Report::read(&self.report)
+    }
+
+    /// Waits until the agents are on the line and the campaign has started.
+    pub fn wait_until_started(&mut self) {
+        self.process.wait_for_output("the campaign starts", LONG);
     }
 
     /// Waits until it listens: a phone over TCP that finds nobody tries again much later.

@@ -41,6 +41,30 @@ const TASK_COLUMNS: [&str; 8] = [
     "next_at",
 ];
 
+/// Columns of `inbound.csv`, in this order.
+const INBOUND_COLUMNS: [&str; 20] = [
+    "call_id",
+    "trunk",
+    "number",
+    "caller",
+    "contact_id",
+    "task_id",
+    "arrived_at",
+    "answered_at",
+    "bridged_at",
+    "ended_at",
+    "outcome",
+    "reason",
+    "agent",
+    "talk_ms",
+    "disposition",
+    "note",
+    "recording",
+    "diversion",
+    "history_info",
+    "wait_ms",
+];
+
 /// Keys of `summary.json`.
 const SUMMARY_KEYS: [&str; 25] = [
     "placed",
@@ -170,6 +194,11 @@ impl Report {
         assert_eq!(self.count("tasks_closed"), u64::try_from(closed.len()).unwrap_or(u64::MAX));
         assert_eq!(self.count("tasks_open"), u64::try_from(open.len()).unwrap_or(u64::MAX));
     }
+}
+
+/// The calls of `inbound.csv`.
+pub fn inbound(directory: &Path) -> Vec<Row> {
+    rows(&directory.join("inbound.csv"), &INBOUND_COLUMNS)
 }
 
 fn rows(path: &Path, columns: &[&str]) -> Vec<Row> {

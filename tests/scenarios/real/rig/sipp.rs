@@ -25,6 +25,7 @@ pub struct SippPlan<'a> {
     repeats: bool,
     remembers: bool,
     tcp: bool,
+    calls_to: Option<SocketAddr>,
     words: Vec<(&'static str, String)>,
     keys: Vec<(&'static str, String)>,
 }
@@ -56,6 +57,7 @@ impl<'a> SippPlan<'a> {
             repeats: true,
             remembers: true,
             tcp: false,
+            calls_to: None,
             words: Vec::new(),
             keys,
         }
@@ -83,6 +85,12 @@ impl<'a> SippPlan<'a> {
     /// Listens on TCP, one connection for all calls.
     pub fn over_tcp(mut self) -> Self {
         self.tcp = true;
+        self
+    }
+
+    /// Calls this address by itself; then nothing waits for its port.
+    pub fn calling(mut self, at: SocketAddr) -> Self {
+        self.calls_to = Some(at);
         self
     }
 
@@ -141,6 +149,11 @@ impl<'a> SippPlan<'a> {
         }
         for (key, value) in &self.keys {
             command.args(["-key", key, value]);
+        }
+        if let Some(at) = self.calls_to {
+            command.arg(at.to_string());
+            let process = Process::start(self.name, &mut command, directory);
+            return Sipp { process, messages, ip: self.at.ip() };
         }
         let mut process = Process::start(self.name, &mut command, directory);
         let open = eventually(Duration::from_secs(5), || {

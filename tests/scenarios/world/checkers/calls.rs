@@ -385,6 +385,7 @@ impl Calls {
             | Write::Recorded { .. }
             | Write::Disposition { .. }
             | Write::Task { .. }
+            | Write::Inbound(_)
             | Write::AgentTime { .. }
             | Write::PacerState { .. }
             | Write::Journal(_)
