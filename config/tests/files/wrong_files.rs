@@ -32,6 +32,20 @@ fn assert_replaced(old: &str, new: &str, key: &str, message: &str) {
 }
 
 #[test]
+fn each_wrong_value_about_callers_is_named() {
+    for (old, new, key, message) in [
+        ("numbers = [\"+15550000001\"]", "numbers = \"112\"", "[inbound] numbers", "short number"),
+        ("wait_max = \"30s\"", "wait_max = \"4m\"", "[inbound] wait_max", "between 0s and 150s"),
+        ("# message = \"nobody.wav\"", "message = \"gone.wav\"", "[inbound] message", "can't be read"),
+        ("owner = true", "owner = 1", "[inbound] owner", "must be true or false"),
+    ] {
+        assert_replaced(old, new, key, message);
+    }
+    let nobody = EXAMPLE.replace("owner = true ", "owner = false").replace("team = true ", "team = false");
+    assert!(problems(&nobody).iter().any(|line| line.contains("[inbound] team: nobody takes the calls")));
+}
+
+#[test]
 fn each_wrong_value_is_named_with_line_and_key() {
     let campaign = "[campaign]";
     for (old, new, key, message) in [
@@ -57,8 +71,6 @@ fn each_wrong_value_is_named_with_line_and_key() {
         ("ring_timeout = \"25s\"", "ring_timeout = \"25\"", "ring_timeout", "is not a duration"),
         ("record = false", "record = \"no\"", "record", "must be true or false, not text"),
         ("time_limit = \"10m\"", "time_limit = \"0s\"", "time_limit", "between 1ms and 365d"),
-        ("numbers = [\"+15550000001\"]", "numbers = \"112\"", "numbers", "short number"),
-        ("wait_max = \"30s\"", "wait_max = \"4m\"", "wait_max", "between 0s and 150s"),
         ("seed = 42", "seed = -1", "seed", "must be between 0 and"),
         ("seed = 42", "sead = 42", "sead", "unknown key; known here: name, mode"),
     ] {
@@ -352,7 +364,9 @@ fn sections_must_be_what_they_are() {
     let found = problems(&format!("{MINIMAL}\n[pacing]\nmode = 1\n"));
     assert_eq!(
         found,
-        [":20: pacing: unknown key; known here: campaign, sip, tls, trunk, agents, list, window, closure, inbound"]
+        [
+            ":20: pacing: unknown key; known here: campaign, sip, tls, trunk, agents, list, window, closure, inbound"
+        ]
     );
 }
 
