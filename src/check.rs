@@ -3,6 +3,7 @@
 //! It speaks from a port of its own, so it can be used while the service runs. It changes nothing: REGISTER asks what is bound and
 //! binds nothing, and no call is made unless a number is given.
 
+mod names;
 mod questions;
 
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use carillon_config::{CampaignFile, ServiceConfig};
 use carillon_sip::media::Codec;
 use carillon_sip::message::{HeaderName, Response};
 use carillon_sip::options::{Options, TrunkOptions};
+use carillon_sip::resolve::Target;
 use carillon_sip::sdp::{OwnMedia, read_answer};
 use carillon_sip::transport::Transport;
 
@@ -36,6 +38,9 @@ const USUAL: [&str; 14] = [
     "user-agent",
     "www-authenticate",
 ];
+
+/// Most servers of a trunk that are asked.
+const SERVERS_MAX: usize = 8;
 
 /// What to check.
 #[derive(Clone, Debug)]
@@ -70,17 +75,37 @@ pub fn command(options: &CheckOptions) -> Result<(), Exit> {
         };
         say(format_args!("{mark}  {what:<9} {text}"));
     };
-    tell("resolve", Ok(format!("{} is {} over {}", trunk.uri, trunk.address, word(trunk.transport))));
-    match Questions::open(trunk, sip.timers) {
-        Err(error) => tell("connect", Err(error)),
-        Ok(mut questions) => {
-            tell("connect", Ok(format!("from {}", questions.local())));
-            tell("OPTIONS", questions.options().map_or_else(Err, |heard| alive(&heard)));
-            if trunk.register {
-                tell("REGISTER", questions.register().and_then(|heard| registered(&heard)));
-            }
-            if let Some(number) = &options.call {
-                call(&mut questions, trunk, &sip, number, &mut tell);
+    let targets = match names::servers(&sip, &trunk.place) {
+        Ok(targets) => {
+            let at = |target: &Target| format!("{} over {}", target.address, word(target.transport));
+            let all: Vec<String> = targets.iter().map(at).collect();
+            tell("resolve", Ok(format!("{} is {}", trunk.uri, all.join(", then "))));
+            targets
+        }
+        Err(why) => {
+            tell("resolve", Err(format!("{}: {why}", trunk.uri)));
+            Vec::new()
+        }
+    };
+    // Each server is asked for a sign of life; the first one that gives it has the rest.
+    let mut rest_done = false;
+    for target in targets.into_iter().take(SERVERS_MAX) {
+        match Questions::open(trunk, target, sip.timers) {
+            Err(error) => tell("connect", Err(error)),
+            Ok(mut questions) => {
+                tell("connect", Ok(format!("from {}", questions.local())));
+                let heard = questions.options();
+                let lives = heard.is_ok();
+                tell("OPTIONS", heard.map_or_else(Err, |heard| alive(&heard)));
+                if !lives || std::mem::replace(&mut rest_done, true) {
+                    continue;
+                }
+                if trunk.register {
+                    tell("REGISTER", questions.register().and_then(|heard| registered(&heard)));
+                }
+                if let Some(number) = &options.call {
+                    call(&mut questions, trunk, &sip, number, &mut tell);
+                }
             }
         }
     }

@@ -25,8 +25,10 @@ use carillon_core::time::Utc;
 use carillon_sip::event::TrunkState;
 use carillon_sip::gateway::counters::Counters;
 use carillon_sip::io::media::{self, MediaHandle, MediaOptions};
+use carillon_sip::io::resolve::{self, ResolverHandle};
 use carillon_sip::media::prompt::Prompt;
 use carillon_sip::media::{MediaCommand, MediaEvent};
+use carillon_sip::resolve::{Answer, Question};
 use carillon_sip::transport::Local;
 use mio::{Events, Poll, Token, Waker};
 use rand_chacha::ChaCha20Rng;
@@ -54,6 +56,7 @@ const WAKER: Token = Token(usize::MAX);
 /// What other threads tell the engine.
 enum Message {
     Media(MediaEvent),
+    Resolved { question: Question, answer: Answer },
     Stored { ticket: Ticket, result: Result<(), Refusal> },
     Fetched { campaign: CampaignId, fetched: Fetched },
     Campaign { command: CampaignCommand, reply: oneshot::Sender<Result<Reply, Refused>> },
@@ -251,6 +254,16 @@ pub fn start(
         media::spawn(MediaOptions { clock_start: origin, own, rng }, Arc::new(tell))
             .map_err(system("media thread"))?
     };
+    let resolver = {
+        let (sender, bell) = (sender.clone(), bell.clone());
+        let tell = move |question, answer| {
+            // An engine that is gone asks nothing.
+            let _ = sender.send(Message::Resolved { question, answer });
+            bell.ring();
+        };
+        resolve::spawn(options.node.sip.nameservers.clone(), Arc::new(tell))
+            .map_err(system("resolver thread"))?
+    };
     let now = real_now(origin);
     let mut node = Node::new(options.node, secure_generator()?, now);
     let batches = Batches::new(&options.recovered);
@@ -266,6 +279,7 @@ pub fn start(
         inputs: Vec::new(),
         media,
         media_due: None,
+        resolver,
         store: options.store,
         runtime: tokio::runtime::Handle::current(),
         messages,
@@ -295,6 +309,7 @@ struct Engine {
     media: MediaHandle,
     /// Commands wait for the RTP thread, which is to be woken by then: once a turn, or later where nothing hurries.
     media_due: Option<Duration>,
+    resolver: ResolverHandle,
     store: Store,
     runtime: tokio::runtime::Handle,
     messages: Receiver<Message>,
@@ -342,6 +357,7 @@ impl Engine {
         for _ in 0..MESSAGES_PER_TURN {
             let input = match self.messages.try_recv() {
                 Ok(Message::Media(event)) => NodeInput::Media(event),
+                Ok(Message::Resolved { question, answer }) => NodeInput::Resolved { question, answer },
                 Ok(Message::Stored { ticket, result }) => {
                     self.batches.answered(ticket, &result);
                     NodeInput::Stored { ticket, result }
@@ -440,6 +456,17 @@ impl Engine {
                     tracing::info!(trunk = %name, ?state, "trunk");
                     self.known.trunks.insert(name, state);
                     self.live_due = Duration::ZERO;
+                }
+                NodeOutput::Resolve(question) => {
+                    // A question that can't be put is like one that is not answered.
+                    if !self.resolver.ask(question) {
+                        tracing::warn!("too many names are looked up at once");
+                    }
+                }
+                NodeOutput::Moved { name, targets } => {
+                    let servers: Vec<String> = targets.iter().map(ToString::to_string).collect();
+                    tracing::info!(trunk = %name, servers = %servers.join(" "), "the trunk's name leads here");
+                    self.sockets.follow(&name, &targets);
                 }
                 NodeOutput::Finished { campaign } => {
                     self.known.finished.push(campaign);

@@ -21,6 +21,7 @@ use carillon_sip::id::{CallId, OfferId};
 use carillon_sip::media::RecordingDone;
 use carillon_sip::media::prompt::Prompt;
 use carillon_sip::options::TrunkOptions;
+use carillon_sip::resolve::Target;
 use carillon_sip::transport::Local;
 
 use crate::clock::{CampaignClock, RealNow};
@@ -156,6 +157,13 @@ pub enum News {
         /// Its state.
         state: TrunkState,
     },
+    /// For whoever connects to the trunks.
+    Moved {
+        /// The trunk's name.
+        name: String,
+        /// All of its servers.
+        targets: Vec<Target>,
+    },
 }
 
 /// Translates what the gateway tells.
@@ -212,6 +220,7 @@ pub fn news(event: Event, now: RealNow) -> News {
         Event::Registered(binding) => Input::Registered(core_binding(&binding, now)),
         Event::Unregistered { user, contact } => Input::Unregistered { user, contact },
         Event::Trunk { name, state } => return News::Trunk { name, state },
+        Event::Moved { name, targets } => return News::Moved { name, targets },
     })
 }
 

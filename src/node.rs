@@ -27,6 +27,7 @@ use carillon_sip::event::{Room, TrunkState};
 use carillon_sip::gateway::{self, Gateway, counters::Counters};
 use carillon_sip::media::prompt::Prompt;
 use carillon_sip::media::{MediaCommand, MediaEvent};
+use carillon_sip::resolve::{Answer, Question, Target};
 use carillon_sip::transport::Local;
 use carillon_sip::trunk::tally::TrunkTally;
 use rand_chacha::ChaCha20Rng;
@@ -83,6 +84,13 @@ pub enum NodeInput {
         to: SocketAddr,
         /// Our address that it was connected with.
         local: Local,
+    },
+    /// A nameserver answered.
+    Resolved {
+        /// What it was asked.
+        question: Question,
+        /// What it said.
+        answer: Answer,
     },
     /// The media threads tell something.
     Media(MediaEvent),
@@ -141,6 +149,8 @@ pub enum NodeOutput {
         /// The datagram.
         bytes: Bytes,
     },
+    /// For a nameserver: answer with [`NodeInput::Resolved`].
+    Resolve(Question),
     /// For the media threads.
     Media(MediaCommand),
     /// For the store: make durable and answer with [`NodeInput::Stored`].
@@ -183,6 +193,13 @@ pub enum NodeOutput {
         name: String,
         /// Its state.
         state: TrunkState,
+    },
+    /// A trunk is somewhere else.
+    Moved {
+        /// Its name.
+        name: String,
+        /// All of its servers.
+        targets: Vec<Target>,
     },
     /// A campaign has ended.
     Finished {
@@ -267,6 +284,9 @@ impl Node {
             NodeInput::Unreachable { to, local } => self.gateway.transport_error(to, local, now.monotonic),
             NodeInput::Proven { from, local, name } => self.gateway.proven(from, local, &name),
             NodeInput::Closed { to, local } => self.gateway.closed(to, local, now.monotonic),
+            NodeInput::Resolved { question, answer } => {
+                self.gateway.resolved(question, answer, now.monotonic);
+            }
             NodeInput::Media(event) => self.gateway.media(event, now.monotonic),
             NodeInput::Drain => self.gateway.command(Command::Drain, now.monotonic),
             NodeInput::Recovered(recovered) => {
@@ -369,11 +389,17 @@ impl Node {
                     gateway::Output::Transmit { to, local, bytes } => {
                         self.outputs.push_back(NodeOutput::Transmit { to, local, bytes });
                     }
+                    gateway::Output::Resolve(question) => {
+                        self.outputs.push_back(NodeOutput::Resolve(question));
+                    }
                     gateway::Output::Media(command) => self.outputs.push_back(NodeOutput::Media(command)),
                     gateway::Output::Event(event) => match link::news(event, now) {
                         News::Dialer(input) => self.tell_dialer(input, now),
                         News::Trunk { name, state } => {
                             self.outputs.push_back(NodeOutput::Trunk { name, state });
+                        }
+                        News::Moved { name, targets } => {
+                            self.outputs.push_back(NodeOutput::Moved { name, targets });
                         }
                     },
                 }

@@ -209,7 +209,13 @@ fn dead_trunks(
                 why.push(format!("trunk `{}`: no response at all to the first five INVITEs", trunk.name));
             }
             // These come back by themselves.
-            Some(TrunkState::Up | TrunkState::Registering | TrunkState::Unhealthy | TrunkState::Paused)
+            Some(
+                TrunkState::Up
+                | TrunkState::Unresolved
+                | TrunkState::Registering
+                | TrunkState::Unhealthy
+                | TrunkState::Paused,
+            )
             | None => return None,
         }
     }

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use carillon_sip::io::streams::{Received, SipStreams, StreamOptions};
-use carillon_sip::io::tls::{Security, TlsError};
+use carillon_sip::io::tls::{Security, TlsError, TlsTrunk};
 use carillon_sip::io::udp::{BindError, Drained, SipSocket};
 use carillon_sip::options::{Options, TlsOptions};
+use carillon_sip::resolve::{Place, Target};
 use carillon_sip::transport::{Local, Transport};
 use mio::{Registry, Token};
 use thiserror::Error;
@@ -72,6 +73,15 @@ impl Sockets {
     pub fn own(&self) -> Vec<SocketAddr> {
         let datagrams = self.datagrams.iter().map(SipSocket::local);
         datagrams.chain(self.streams.iter().map(|streams| streams.local().address)).collect()
+    }
+
+    /// A trunk is at these places from now on: over TLS its certificate is expected there.
+    pub fn follow(&mut self, trunk: &str, targets: &[Target]) {
+        let over_tls = targets.iter().filter(|target| target.transport == Transport::Tls);
+        let addresses: Vec<SocketAddr> = over_tls.map(|target| target.address).collect();
+        for streams in self.streams.iter_mut().filter(|streams| streams.local().transport == Transport::Tls) {
+            streams.follow(trunk, &addresses);
+        }
     }
 
     /// Takes note that the poll told of this token.
@@ -141,8 +151,14 @@ impl Sockets {
 /// What the connections of a listener need. Trunks are gone to over TLS only, and a browser that is asked for a certificate
 /// asks its user.
 fn security(options: &Options, transport: Transport) -> Result<Security, TlsError> {
-    let trunks = options.trunks.iter().filter(|trunk| trunk.transport == transport);
-    let trunks = trunks.map(|trunk| (trunk.address, &trunk.tls));
+    let trunks = options.trunks.iter().filter(|trunk| trunk.place.may_use(transport));
+    let trunks = trunks.map(|trunk| {
+        let address = match &trunk.place {
+            Place::Fixed(target) => Some(target.address),
+            Place::Named(_) => None,
+        };
+        TlsTrunk { name: &trunk.name, address, tls: &trunk.tls }
+    });
     match transport {
         Transport::Wss => Security::new(&TlsOptions { client_ca: None, ..options.tls.clone() }, trunks),
         Transport::Udp | Transport::Tcp | Transport::Tls | Transport::Ws => {

@@ -46,6 +46,8 @@ pub const TRUNK_ANSWERS_TOTAL: &str = "dialer_trunk_answers_total";
 pub const TRUNK_EFFECTIVE_TOTAL: &str = "dialer_trunk_effective_total";
 /// Calls that went on to another trunk; label `trunk`, the one that failed.
 pub const TRUNK_DIVERTED_TOTAL: &str = "dialer_trunk_diverted_total";
+/// Calls of a trunk that went on to another of its servers.
+pub const TRUNK_MOVED_TOTAL: &str = "dialer_trunk_moved_total";
 /// Calls that rang; label `trunk`.
 pub const TRUNK_RANG_TOTAL: &str = "dialer_trunk_rang_total";
 /// Post-dial delay of all calls that rang, added up; label `trunk`. Over those that rang: its mean.
@@ -148,6 +150,7 @@ fn describe() {
     describe_counter!(TRUNK_ANSWERS_TOTAL, Unit::Count, "Calls answered");
     describe_counter!(TRUNK_EFFECTIVE_TOTAL, Unit::Count, "Calls that ended by the callee's doing");
     describe_counter!(TRUNK_DIVERTED_TOTAL, Unit::Count, "Calls that went on to another trunk");
+    describe_counter!(TRUNK_MOVED_TOTAL, Unit::Count, "Calls that went on to another server of their trunk");
     describe_counter!(TRUNK_RANG_TOTAL, Unit::Count, "Calls that rang");
     describe_gauge!(
         TRUNK_POST_DIAL_SECONDS,

@@ -9,8 +9,8 @@ use carillon_sip::command::AgentLegMode;
 use carillon_sip::options::{Options, Secret, UserOptions};
 use serde::Deserialize;
 
+use crate::place::{NeighbourUri, split_sip_uri};
 use crate::reader::{At, Document, Section};
-use crate::sip::{NeighbourUri, split_sip_uri};
 
 /// Most agents of one file.
 pub(crate) const AGENTS_MAX: usize = 10_000;

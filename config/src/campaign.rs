@@ -56,7 +56,7 @@ pub struct ListOptions {
 }
 
 impl CampaignFile {
-    /// Reads and checks the file at `path`. Paths in it are relative to it; host names are resolved.
+    /// Reads and checks the file at `path`. Paths in it are relative to it.
     ///
     /// # Errors
     /// Everything that is wrong with it, each with line and key.

@@ -11,6 +11,7 @@ mod agents;
 mod campaign;
 mod error;
 mod files;
+mod place;
 mod reader;
 mod service;
 mod sip;

@@ -1,7 +1,7 @@
 //! `[sip]` and `[[trunk]]` as the gateway's options.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -9,8 +9,10 @@ use carillon_sip::auth::Algorithm;
 use carillon_sip::dialog::session_timer::{INTERVAL_MIN, SessionOptions};
 use carillon_sip::media::Codec;
 use carillon_sip::options::{Options, Secret, Timers, TlsOptions, TrunkOptions};
+use carillon_sip::resolve::Place;
 use carillon_sip::transport::{Local, NotLocal, Transport};
 
+use crate::place::{nameservers, trunk_place};
 use crate::reader::{At, Document, Section, named};
 use crate::spec::check_name;
 use crate::tls;
@@ -73,6 +75,7 @@ pub(crate) fn sip(document: &Document<'_>, mut section: Section<'_>) -> Options 
         .texts("phone_digests", false)
         .map_or_else(|| vec![Algorithm::Md5], |written| check_digests(document, written));
     let session = session(document, &mut section);
+    let nameservers = nameservers(document, &mut section);
     section.finish();
     Options {
         listen,
@@ -88,6 +91,7 @@ pub(crate) fn sip(document: &Document<'_>, mut section: Section<'_>) -> Options 
         tls: TlsOptions::default(),
         ws_origins,
         keep_alive,
+        nameservers,
         timers: Timers::default(),
     }
 }
@@ -216,11 +220,7 @@ pub(crate) fn trunks(document: &Document<'_>, root: &mut Section<'_>, sip: &Opti
     for section in sections.into_iter().take(TRUNKS_MAX) {
         let place = section.place("uri");
         let trunk = one_trunk(document, section, &mut names, sip);
-        let same = |known: &&TrunkOptions| {
-            known.transport == Transport::Tls
-                && trunk.transport == Transport::Tls
-                && known.address == trunk.address
-        };
+        let same = |known: &&TrunkOptions| known.place == trunk.place && known.place.may_use(Transport::Tls);
         // They would share a connection.
         if let Some(known) = trunks.iter().find(same).filter(|known| known.tls != trunk.tls) {
             let message = format!(
@@ -276,21 +276,20 @@ fn one_trunk(
     {
         document.problem(&rate.place, "must be above 0 and at most 10000");
     }
-    let (transport, address) = match section.has("uri").then(|| trunk_address(&uri.value, &sip.listen)) {
+    let mut place = match section.has("uri").then(|| trunk_place(&uri.value, &sip.listen)) {
         Some(Ok(found)) => found,
         Some(Err(message)) => {
             document.problem(&uri.place, message);
-            (Transport::Udp, LISTEN_DEFAULT)
+            Place::udp(LISTEN_DEFAULT)
         }
-        None => (Transport::Udp, LISTEN_DEFAULT),
+        None => Place::udp(LISTEN_DEFAULT),
     };
-    let tls = tls::trunk(document, &mut section, &uri.value, transport, &sip.tls);
+    let tls = tls::trunk(document, &mut section, &uri.value, &mut place, &sip.tls);
     section.finish();
     TrunkOptions {
         name: name.value,
         uri: uri.value,
-        address,
-        transport,
+        place,
         username,
         password: Secret::new(password),
         register,
@@ -362,84 +361,4 @@ fn check_codecs(document: &Document<'_>, written: At<Vec<At<String>>>) -> Vec<Co
         }
     }
     codecs
-}
-
-/// Where a trunk's `uri` leads: the first of its addresses in a family that we listen on over its transport.
-fn trunk_address(uri: &str, listen: &[Local]) -> Result<(Transport, SocketAddr), String> {
-    let (host, port, transport) = split_sip_uri(uri, NeighbourUri::Trunk)?;
-    let same: Vec<&Local> = listen.iter().filter(|own| own.transport == transport).collect();
-    // What the carrier sends by itself must find us over the same transport.
-    if same.is_empty() && !listen.is_empty() {
-        return Err(format!("needs an address on {}: in [sip] listen", transport.name()));
-    }
-    let found: Vec<SocketAddr> = (host, port)
-        .to_socket_addrs()
-        .map_err(|error| format!("host {host} can't be resolved: {error}"))?
-        .collect();
-    // Without a good listen address its own problem is told; this one would only repeat it.
-    let fits = |address: &&SocketAddr| {
-        listen.is_empty() || same.iter().any(|own| own.address.is_ipv4() == address.is_ipv4())
-    };
-    match found.iter().find(fits) {
-        Some(address) => Ok((transport, *address)),
-        None if found.is_empty() => Err(format!("host {host} has no address")),
-        None => Err(format!("host {host} has no address of a family that [sip] listen has")),
-    }
-}
-
-/// What a SIP URI in the file is for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NeighbourUri {
-    /// A carrier: host and port only.
-    Trunk,
-    /// A phone: may have a user; host has to be an address.
-    Contact,
-}
-
-/// Host, port and transport of `sip:[user@]host[:port][;transport=udp|tcp|tls]`, or of a `sips:` URI, whose transport is TLS
-/// (RFC 3261 §19.1.1, §26.2.2); the host without brackets.
-pub(crate) fn split_sip_uri(uri: &str, what: NeighbourUri) -> Result<(&str, u16, Transport), String> {
-    let form = || match what {
-        NeighbourUri::Trunk => "must be like \"sip:carrier.example:5060\"".to_owned(),
-        NeighbourUri::Contact => "must be like \"sip:agent1@192.0.2.7:5060\"".to_owned(),
-    };
-    let secure = uri.strip_prefix("sips:");
-    let rest = secure.or(uri.strip_prefix("sip:")).ok_or_else(form)?;
-    let (rest, named) =
-        rest.split_once(";transport=").map_or((rest, None), |(rest, name)| (rest, Some(name)));
-    let transport = match (Transport::of_param(named), named) {
-        (Some(Transport::Tls), _) => Transport::Tls,
-        // What TLS runs over may be named.
-        (Some(Transport::Tcp), _) | (_, None) if secure.is_some() => Transport::Tls,
-        (Some(transport @ (Transport::Udp | Transport::Tcp)), _) if secure.is_none() => transport,
-        (Some(_) | None, _) => {
-            let (name, scheme) = (named.unwrap_or_default(), if secure.is_some() { "sips" } else { "sip" });
-            return Err(format!(
-                "transport {name} is not for {scheme}: here; only udp, tcp and tls, and tls with sips:"
-            ));
-        }
-    };
-    if transport == Transport::Tls && what == NeighbourUri::Contact {
-        return Err("a phone over TLS has to register".into());
-    }
-    let port_default = transport.default_port();
-    let host_port = match (rest.split_once('@'), what) {
-        (Some((user, host_port)), NeighbourUri::Contact) if !user.is_empty() => host_port,
-        (None, NeighbourUri::Trunk | NeighbourUri::Contact) => rest,
-        (Some(_), NeighbourUri::Trunk | NeighbourUri::Contact) => return Err(form()),
-    };
-    let (host, port) = match host_port.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((host, "")) => (host, port_default),
-        Some((host, rest)) => {
-            (host, rest.strip_prefix(':').and_then(|port| port.parse().ok()).ok_or_else(form)?)
-        }
-        None => match host_port.split_once(':') {
-            Some((host, port)) => (host, port.parse().map_err(|_| form())?),
-            None => (host_port, port_default),
-        },
-    };
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
-    let known = host.parse::<IpAddr>().is_ok()
-        || (what == NeighbourUri::Trunk && (1..=253).contains(&host.len()) && host.bytes().all(is_name));
-    if known && port != 0 { Ok((host, port, transport)) } else { Err(form()) }
 }

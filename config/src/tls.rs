@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use carillon_sip::io::tls::{Role, TlsError, check, check_trunk};
 use carillon_sip::options::{Identity, Options, TlsOptions, TrunkTls};
+use carillon_sip::resolve;
 use carillon_sip::transport::Transport;
 
+use crate::place::{NeighbourUri, split_sip_uri};
 use crate::reader::{At, Document, Place, Section};
-use crate::sip::{NeighbourUri, split_sip_uri};
 
 /// Reads `[tls]` into the options; needed where something listens on TLS.
 pub(crate) fn tls(document: &Document<'_>, mut section: Section<'_>, sip: &mut Options) {
@@ -47,12 +48,12 @@ pub(crate) fn tls(document: &Document<'_>, mut section: Section<'_>, sip: &mut O
     }
 }
 
-/// Reads a trunk's own keys.
+/// Reads a trunk's own keys. Where the DNS chooses its transport and nothing is said of TLS, TLS is left out when it can't be had.
 pub(crate) fn trunk(
     document: &Document<'_>,
     section: &mut Section<'_>,
     uri: &str,
-    transport: Transport,
+    leads: &mut resolve::Place,
     tls: &TlsOptions,
 ) -> TrunkTls {
     let name = section.text("tls_name");
@@ -61,9 +62,12 @@ pub(crate) fn trunk(
     let key = file(document, section.text("tls_key"));
     let verify_client = section.flag("tls_verify_client", false);
     let keys = ["tls_name", "tls_ca", "tls_certificate", "tls_key", "tls_verify_client"];
-    if transport != Transport::Tls {
+    if !leads.may_use(Transport::Tls) {
         if let Some(key) = keys.into_iter().find(|key| section.has(key)) {
-            document.problem(&section.place(key), "is for a uri over TLS (sips: or ;transport=tls)");
+            document.problem(
+                &section.place(key),
+                "is for a uri over TLS (sips: or ;transport=tls, or a name without port)",
+            );
         }
         return TrunkTls::default();
     }
@@ -80,7 +84,7 @@ pub(crate) fn trunk(
     if verify_client && tls.client_ca.is_none() {
         document.problem(&places.client_ca, "needs [tls] client_ca");
     }
-    let host = split_sip_uri(uri, NeighbourUri::Trunk).map_or("", |(host, ..)| host);
+    let host = split_sip_uri(uri, NeighbourUri::Trunk).map_or("", |uri| uri.host);
     let identity = certificate.zip(key);
     let trunk = TrunkTls {
         name: name.map_or_else(|| host.to_owned(), |at| at.value),
@@ -89,6 +93,15 @@ pub(crate) fn trunk(
             .map(|(certificate, key)| Identity { certificate: certificate.value, key: key.value }),
         verify_client,
     };
+    let spoken_of = keys.into_iter().any(|key| section.has(key));
+    if let resolve::Place::Named(named) = leads
+        && named.transports.len() > 1
+        && !spoken_of
+        && check_trunk(tls, &trunk).is_err()
+    {
+        named.transports.retain(|transport| *transport != Transport::Tls);
+        return TrunkTls::default();
+    }
     // What is wrong with the common roots was told where they are named.
     if let Err(error) = check_trunk(tls, &trunk)
         && !(error.role == Role::Ca && trunk.ca.is_none() && tls.ca.is_some())

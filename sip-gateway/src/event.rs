@@ -9,6 +9,7 @@ use crate::command::Binding;
 use crate::id::{CallId, OfferId};
 use crate::media::RecordingDone;
 use crate::message::{HeaderName, Response};
+use crate::resolve::Target;
 use crate::transport::Local;
 
 /// One thing that happened.
@@ -157,6 +158,13 @@ pub enum Event {
         /// Its state.
         state: TrunkState,
     },
+    /// A trunk is somewhere else from now on.
+    Moved {
+        /// Its name.
+        name: String,
+        /// All of its servers, the first ones first; at least one.
+        targets: Vec<Target>,
+    },
 }
 
 /// A call from outside.
@@ -213,6 +221,8 @@ pub enum BusyReason {
 pub enum TrunkState {
     /// Usable.
     Up,
+    /// Its name has led nowhere yet, or leads nowhere any more.
+    Unresolved,
     /// REGISTER has not succeeded yet.
     Registering,
     /// REGISTER failed.
@@ -325,6 +335,13 @@ pub enum Failure {
     Media,
     /// No RTP socket could be had.
     Ports,
+}
+
+impl Route {
+    /// The peer that its INVITE is sent to.
+    pub fn target(&self) -> Target {
+        Target { transport: self.local.transport, address: self.next_hop }
+    }
 }
 
 impl Failure {

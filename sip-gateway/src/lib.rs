@@ -22,6 +22,7 @@ pub mod media;
 pub mod message;
 pub mod options;
 pub mod registrar;
+pub mod resolve;
 pub mod sdp;
 pub mod stun;
 pub mod transaction;

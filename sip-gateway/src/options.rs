@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::auth::{Algorithm, Credentials, Ha1};
 use crate::dialog::session_timer::SessionOptions;
 use crate::media::Codec;
-use crate::transport::{Local, Transport};
+use crate::resolve::Place;
+use crate::transport::Local;
 use crate::trunk::caller_ids::PoolOptions;
 use crate::trunk::destination::Destinations;
 use crate::trunk::failover::Failover;
@@ -45,6 +46,8 @@ pub struct Options {
     pub tls: TlsOptions,
     /// Web pages whose browsers may open a WebSocket, each like `https://console.example`; `None` for all.
     pub ws_origins: Option<Vec<String>>,
+    /// Who is asked for the names of carriers; nobody named: whom the system asks.
+    pub nameservers: Vec<SocketAddr>,
     /// How long a connection that we opened, or a WebSocket, is left in silence before we ping; `None`: always.
     pub keep_alive: Option<Duration>,
 }
@@ -106,12 +109,10 @@ impl Default for Timers {
 pub struct TrunkOptions {
     /// Name in reports and metrics.
     pub name: String,
-    /// `sip:host:port`; host is an IP address or a name resolved at start.
+    /// `sip:host:port`; host is an IP address or a name.
     pub uri: String,
-    /// Where `uri` resolved to.
-    pub address: SocketAddr,
-    /// What `uri` asks for; a connection is opened when there is something to send.
-    pub transport: Transport,
+    /// Where `uri` leads; a connection is opened when there is something to send.
+    pub place: Place,
     /// Digest user; empty when the trunk knows us by address.
     pub username: String,
     /// Digest password.

@@ -13,6 +13,7 @@ use carillon_sip::leg::requests::{self, Side, USER_AGENT};
 use carillon_sip::message::framer::{Frame, Framer};
 use carillon_sip::message::{CSeq, HeaderName, Method, NameAddr, Request, Response, Uri, Via, decode};
 use carillon_sip::options::{Options, Timers, TrunkOptions};
+use carillon_sip::resolve::Target;
 use carillon_sip::sdp;
 use carillon_sip::transaction::{Layer, LayerOptions, Output, TagMaker, TransactionKey};
 use carillon_sip::transport::{Local, Transport};
@@ -73,6 +74,7 @@ enum Socket {
 /// A way to a trunk.
 pub struct Questions<'t> {
     trunk: &'t TrunkOptions,
+    target: Target,
     layer: Layer,
     names: Names,
     socket: Socket,
@@ -81,31 +83,31 @@ pub struct Questions<'t> {
 }
 
 impl<'t> Questions<'t> {
-    /// Opens a socket towards the trunk.
-    pub fn open(trunk: &'t TrunkOptions, timers: Timers) -> Result<Self, String> {
-        let failed = |error: std::io::Error| format!("{}: {error}", trunk.address);
-        let (socket, address) = match trunk.transport {
+    /// Opens a socket towards one of the trunk's servers.
+    pub fn open(trunk: &'t TrunkOptions, target: Target, timers: Timers) -> Result<Self, String> {
+        let to = target.address;
+        let failed = |error: std::io::Error| format!("{to}: {error}");
+        let (socket, address) = match target.transport {
             Transport::Udp => {
-                let any: IpAddr = match trunk.address {
+                let any: IpAddr = match to {
                     SocketAddr::V4(_) => [0, 0, 0, 0].into(),
                     SocketAddr::V6(_) => [0_u16; 8].into(),
                 };
                 let socket = UdpSocket::bind((any, 0)).map_err(failed)?;
-                socket.connect(trunk.address).map_err(failed)?;
+                socket.connect(to).map_err(failed)?;
                 let address = socket.local_addr().map_err(failed)?;
                 (Socket::Udp(socket), address)
             }
             Transport::Tcp => {
-                let stream = TcpStream::connect_timeout(&trunk.address, CONNECT_MAX).map_err(failed)?;
+                let stream = TcpStream::connect_timeout(&to, CONNECT_MAX).map_err(failed)?;
                 let address = stream.local_addr().map_err(failed)?;
                 (Socket::Tcp(stream, Framer::default()), address)
             }
             other @ (Transport::Tls | Transport::Ws | Transport::Wss) => {
-                let reached = TcpStream::connect_timeout(&trunk.address, CONNECT_MAX).map_err(failed);
+                let reached = TcpStream::connect_timeout(&to, CONNECT_MAX).map_err(failed);
                 reached?;
                 return Err(format!(
-                    "{} takes connections; what is said over {} is not checked here",
-                    trunk.address,
+                    "{to} takes connections; what is said over {} is not checked here",
                     super::word(other)
                 ));
             }
@@ -114,8 +116,8 @@ impl<'t> Questions<'t> {
         getrandom::fill(&mut seed).map_err(|error| format!("random numbers: {error}"))?;
         let mut names = Names::new(ChaCha20Rng::from_seed(seed));
         let layer = Layer::new(LayerOptions::new(timers), TagMaker::new(names.secret()));
-        let local = Local { transport: trunk.transport, address };
-        Ok(Self { trunk, layer, names, socket, local, began: Instant::now() })
+        let local = Local { transport: target.transport, address };
+        Ok(Self { trunk, target, layer, names, socket, local, began: Instant::now() })
     }
 
     /// Where questions come from.
@@ -159,7 +161,7 @@ impl<'t> Questions<'t> {
             to_uri: target.clone(),
             request_uri: target,
             caller_id,
-            next_hop: trunk.address,
+            next_hop: self.target.address,
             local: self.local,
         };
         let session = (self.names.session(), 1);
@@ -179,7 +181,8 @@ impl<'t> Questions<'t> {
         let rang = heard.before.iter().find(|(_, response)| response.status > 100).map(|(at, _)| *at);
         let mut ended = None;
         if let (Some(invite), 200..=299) = (last_invite, heard.last.status) {
-            let dialog = Dialog::from_answer(&invite, &heard.last, Reach::Follow, trunk.address, self.local);
+            let dialog =
+                Dialog::from_answer(&invite, &heard.last, Reach::Follow, self.target.address, self.local);
             let mut dialog = dialog.map_err(|error| format!("the answer makes no dialog: {error}"))?;
             let ack = dialog.ack(&self.names.branch());
             self.layer.send_ack(&ack, dialog.destination(), self.local).map_err(|error| error.to_string())?;
@@ -243,7 +246,7 @@ impl<'t> Questions<'t> {
     /// Sends a request and waits for its final response; an INVITE that is not answered in time is cancelled.
     fn ask(&mut self, request: Request, patience: Duration) -> Result<Heard, String> {
         let asked = self.began.elapsed();
-        let sent = self.layer.send_request(request, self.trunk.address, self.local, asked);
+        let sent = self.layer.send_request(request, self.target.address, self.local, asked);
         let key = sent.map_err(|error| error.to_string())?;
         let (mut before, mut cancelled) = (Vec::new(), false);
         let mut until = asked.saturating_add(patience);
@@ -302,7 +305,7 @@ impl<'t> Questions<'t> {
             Socket::Udp(socket) => socket.send(bytes).map(drop),
             Socket::Tcp(stream, _) => stream.write_all(bytes),
         };
-        sent.map_err(|error| format!("{}: {error}", self.trunk.address))
+        sent.map_err(|error| format!("{}: {error}", self.target.address))
     }
 
     /// Waits for messages, at most so long.
@@ -322,7 +325,7 @@ impl<'t> Questions<'t> {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                 return Ok(());
             }
-            Err(error) => return Err(format!("{}: {error}", self.trunk.address)),
+            Err(error) => return Err(format!("{}: {error}", self.target.address)),
         };
         let octets = buffer.get(..length).unwrap_or_default();
         let mut messages = Vec::new();
@@ -339,7 +342,7 @@ impl<'t> Questions<'t> {
         }
         for message in messages {
             if let Ok(message) = decode(message) {
-                self.layer.receive(message, self.trunk.address, self.local, self.began.elapsed());
+                self.layer.receive(message, self.target.address, self.local, self.began.elapsed());
             }
         }
         Ok(())

@@ -201,7 +201,8 @@ mod tests {
         std::fs::remove_dir_all(&directory).expect("removed");
         let file = file.expect("a good file");
         assert_eq!(file.agents.users, ["agent1", "agent2", "agent3"]);
-        assert_eq!(file.sip.trunks[0].address, scene.carrier.sip.local_addr().expect("address"));
+        let carrier = scene.carrier.sip.local_addr().expect("address");
+        assert_eq!(file.sip.trunks[0].place, carillon_sip::resolve::Place::udp(carrier));
         assert!(file.safe_harbour.is_some());
         assert!(!file.spec.record, "nothing is kept");
         assert_eq!(file.spec.mode, carillon_core::campaign::spec::Mode::Ratio);

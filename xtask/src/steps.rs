@@ -24,6 +24,7 @@ pub fn test(args: &[String]) -> Result<(), String> {
         tools::SOCAT,
         tools::OPENSSL,
         tools::SIPVICIOUS,
+        tools::DNSMASQ,
         tools::CHROMIUM,
         tools::NPM,
     ];

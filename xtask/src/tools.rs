@@ -22,6 +22,8 @@ pub const SOCAT: Part = Part { program: "socat", package: "socat" };
 pub const OPENSSL: Part = Part { program: "openssl", package: "openssl" };
 /// sipvicious: whoever looks for a way in.
 pub const SIPVICIOUS: Part = Part { program: "svcrack", package: "sipvicious" };
+/// dnsmasq: the nameserver of the tests of names.
+pub const DNSMASQ: Part = Part { program: "dnsmasq", package: "dnsmasq-base" };
 /// Chromium: the browser of the WebSocket tests.
 pub const CHROMIUM: Part = Part { program: "chromium", package: "chromium" };
 /// npm, which brings the phone that runs in it.

@@ -10,6 +10,7 @@ use carillon_sip::auth::{Algorithm, Ha1};
 use carillon_sip::command::AgentLegMode;
 use carillon_sip::media::Codec;
 use carillon_sip::options::Secret;
+use carillon_sip::resolve::{Place, Target};
 use carillon_sip::transport::Transport;
 
 #[test]
@@ -32,7 +33,10 @@ fn the_example_holds_what_it_says() {
     assert_eq!(file.sip.listen, ["127.0.0.1:5060".parse().unwrap()]);
     assert_eq!(file.sip.rtp_ports, (20_000, 29_999));
     let trunk = &file.sip.trunks[0];
-    assert_eq!((trunk.name.as_str(), trunk.address), ("carrier", "127.0.0.1:5090".parse().unwrap()));
+    assert_eq!(
+        (trunk.name.as_str(), &trunk.place),
+        ("carrier", &Place::udp("127.0.0.1:5090".parse().unwrap()))
+    );
     assert_eq!((trunk.max_calls, trunk.calls_per_second, trunk.register), (200, 50.0, false));
     assert_eq!(trunk.codecs, [Codec::Pcmu, Codec::Pcma]);
     assert_eq!(trunk.caller_ids, ["+15550000001"]);
@@ -78,7 +82,7 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(file.sip.listen, ["127.0.0.1:5060".parse().unwrap()]);
     assert_eq!(file.sip.media_address, file.sip.listen[0].address.ip());
     assert_eq!((file.sip.rtp_ports, file.sip.realm.as_str()), ((20_000, 29_999), "carillon"));
-    assert_eq!(file.sip.trunks[0].address, "127.0.0.1:5060".parse().unwrap());
+    assert_eq!(file.sip.trunks[0].place, Place::udp("127.0.0.1:5060".parse().unwrap()));
     assert_eq!((file.sip.trunks[0].max_calls, file.sip.trunks[0].calls_per_second), (200, 50.0));
     assert_eq!(file.agents.wait_for, Duration::from_secs(20));
 }
@@ -103,7 +107,8 @@ fn a_trunk_may_have_a_name() {
     let folder = Folder::new();
     let text = MINIMAL.replace("sip:127.0.0.1", "sip:localhost:5091;transport=udp");
     let file = CampaignFile::load(&folder.write(&text)).unwrap();
-    assert_eq!(file.sip.trunks[0].address, "127.0.0.1:5091".parse().unwrap());
+    let Place::Named(named) = &file.sip.trunks[0].place else { panic!("a name is looked up later") };
+    assert_eq!((named.host.as_str(), named.port, named.open), ("localhost", Some(5091), false));
 }
 
 #[test]
@@ -113,7 +118,8 @@ fn a_trunk_may_be_reached_over_tcp() {
     let text = MINIMAL.replace("sip:127.0.0.1", "sip:127.0.0.1:5091;transport=tcp");
     let file = CampaignFile::load(&folder.write(&format!("{text}\n{listen}"))).unwrap();
     let trunk = &file.sip.trunks[0];
-    assert_eq!((trunk.address.to_string().as_str(), trunk.transport), ("127.0.0.1:5091", Transport::Tcp));
+    let target = Target { transport: Transport::Tcp, address: "127.0.0.1:5091".parse().unwrap() };
+    assert_eq!(trunk.place, Place::Fixed(target));
     assert_eq!(file.sip.listen[1].to_string(), "tcp:127.0.0.1:5060");
 }
 

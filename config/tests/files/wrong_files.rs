@@ -186,7 +186,7 @@ fn trunks_are_checked_too() {
         ("uri = \"sip:127.0.0.1:5090\"", "uri = \"sip:me@127.0.0.1\"", "uri", "must be like"),
         ("uri = \"sip:127.0.0.1:5090\"", "uri = \"sip:127.0.0.1:99999\"", "uri", "must be like"),
         ("uri = \"sip:127.0.0.1:5090\"", "uri = \"sip:[::1]:5090\"", "uri", "no address of a family"),
-        ("uri = \"sip:127.0.0.1:5090\"", "uri = \"sip:no.such.host.invalid\"", "uri", "can't be resolved"),
+        ("uri = \"sip:127.0.0.1:5090\"", "uri = \"sip:no..host\"", "uri", "must be like"),
         ("register = false", "register = true", "username", "register = true needs it"),
         ("max_calls = 200", "max_calls = 0", "max_calls", "between 1 and 100000"),
         ("max_calls = 200", "max_calls = 2.5", "max_calls", "must be a whole number, not a number"),

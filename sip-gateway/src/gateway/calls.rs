@@ -15,6 +15,7 @@ use crate::leg::requests::{OWN_USER, Side};
 use crate::leg::{LegId, LegOptions, Notice, RING_MAX};
 use crate::media::{MediaCommand, Remote};
 use crate::message::Uri;
+use crate::resolve::Target;
 use crate::transport::Transport;
 use crate::trunk::{Trunk, choice};
 
@@ -37,6 +38,8 @@ pub(super) struct Call {
     pub(super) wish: Wish,
     /// Trunks whose INVITE failed.
     pub(super) tried: Vec<usize>,
+    /// Servers of the present trunk whose INVITE failed.
+    pub(super) tried_targets: Vec<Target>,
     /// Whether a failure may send it on to another trunk: nothing has rung, and we do not end it.
     pub(super) divertible: bool,
     /// When its INVITE left.
@@ -94,6 +97,7 @@ impl Gateway {
                     stage,
                     wish,
                     tried: Vec::new(),
+                    tried_targets: Vec::new(),
                     divertible: true,
                     sent_at: now,
                     rang: false,
@@ -290,11 +294,12 @@ impl Gateway {
                     | Stage::Up { .. }
                     | Stage::Ending => None,
                 };
-                let (index, rang) = (known.trunk, known.rang);
+                let (index, rang, target) = (known.trunk, known.rang, known.route.target());
                 if let Some(trunk) = self.trunks.get_mut(index) {
                     trunk.tally.failed(failure, rang);
                 }
-                if !heard {
+                let last = self.rest_if_unreachable(index, target, failure, now);
+                if !heard && last {
                     let state = self.trunks.get_mut(index).and_then(|trunk| trunk.unanswered(now));
                     self.tell_trunk(index, state);
                 }
@@ -377,7 +382,8 @@ impl Gateway {
                         trunk.release(&caller_id);
                         return Err(BusyReason::Ports);
                     };
-                    let route = self.trunk_route(index, caller_id, target);
+                    let at = self.next_target(index, &[], now);
+                    let route = self.trunk_route(index, caller_id, target, at);
                     return Ok(Line { trunk: index, route, port });
                 }
                 // The limit that is nearest to letting the call through is the one to tell.
@@ -391,11 +397,18 @@ impl Gateway {
         Err(busy)
     }
 
-    fn trunk_route(&mut self, index: usize, caller_id: String, target: String) -> Route {
+    /// What an INVITE on a trunk needs; `at` is one of the trunk's servers.
+    pub(super) fn trunk_route(
+        &mut self,
+        index: usize,
+        caller_id: String,
+        target: String,
+        at: Option<Target>,
+    ) -> Route {
         let trunk = self.trunks.get(index).map(|trunk| &trunk.options);
-        let nowhere = SocketAddr::from(([127, 0, 0, 1], 9));
-        let (transport, next_hop) =
-            trunk.map_or((Transport::Udp, nowhere), |trunk| (trunk.transport, trunk.address));
+        // A trunk that takes calls has a server; the address leads nowhere.
+        let nowhere = Target { transport: Transport::Udp, address: SocketAddr::from(([127, 0, 0, 1], 9)) };
+        let Target { transport, address: next_hop } = at.unwrap_or(nowhere);
         let local = self.local(transport, next_hop);
         let name = trunk.map_or_else(String::new, |trunk| trunk.name.clone());
         let user = if caller_id.is_empty() { OWN_USER } else { &caller_id };
@@ -468,8 +481,10 @@ impl Gateway {
             return;
         }
         let (index, after) = (known.trunk, now.saturating_sub(known.sent_at));
+        let target = known.route.target();
         if let Some(trunk) = self.trunks.get_mut(index) {
             trunk.tally.rang(after);
+            trunk.targets.works(target);
         }
     }
 

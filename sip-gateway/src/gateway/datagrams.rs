@@ -11,10 +11,11 @@ use crate::auth;
 use crate::leg::LegId;
 use crate::leg::wire::Owner;
 use crate::message::{self, DecodeError, Headers, Message, Method, Request, Response};
-use crate::options::TrunkOptions;
+use crate::resolve::Target;
 use crate::stun;
 use crate::transaction::{self, TransactionKey};
 use crate::transport::{Local, Transport};
+use crate::trunk::Trunk;
 
 impl Gateway {
     pub(super) fn receive(&mut self, bytes: Bytes, from: SocketAddr, local: Local, now: Duration) {
@@ -57,18 +58,26 @@ impl Gateway {
 
     /// Whether datagrams from here may be a carrier's or a registered phone's.
     fn is_trusted(&self, from: SocketAddr, local: Local) -> bool {
-        self.trunks.iter().any(|trunk| self.is_from(&trunk.options, from, local))
-            || self.registrar.is_phone(from)
+        let by_certificate = || self.trunks.iter().any(|trunk| self.has_shown(trunk, from, local));
+        self.is_trunk_host(from.ip()) || self.registrar.is_phone(from) || by_certificate()
     }
 
-    /// Whether messages from here are this trunk's: by its address, or by its certificate where it has to show one. Over
-    /// a connection that we opened it has shown it already.
-    pub(super) fn is_from(&self, trunk: &TrunkOptions, from: SocketAddr, local: Local) -> bool {
-        if !trunk.tls.verify_client {
-            return trunk.address.ip() == from.ip();
+    /// Whether messages from here are this trunk's: by one of its addresses, or by its certificate where it has to show one.
+    pub(super) fn is_from(&self, trunk: &Trunk, from: SocketAddr, local: Local) -> bool {
+        if trunk.options.tls.verify_client {
+            return self.has_shown(trunk, from, local);
         }
-        let opened = local.transport == trunk.transport && from == trunk.address;
-        opened || self.proven.contains(&(local, from, trunk.tls.name.clone()))
+        trunk.targets.is_at(from.ip())
+    }
+
+    /// Whether messages from here are this trunk's by the certificate that it has to show. Over a connection that we opened it
+    /// has shown it already.
+    fn has_shown(&self, trunk: &Trunk, from: SocketAddr, local: Local) -> bool {
+        let tls = &trunk.options.tls;
+        let opened = || trunk.targets.contains(Target { transport: local.transport, address: from });
+        tls.verify_client
+            && local.transport.is_secure()
+            && (opened() || self.proven.contains(&(local, from, tls.name.clone())))
     }
 
     /// Whether a request of an unknown source is not worth a look; counts it then.
@@ -205,7 +214,7 @@ impl Gateway {
             Owner::Leg(leg) => self.with_leg(leg, now, |leg, wire| leg.timeout(key, wire, now)),
             Owner::Orphan(call_id) => self.with_orphan(&call_id, |orphan, _| orphan.unanswered(key)),
             Owner::Registration(trunk) => self.registration_timeout(trunk, key, now),
-            Owner::Health(trunk) => self.health_unanswered(trunk, key),
+            Owner::Health(trunk) => self.health_unanswered(trunk, key, now),
             Owner::Nobody => {}
         }
     }

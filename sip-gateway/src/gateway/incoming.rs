@@ -214,11 +214,14 @@ impl Gateway {
         local: Local,
         now: Duration,
     ) -> Result<(usize, String), Response> {
-        let own = |index: &usize| {
-            self.trunks.get(*index).is_some_and(|trunk| self.is_from(&trunk.options, from, local))
-        };
+        let own =
+            |index: &usize| self.trunks.get(*index).is_some_and(|trunk| self.is_from(trunk, from, local));
         let exact = |index: &usize| {
-            own(index) && self.trunks.get(*index).is_some_and(|trunk| trunk.options.address == from)
+            own(index)
+                && self
+                    .trunks
+                    .get(*index)
+                    .is_some_and(|trunk| trunk.targets.all().any(|target| target.address == from))
         };
         let all = 0..self.trunks.len();
         let index = all.clone().find(exact).or_else(|| all.clone().find(own));
@@ -296,6 +299,7 @@ impl Gateway {
             stage,
             wish: Wish::default(),
             tried: Vec::new(),
+            tried_targets: Vec::new(),
             divertible: false,
             sent_at: now,
             rang: false,

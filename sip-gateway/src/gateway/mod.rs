@@ -1,11 +1,11 @@
 //! The gateway: routes datagrams, commands and media events to the rooms that own them.
 //!
-//! Three doors in ([`Gateway::command`], [`Gateway::datagram`], [`Gateway::media`]), one out
+//! Doors in ([`Gateway::command`], [`Gateway::datagram`], [`Gateway::media`], [`Gateway::resolved`]), one out
 //! ([`Gateway::poll_output`]) and one for time ([`Gateway::poll_timeout`], [`Gateway::handle_timeout`]).
 //! After each call on a door, drain `poll_output` and then ask `poll_timeout` again.
 //!
 //! Rooms: `calls` (towards trunks), `divert` (on to the next trunk), `incoming` (from trunks), `agents` (towards phones), `join` (splices), `transfer`, `phones` (REGISTER of phones),
-//! `trunks` (REGISTER with trunks), `orphans`, `stray` (requests outside dialogs), `streams`, `ports`, `names`,
+//! `trunks` (REGISTER with trunks), `places` (where trunks are), `orphans`, `stray` (requests outside dialogs), `streams`, `ports`, `names`,
 //! `timers`, `counters`.
 
 mod agents;
@@ -19,6 +19,7 @@ mod legs;
 pub mod names;
 mod orphans;
 mod phones;
+mod places;
 pub mod ports;
 pub mod stray;
 mod streams;
@@ -31,7 +32,7 @@ mod transfer;
 mod trunks;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -48,6 +49,8 @@ use crate::options::Options;
 use crate::registrar::Registrar;
 use crate::registrar::flood::Flood;
 use crate::registrar::guesses::Guesses;
+use crate::resolve::Question;
+use crate::resolve::machine::Resolver;
 use crate::transaction::{Layer, LayerOptions, TagMaker, Tally};
 use crate::transport::{Local, Transport};
 use crate::trunk::Trunk;
@@ -80,6 +83,8 @@ pub enum Output {
     Event(Event),
     /// Tell the media threads.
     Media(MediaCommand),
+    /// Put this question to a nameserver; the answer goes to [`Gateway::resolved`].
+    Resolve(Question),
 }
 
 /// All SIP machines of one node.
@@ -113,6 +118,9 @@ pub struct Gateway {
     /// Connections whose peer has shown a trunk's certificate, with the name on it; as many as there are connections at most.
     proven: BTreeSet<(Local, SocketAddr, String)>,
     registrations: BTreeMap<usize, Registration>,
+    resolver: Resolver,
+    /// Addresses of trunks that are known by them.
+    sources: BTreeSet<IpAddr>,
     orphans: BTreeMap<String, Orphan>,
     draining: bool,
     /// Until when the room is as it was last told; `None`: it may have changed.
@@ -151,12 +159,15 @@ impl Gateway {
             guesses: Guesses::default(),
             proven: BTreeSet::new(),
             registrations: BTreeMap::new(),
+            resolver: Resolver::new(&options.listen, options.trunks.iter().map(|trunk| &trunk.place)),
+            sources: BTreeSet::new(),
             orphans: BTreeMap::new(),
             draining: false,
             room_until: None,
             options,
         };
         gateway.start_trunks(now);
+        gateway.start_places(now);
         gateway
     }
 
@@ -318,6 +329,7 @@ impl Gateway {
                 Timer::Leg(leg) => self.with_leg(leg, now, |leg, wire| leg.handle_timeout(wire, now)),
                 Timer::Agent(user) => self.recall(&user, now),
                 Timer::Binding => self.expire_bindings(now),
+                Timer::Names => self.ask_again(now),
                 Timer::Orphan(call_id) => {
                     self.orphans.remove(&call_id);
                 }

@@ -16,6 +16,7 @@ use crate::event::{Event, Room, Route};
 use crate::id::CallId;
 use crate::media::{Codec, MediaCommand};
 use crate::options::{Options, Secret, Timers, TrunkOptions, UserOptions};
+use crate::resolve::{Answer, Place, Question};
 use crate::transport::{Local, Transport};
 use crate::trunk::caller_ids::PoolOptions;
 use crate::trunk::destination::Destinations;
@@ -133,7 +134,7 @@ pub(super) fn trunk(name: &str) -> TrunkOptions {
     TrunkOptions {
         name: name.to_owned(),
         uri: format!("sip:{CARRIER}"),
-        address: address(CARRIER),
+        place: Place::udp(address(CARRIER)),
         username: String::new(),
         password: Secret::default(),
         register: false,
@@ -152,7 +153,6 @@ pub(super) fn trunk(name: &str) -> TrunkOptions {
         talk_monthly_max: None,
         pool: PoolOptions::default(),
         hysteresis: Hysteresis::default(),
-        transport: Transport::Udp,
     }
 }
 
@@ -173,6 +173,7 @@ pub(super) fn options() -> Options {
         register_expires_max: Duration::from_secs(3600),
         ws_origins: None,
         keep_alive: None,
+        nameservers: Vec::new(),
         phone_digests: vec![Algorithm::Md5],
         session: SessionOptions::default(),
         tls: Default::default(),
@@ -189,6 +190,8 @@ pub(super) struct Bench {
     wire: Vec<(SocketAddr, Text)>,
     events: Vec<Event>,
     media: Vec<MediaCommand>,
+    /// What a nameserver is asked and has not answered yet.
+    pub questions: Vec<Question>,
     room: Room,
 }
 
@@ -212,6 +215,7 @@ impl Bench {
             wire: Vec::new(),
             events: Vec::new(),
             media: Vec::new(),
+            questions: Vec::new(),
             room: Room::default(),
         };
         bench.drain();
@@ -236,6 +240,15 @@ impl Bench {
     pub(super) fn unreachable(&mut self, to: &str) {
         self.gateway.transport_error(address(to), self.local, self.now);
         self.drain();
+    }
+
+    /// The nameserver answers everything that it was asked and is asked then.
+    pub(super) fn answer(&mut self, answer: impl Fn(&Question) -> Answer) {
+        while let Some(question) = self.questions.pop() {
+            let said = answer(&question);
+            self.gateway.resolved(question, said, self.now);
+            self.drain();
+        }
     }
 
     /// Lets time pass, waking the gateway whenever it asked for it.
@@ -380,6 +393,7 @@ impl Bench {
                 }
                 Output::Event(event) => self.events.push(event),
                 Output::Media(command) => self.media.push(command),
+                Output::Resolve(question) => self.questions.push(question),
             }
         }
     }

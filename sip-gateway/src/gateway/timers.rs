@@ -25,6 +25,8 @@ pub enum Timer {
     Agent(String),
     /// The next registrar binding runs out.
     Binding,
+    /// Names of trunks are to be looked up again.
+    Names,
     /// An adopted dialog, by Call-ID, can be let go.
     Orphan(String),
 }

@@ -1,9 +1,10 @@
-//! The one I/O room: sockets, the RTP thread, the recorder thread, prompt files.
+//! The one I/O room: sockets, the RTP thread, the recorder thread, the DNS thread, prompt files.
 
 mod connection;
 pub mod media;
 mod pairs;
 pub mod recorder;
+pub mod resolve;
 pub mod streams;
 pub mod tls;
 pub mod udp;

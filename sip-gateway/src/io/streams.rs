@@ -217,6 +217,13 @@ impl SipStreams {
         if self.ready.is_empty() && !self.accepts { Drained::Empty } else { Drained::MayHoldMore }
     }
 
+    /// A trunk is at these addresses from now on: its certificate is expected there.
+    pub fn follow(&mut self, trunk: &str, addresses: &[SocketAddr]) {
+        if let Some(security) = &mut self.security {
+            security.follow(trunk, addresses);
+        }
+    }
+
     /// Closes connections over which nothing came for too long, and takes over a new certificate. Cheap; call it now and
     /// then.
     pub fn sweep(&mut self, now: Duration) {

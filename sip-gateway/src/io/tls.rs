@@ -109,17 +109,30 @@ pub fn check_trunk(options: &TlsOptions, trunk: &TrunkTls) -> Result<(), TlsErro
 pub struct Security {
     options: TlsOptions,
     config: Arc<ServerConfig>,
+    trunks: Vec<Peer>,
     /// Trunks by where they are.
-    peers: BTreeMap<SocketAddr, Peer>,
-    /// The names that trunks prove.
-    names: Vec<String>,
+    places: BTreeMap<SocketAddr, usize>,
     stamps: Vec<Option<(SystemTime, u64)>>,
     looked: Duration,
 }
 
+/// A trunk that may be gone to over TLS.
+#[derive(Clone, Copy, Debug)]
+pub struct TlsTrunk<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Where it is, if that is known yet ([`Security::follow`]).
+    pub address: Option<SocketAddr>,
+    /// What it needs.
+    pub tls: &'a TrunkTls,
+}
+
 #[derive(Debug)]
 struct Peer {
-    name: ServerName<'static>,
+    trunk: String,
+    /// What its certificate is for, as it is written.
+    written: String,
+    name: Option<ServerName<'static>>,
     config: Arc<ClientConfig>,
 }
 
@@ -130,18 +143,29 @@ impl Security {
     /// The first file that can't be used.
     pub fn new<'a>(
         options: &TlsOptions,
-        trunks: impl Iterator<Item = (SocketAddr, &'a TrunkTls)>,
+        trunks: impl Iterator<Item = TlsTrunk<'a>>,
     ) -> Result<Self, TlsError> {
-        let (mut peers, mut names) = (BTreeMap::new(), Vec::new());
-        for (address, trunk) in trunks {
-            let config = client_config(options, trunk)?;
-            // A name that can't be one is never right on a certificate; the address may be.
-            let name = ServerName::try_from(trunk.name.clone()).unwrap_or_else(|_| address.ip().into());
-            peers.insert(address, Peer { name, config });
-            names.push(trunk.name.clone());
+        let (mut peers, mut places) = (Vec::new(), BTreeMap::new());
+        for TlsTrunk { name, address, tls } in trunks {
+            places.extend(address.map(|address| (address, peers.len())));
+            peers.push(Peer {
+                trunk: name.to_owned(),
+                written: tls.name.clone(),
+                name: ServerName::try_from(tls.name.clone()).ok(),
+                config: client_config(options, tls)?,
+            });
         }
         let (config, stamps) = (server_config(options)?, stamps(options));
-        Ok(Self { options: options.clone(), config, peers, names, stamps, looked: Duration::ZERO })
+        Ok(Self { options: options.clone(), config, trunks: peers, places, stamps, looked: Duration::ZERO })
+    }
+
+    /// A trunk is at these addresses from now on, and nowhere else.
+    pub(super) fn follow(&mut self, trunk: &str, addresses: &[SocketAddr]) {
+        let Some(index) = self.trunks.iter().position(|peer| peer.trunk == trunk) else { return };
+        self.places.retain(|_, known| *known != index);
+        for address in addresses {
+            self.places.entry(*address).or_insert(index);
+        }
     }
 
     /// TLS over a connection that a peer opened.
@@ -154,18 +178,20 @@ impl Security {
     /// # Errors
     /// Where nobody said whose certificate to expect there.
     pub(super) fn opened(&self, to: SocketAddr) -> io::Result<rustls::Connection> {
-        let peer = self.peers.get(&to).ok_or_else(|| io::Error::other("no trunk over TLS is there"))?;
-        let tls = ClientConnection::new(Arc::clone(&peer.config), peer.name.clone());
+        let peer = self.places.get(&to).and_then(|index| self.trunks.get(*index));
+        let peer = peer.ok_or_else(|| io::Error::other("no trunk over TLS is there"))?;
+        // A name that can't be one is never right on a certificate; the address may be.
+        let name = peer.name.clone().unwrap_or_else(|| to.ip().into());
+        let tls = ClientConnection::new(Arc::clone(&peer.config), name);
         tls.map(Into::into).map_err(io::Error::other)
     }
 
     /// The names of trunks that a certificate is for.
     pub(super) fn names_of(&self, certificate: &CertificateDer<'_>) -> Vec<String> {
         let Ok(parsed) = ParsedCertificate::try_from(certificate) else { return Vec::new() };
-        let fits = |name: &&String| {
-            ServerName::try_from(name.as_str()).is_ok_and(|name| verify_server_name(&parsed, &name).is_ok())
-        };
-        self.names.iter().filter(fits).cloned().collect()
+        let fits =
+            |peer: &&Peer| peer.name.as_ref().is_some_and(|name| verify_server_name(&parsed, name).is_ok());
+        self.trunks.iter().filter(fits).map(|peer| peer.written.clone()).collect()
     }
 
     /// Takes over files that have changed. Cheap; call it now and then.

@@ -88,7 +88,11 @@ impl Health {
     /// RFC 3261 §21.5.4: a server that says when to come back is left alone until then. Without a time a 503 is one refusal.
     pub fn pause(&mut self, retry_after: Option<u32>, now: Duration) {
         let Some(seconds) = retry_after.filter(|seconds| *seconds > 0) else { return };
-        let until = now.saturating_add(Duration::from_secs(u64::from(seconds)).min(PAUSE_MAX));
+        self.pause_until(now.saturating_add(Duration::from_secs(u64::from(seconds)).min(PAUSE_MAX)));
+    }
+
+    /// The trunk is left alone until then.
+    pub fn pause_until(&mut self, until: Duration) {
         self.paused_until = Some(self.paused_until.map_or(until, |before| before.max(until)));
     }
 

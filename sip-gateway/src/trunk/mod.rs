@@ -16,6 +16,10 @@ use std::time::Duration;
 
 use crate::event::{BusyReason, TrunkState};
 use crate::options::TrunkOptions;
+use crate::resolve::plan::Server;
+use crate::resolve::targets::Targets;
+use crate::resolve::{Place, Target};
+use crate::transaction::TransactionKey;
 use caller_ids::CallerIds;
 use health::Health;
 use shaper::Shaper;
@@ -32,6 +36,10 @@ pub struct Trunk {
     pub tally: TrunkTally,
     /// How long they lasted, and how long they may.
     pub talk: Talk,
+    /// Where it is.
+    pub targets: Targets,
+    /// The OPTIONS check that is out, and where.
+    pub checked: Option<(TransactionKey, Target)>,
     registered: TrunkState,
     silence: Silence,
     health: Health,
@@ -45,8 +53,14 @@ impl Trunk {
     /// A trunk with no calls; one that must register is not usable before [`Trunk::registration`] says so.
     pub fn new(options: TrunkOptions) -> Self {
         let registered = if options.register { TrunkState::Registering } else { TrunkState::Up };
+        let targets = match &options.place {
+            Place::Fixed(target) => Targets::fixed(*target),
+            Place::Named(_) => Targets::default(),
+        };
         Self {
             registered,
+            targets,
+            checked: None,
             tally: TrunkTally::default(),
             talk: Talk::default(),
             silence: Silence::default(),
@@ -62,6 +76,7 @@ impl Trunk {
     /// Whether calls can be placed on it, and why not.
     pub fn state(&self) -> TrunkState {
         match (self.registered, self.silence) {
+            (_, _) if self.targets.is_empty() => TrunkState::Unresolved,
             (TrunkState::Up, Silence::Dead { .. }) => TrunkState::Silent,
             (TrunkState::Up, _) if self.health.paused_until().is_some() => TrunkState::Paused,
             (TrunkState::Up, _) if self.health.is_down() => TrunkState::Unhealthy,
@@ -73,6 +88,13 @@ impl Trunk {
     pub fn heed(&mut self, act: impl FnOnce(&mut Health)) -> Option<TrunkState> {
         let before = self.state();
         act(&mut self.health);
+        (self.state() != before).then(|| self.state())
+    }
+
+    /// Its name leads to these servers now. Returns the state to report when this changed it.
+    pub fn resolved(&mut self, servers: Vec<Server>) -> Option<TrunkState> {
+        let before = self.state();
+        self.targets.replace(servers);
         (self.state() != before).then(|| self.state())
     }
 
@@ -94,6 +116,11 @@ impl Trunk {
         self.lines_used += 1;
         self.waiting += 1;
         Ok(shown)
+    }
+
+    /// Holds a slot for another INVITE of a call that has a line: at another of the trunk's servers.
+    pub fn reserve_again(&mut self) {
+        self.waiting += 1;
     }
 
     /// Gives back line, slot and number of a call whose INVITE was never sent.
@@ -181,7 +208,7 @@ pub(crate) mod tests {
         TrunkOptions {
             name: name.into(),
             uri: "sip:192.0.2.10:5060".into(),
-            address: "192.0.2.10:5060".parse().unwrap(),
+            place: Place::udp("192.0.2.10:5060".parse().unwrap()),
             username: String::new(),
             password: Secret::default(),
             register: false,
@@ -189,7 +216,6 @@ pub(crate) mod tests {
             calls_per_second: 10.0,
             caller_ids: vec!["+15550100".into(), "+15550101".into()],
             codecs: vec![Codec::Pcmu],
-            transport: crate::transport::Transport::Udp,
             late_offer: false,
             asserted_identity: false,
             options_interval: None,

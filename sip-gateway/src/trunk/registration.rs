@@ -9,6 +9,7 @@ use crate::leg::requests::USER_AGENT;
 use crate::leg::wire::{Owner, Wire};
 use crate::message::{CSeq, Contacts, FieldError, HeaderName, Method, NameAddr, Request, Response, Uri, Via};
 use crate::options::TrunkOptions;
+use crate::resolve::Target;
 use crate::transaction::TransactionKey;
 use crate::transaction::hop::MAX_FORWARDS;
 use crate::transport::Local;
@@ -33,6 +34,8 @@ pub const RETRY_MAX: Duration = Duration::from_secs(600);
 #[derive(Debug)]
 pub struct Registration {
     trunk: usize,
+    /// Where it is sent, and from where.
+    target: Target,
     local: Local,
     call_id: String,
     tag: String,
@@ -59,9 +62,10 @@ enum State {
 
 impl Registration {
     /// A registration of the trunk with this index, not sent yet.
-    pub fn new(trunk: usize, local: Local, wire: &mut Wire) -> Self {
+    pub fn new(trunk: usize, target: Target, local: Local, wire: &mut Wire) -> Self {
         Self {
             trunk,
+            target,
             local,
             call_id: wire.names.call_id(),
             tag: wire.names.tag(),
@@ -72,6 +76,21 @@ impl Registration {
             failures: 0,
             too_brief: 0,
         }
+    }
+
+    /// Where it is sent.
+    pub fn target(&self) -> Target {
+        self.target
+    }
+
+    /// Has the next one go there, from our address `local`.
+    pub fn aim(&mut self, target: Target, local: Local) {
+        (self.target, self.local) = (target, local);
+    }
+
+    /// Whether this transaction is that of the REGISTER that is out.
+    pub fn is_its(&self, key: TransactionKey) -> bool {
+        matches!(self.state, State::Sent { key: sent, .. } if sent == key)
     }
 
     /// Whether a REGISTER waits for its answer.
@@ -208,7 +227,7 @@ impl Registration {
         self.cseq = self.cseq.saturating_add(1);
         let branch = wire.names.branch();
         let sent = self.request(options, authorization, &branch).ok().and_then(|request| {
-            wire.send(Owner::Registration(self.trunk), request, options.address, self.local, now).ok()
+            wire.send(Owner::Registration(self.trunk), request, self.target.address, self.local, now).ok()
         });
         match sent {
             Some(key) => {

@@ -20,6 +20,8 @@ pub struct TrunkTally {
     pub post_dial: Duration,
     /// Of those: went on to another trunk.
     pub diverted: u64,
+    /// Of those: went on to another server of the trunk.
+    pub moved: u64,
     /// Failures, by class.
     pub failures: Failures,
 }

@@ -12,6 +12,7 @@ mod families;
 mod harbour;
 mod inbound;
 mod legs;
+mod names;
 mod outcomes;
 mod races;
 mod register;

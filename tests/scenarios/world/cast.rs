@@ -15,6 +15,7 @@ use carillon_sip::dialog::session_timer::SessionOptions;
 use carillon_sip::media::Codec;
 use carillon_sip::media::prompt::Prompt;
 use carillon_sip::options::{Options as SipOptions, Secret, Timers, TrunkOptions, UserOptions};
+use carillon_sip::resolve::Place;
 
 use super::dice::generator;
 use super::plan::Plan;
@@ -93,7 +94,7 @@ pub fn node_options(plan: &Plan) -> node::Options {
     let first = TrunkOptions {
         name: trunk_name(0),
         uri: format!("sip:{CARRIER}"),
-        address: address(CARRIER),
+        place: Place::udp(address(CARRIER)),
         username: account.0.into(),
         password: Secret::new(account.1),
         register: plan.digest,
@@ -101,7 +102,6 @@ pub fn node_options(plan: &Plan) -> node::Options {
         calls_per_second: plan.calls_per_second,
         caller_ids: vec!["+15559990001".into(), "+15559990002".into()],
         codecs: vec![Codec::Pcmu, Codec::Pcma],
-        transport: carillon_sip::transport::Transport::Udp,
         late_offer: false,
         asserted_identity: false,
         options_interval: None,
@@ -117,7 +117,7 @@ pub fn node_options(plan: &Plan) -> node::Options {
     let other = |(trunk, (max_calls, calls_per_second)): (usize, (usize, f64))| TrunkOptions {
         name: trunk_name(trunk),
         uri: format!("sip:{}", carrier_address(trunk)),
-        address: carrier_address(trunk),
+        place: Place::udp(carrier_address(trunk)),
         username: String::new(),
         password: Secret::default(),
         register: false,
@@ -141,6 +141,7 @@ pub fn node_options(plan: &Plan) -> node::Options {
         register_expires_max: Duration::from_secs(3_600),
         ws_origins: None,
         keep_alive: None,
+        nameservers: Vec::new(),
         phone_digests: vec![Algorithm::Md5],
         session: SessionOptions::default(),
         tls: Default::default(),

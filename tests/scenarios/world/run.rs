@@ -326,6 +326,10 @@ impl World {
             }
             NodeOutput::Reply { request, result } => self.replied(request, result),
             NodeOutput::Trunk { name, state } => self.trace.note(now, &format!("trunk {name} {state:?}")),
+            NodeOutput::Resolve(question) => panic!("seed {}: {question:?} asked", self.plan.seed),
+            NodeOutput::Moved { name, targets } => {
+                self.trace.note(now, &format!("trunk {name} at {targets:?}"))
+            }
             NodeOutput::Finished { campaign } => {
                 self.finished.insert(campaign);
             }

@@ -101,6 +101,7 @@ impl Ledger {
                 | Event::Registered(_)
                 | Event::Unregistered { .. }
                 | Event::Incoming(_)
+                | Event::Moved { .. }
                 | Event::Trunk { .. } => {}
             }
         }

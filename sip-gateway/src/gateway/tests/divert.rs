@@ -9,6 +9,7 @@ use super::{CALL, failed};
 use crate::command::{Command, PlaceCall};
 use crate::event::{Event, Failure, Route, TrunkState};
 use crate::options::Options;
+use crate::resolve::Place;
 use crate::trunk::failover::Failover;
 
 const BETA: &str = "192.0.2.20:5060";
@@ -18,7 +19,7 @@ fn several() -> Options {
     let mut options = options();
     for (name, at) in [("beta", BETA), ("gamma", GAMMA)] {
         let mut other = trunk(name);
-        (other.uri, other.address) = (format!("sip:{at}"), address(at));
+        (other.uri, other.place) = (format!("sip:{at}"), Place::udp(address(at)));
         other.caller_ids = vec![format!("+1555020{}", options.trunks.len())];
         options.trunks.push(other);
     }

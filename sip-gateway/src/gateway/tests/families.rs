@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::super::testing::*;
+use crate::resolve::Place;
 
 const CARRIER_V6: &str = "[2001:db8::10]:5060";
 
@@ -11,7 +12,7 @@ fn what_goes_to_an_ipv6_trunk_leaves_from_our_ipv6_address() {
     let mut options = options();
     options.listen.push(address("[2001:db8::1]:5060").into());
     options.trunks[0].uri = format!("sip:{CARRIER_V6}");
-    options.trunks[0].address = address(CARRIER_V6);
+    options.trunks[0].place = Place::udp(address(CARRIER_V6));
     let mut bench = Bench::new(options);
     bench.local = address("[2001:db8::1]:5060").into();
     let invite = bench.place(1);

@@ -13,6 +13,7 @@ mod incoming;
 mod late_offer;
 mod limits;
 mod orphan;
+mod places;
 mod prompt;
 mod reason;
 mod registrar;

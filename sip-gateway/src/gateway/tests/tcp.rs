@@ -6,13 +6,14 @@ use super::{CALL, ended};
 use crate::command::{AgentLegMode, Command};
 use crate::event::{EndedBy, Event};
 use crate::options::Options;
+use crate::resolve::{Place, Target};
 use crate::transport::{Local, Transport};
 
 fn over_tcp() -> Options {
     let mut options = options();
     options.listen = vec![Local::tcp(address(LOCAL))];
     options.trunks[0].uri = format!("sip:{CARRIER};transport=tcp");
-    options.trunks[0].transport = Transport::Tcp;
+    options.trunks[0].place = Place::Fixed(Target { transport: Transport::Tcp, address: address(CARRIER) });
     options
 }
 

@@ -60,11 +60,15 @@ struct End {
     heard: Vec<Received>,
 }
 
+fn named((address, tls): (SocketAddr, &TrunkTls)) -> TlsTrunk<'_> {
+    TlsTrunk { name: "carrier", address: Some(address), tls }
+}
+
 impl End {
     fn new(options: &TlsOptions, trunk: Option<(SocketAddr, &TrunkTls)>) -> Self {
         let poll = mio::Poll::new().unwrap();
         let local = Local { transport: Transport::Tls, address: SocketAddr::from(([127, 0, 0, 1], 0)) };
-        let security = Some(Security::new(options, trunk.into_iter()).unwrap());
+        let security = Some(Security::new(options, trunk.map(named).into_iter()).unwrap());
         let options = StreamOptions { local, security, origins: None, keep_alive: None };
         let streams = SipStreams::bind(options, poll.registry(), Token(10)).unwrap();
         Self { poll, streams, heard: Vec::new() }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
+use super::nameserver::DOMAIN;
 use super::ports::Ports;
 use super::{PASSWORD, Stage, TRUNK_PASSWORD, TRUNK_USER};
 
@@ -43,6 +44,8 @@ pub struct Campaign {
     pub time_limit: &'static str,
     /// Where the trunk is, when not at the stage's own port for it.
     pub carrier: Option<SocketAddr>,
+    /// Whether the trunk has a name, which [`super::Stage::nameserver`] knows.
+    pub named: bool,
     /// Whether the trunk is reached over TCP; phones may come over either.
     pub tcp: bool,
     /// What it says about TLS; over TLS it listens beside UDP and TCP then.
@@ -97,6 +100,7 @@ impl Default for Campaign {
             record: false,
             time_limit: "12s",
             carrier: None,
+            named: false,
             tcp: false,
             tls: None,
             websocket: None,
@@ -168,6 +172,11 @@ impl Campaign {
         let standard = if trunk_tls.is_some() { ports.carrier_tls() } else { ports.carrier() };
         let standard = if self.ipv6 { Ports::on_ipv6(standard) } else { standard };
         let carrier = self.carrier.unwrap_or(standard);
+        let carrier = if self.named { DOMAIN.to_owned() } else { carrier.to_string() };
+        let nameservers = match self.named {
+            true => format!("nameservers = [\"{}\"]", ports.nameserver()),
+            false => String::new(),
+        };
         let retry: Vec<String> =
             self.retry.iter().map(|(outcome, delay)| format!("{outcome} = \"{delay}\"")).collect();
         format!(
@@ -187,6 +196,7 @@ time_limit = "{time_limit}"
 listen = ["udp:{listen}", "tcp:{listen}"{listen_tls}{listen_ws}{listen_ipv6}]
 media_address = "127.0.0.1"
 rtp_ports = "{rtp_first}-{rtp_last}"
+{nameservers}
 
 {tls}
 [[trunk]]

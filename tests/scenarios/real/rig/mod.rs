@@ -4,6 +4,7 @@ pub mod browser;
 pub mod campaign;
 pub mod certificates;
 pub mod customer;
+pub mod nameserver;
 pub mod phone;
 pub mod ports;
 pub mod process;
@@ -253,6 +254,11 @@ impl Run {
     /// Waits until it listens: a phone over TCP that finds nobody tries again much later.
     pub fn wait_until_up(&mut self) {
         self.process.wait_for_output("trunk=", LONG);
+    }
+
+    /// Waits until it wrote this to the terminal.
+    pub fn wait_for_output(&mut self, text: &str, limit: Duration) {
+        self.process.wait_for_output(text, limit);
     }
 
     /// Waits until it ends; its exit status.

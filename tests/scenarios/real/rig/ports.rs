@@ -80,6 +80,11 @@ impl Ports {
         self.at(16)
     }
 
+    /// Where the nameserver listens: a port that is for the TLS of a phone which no test of names has.
+    pub fn nameserver(&self) -> SocketAddr {
+        self.at(13)
+    }
+
     /// Carillon's RTP ports, first and last.
     pub fn rtp(&self) -> (u16, u16) {
         (self.first + 20, self.first + 59)
