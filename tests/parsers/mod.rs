@@ -9,9 +9,12 @@ mod media;
 mod message;
 mod session;
 mod values;
+pub mod variants;
 
 #[cfg(test)]
 mod corpus_tests;
+#[cfg(test)]
+mod variant_tests;
 
 pub use authentication::digest;
 pub use media::{rtcp, rtp, stun};

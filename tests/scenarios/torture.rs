@@ -1,21 +1,21 @@
 //! Every message of RFC 4475 and RFC 5118, sent to a running gateway, and the answer that comes back.
 //!
-//! `tests/corpus/*/expect.tsv` says what is right, its MANIFEST.md what the codes mean. The corpus names the transport
-//! that each RFC drew its message for; Carillon has UDP only so far, so the messages drawn for TCP come as datagrams too:
-//!
-//! | drawn for TCP | in a datagram |
-//! |---|---|
-//! | intmeth, esc02, longreq, trws, unkscm, novelsc, regaut01, scalar02, scalarlg | the same answer: what is odd about them is not where they end |
+//! `tests/corpus/*/expect.tsv` says what is right, its MANIFEST.md what the codes mean. Each message goes over the transport
+//! that its RFC drew it for, and once more over UDP, written in another way that means the same.
 //!
 //! The sender is the trunk: a stranger would get silence for most of it. Answers go to the port of the top Via
 //! (RFC 3261 §18.2.2), so the sender holds all ports that the messages name, on a loopback address of its own.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::io::{Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::time::{Duration, Instant};
+
+use carillon_tests::parsers::variants::{VARIANTS, variant};
+use socket2::{Domain, Socket, Type};
 
 use crate::real::rig::campaign::Campaign;
 use crate::real::rig::{LONG, Run, Stage, repository};
@@ -34,6 +34,7 @@ const MEMORY_KIB_MAX: u64 = 1_024;
 #[derive(Clone, Debug)]
 struct Row {
     path: PathBuf,
+    over_tcp: bool,
     /// What is right; one of several.
     codes: Vec<String>,
 }
@@ -53,7 +54,12 @@ fn rows(set: &str) -> Vec<Row> {
     let table = fs::read_to_string(folder.join("expect.tsv")).expect("expect.tsv");
     let rows = table.lines().skip(1).map(|line| {
         let columns: Vec<&str> = line.split('\t').collect();
-        Row { path: folder.join(columns[0]), codes: columns[4].split('|').map(str::to_owned).collect() }
+        let over_tcp = columns[3] == "tcp";
+        Row {
+            path: folder.join(columns[0]),
+            over_tcp,
+            codes: columns[4].split('|').map(str::to_owned).collect(),
+        }
     });
     rows.collect()
 }
@@ -96,11 +102,12 @@ struct Sender {
 }
 
 impl Sender {
-    /// A loopback address that no other test has at the same time: by its set and its process.
-    fn address(set: &str) -> Ipv4Addr {
+    /// A loopback address that no other test has at the same time: by its set, how its messages are written, and its process.
+    fn address(set: &str, written: Written) -> Ipv4Addr {
         let index = SETS.iter().position(|known| *known == set).and_then(|index| u8::try_from(index).ok());
+        let otherwise = if matches!(written, Written::AsDrawn) { 0 } else { 2 };
         let [_, _, high, low] = process::id().to_be_bytes();
-        Ipv4Addr::new(127, 77 + index.unwrap_or_default(), high, low.max(2))
+        Ipv4Addr::new(127, 77 + otherwise + index.unwrap_or_default(), high, low.max(2))
     }
 
     fn new(host: Ipv4Addr, gateway: SocketAddr) -> Sender {
@@ -133,6 +140,25 @@ impl Sender {
         None
     }
 
+    /// What comes back over a connection of its own.
+    fn ask_over_tcp(&self, octets: &[u8], limit: Duration, wanted: impl Fn(&str) -> bool) -> Option<String> {
+        let mut stream = connect_from(self.host, self.gateway);
+        stream.write_all(octets).expect("a message can be sent");
+        let (mut text, mut buffer, end) = (String::new(), vec![0; 65_536], Instant::now() + limit);
+        while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+            stream.set_read_timeout(Some(left)).expect("a timeout can be set");
+            match stream.read(&mut buffer) {
+                Ok(0) | Err(_) => return None,
+                Ok(length) => text.push_str(&String::from_utf8_lossy(&buffer[..length])),
+            }
+            // Responses to it have no body.
+            if let Some(answer) = text.split_inclusive("\r\n\r\n").find(|answer| wanted(answer)) {
+                return Some(answer.to_owned());
+            }
+        }
+        None
+    }
+
     /// A clean request, and the final answer to it.
     fn clean(&mut self, kind: &Kind, limit: Duration) -> Option<String> {
         self.sent += 1;
@@ -155,6 +181,14 @@ impl Sender {
         self.send(text.as_bytes());
         self.receive(limit, |text| is_final(text) && text.contains(&call_id))
     }
+}
+
+/// A connection from an address of this machine's.
+fn connect_from(host: Ipv4Addr, to: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::from((host, 0)).into()).expect("an address of the loopback");
+    socket.connect(&to.into()).expect("the gateway listens");
+    socket.into()
 }
 
 fn status(response: &str) -> &str {
@@ -192,8 +226,8 @@ fn usual(sender: &mut Sender, kind: &Kind) -> String {
 }
 
 /// Starts a gateway whose trunk is the sender and which waits for an agent as long as the test needs it.
-fn gateway(stage: &Stage, set: &str) -> (Run, Sender) {
-    let host = Sender::address(set);
+fn gateway(stage: &Stage, set: &str, written: Written) -> (Run, Sender) {
+    let host = Sender::address(set, written);
     let carrier = SocketAddr::new(IpAddr::V4(host), PORTS[0]);
     let run = stage.run(&Campaign { carrier: Some(carrier), wait_for: "10m", ..Campaign::default() });
     let mut sender = Sender::new(host, stage.ports.listen());
@@ -205,7 +239,7 @@ fn gateway(stage: &Stage, set: &str) -> (Run, Sender) {
 }
 
 /// Sends one message; what is wrong with the answer, if anything.
-fn replay(row: &Row, sender: &mut Sender) -> Result<(), String> {
+fn replay(row: &Row, written: Written, sender: &mut Sender) -> Result<(), String> {
     let octets = row.octets();
     let text = String::from_utf8_lossy(&octets);
     let kind = Kind::of(&text);
@@ -215,10 +249,21 @@ fn replay(row: &Row, sender: &mut Sender) -> Result<(), String> {
         Some(call_id) => answer.contains(call_id.as_str()),
         None => !answer.contains("clean-"),
     };
-    sender.send(&octets);
+    let again = match written {
+        Written::AsDrawn => None,
+        Written::Otherwise(index) => variant(&octets, VARIANTS[index % VARIANTS.len()]),
+    };
+    let over_tcp = row.over_tcp && matches!(written, Written::AsDrawn);
+    let octets = again.as_deref().unwrap_or(&octets);
     let silent = row.codes.iter().all(|code| code == "D" || code == "R");
     let limit = if silent { SILENCE } else { ANSWER_WITHIN };
-    let answer = sender.receive(limit, |answer| ours(answer) && (silent || is_final(answer)));
+    let wanted = |answer: &str| ours(answer) && (silent || is_final(answer));
+    let answer = if over_tcp {
+        sender.ask_over_tcp(octets, limit, wanted)
+    } else {
+        sender.send(octets);
+        sender.receive(limit, wanted)
+    };
     let right = |code: &String, status: &str| match code.as_str() {
         "P" => usual.as_deref() == Some(status),
         number => status == number.trim_start_matches('P'),
@@ -262,38 +307,81 @@ fn memory_kib(pid: u32) -> u64 {
     line.trim().trim_end_matches(" kB").trim().parse().expect("a number")
 }
 
-fn replay_set(set: &str) {
-    let mut wrong = Vec::new();
+/// How a message is written.
+#[derive(Clone, Copy, Debug)]
+enum Written {
+    /// As its RFC has it.
+    AsDrawn,
+    /// Another way; which one follows from the message's place in the set.
+    Otherwise(usize),
+}
+
+/// The least that one message takes, sent to three gateways that have had others before: whoever is at work in another
+/// thread at that moment takes some too. What a message takes, it takes
+/// each time.
+fn memory_taken(row: &Row, written: Written, set: &str) -> u64 {
+    let taken = (0..3).map(|_| {
+        let stage = Stage::new();
+        let (run, mut sender) = gateway(&stage, set, written);
+        for _ in 0..50 {
+            sender.clean(&Kind::options(), ANSWER_WITHIN);
+        }
+        let before = memory_kib(run.pid());
+        // What is wrong with its answer was said before.
+        let _ = replay(row, written, &mut sender);
+        memory_kib(run.pid()).saturating_sub(before)
+    });
+    taken.min().unwrap_or_default()
+}
+
+fn replay_set(set: &str, written: Written) {
+    let (mut wrong, mut greedy) = (Vec::new(), Vec::new());
     for group in groups(rows(set)) {
         let stage = Stage::new();
-        let (run, mut sender) = gateway(&stage, set);
-        for row in group {
+        let (run, mut sender) = gateway(&stage, set, written);
+        for (index, row) in group.into_iter().enumerate() {
             let before = memory_kib(run.pid());
-            if let Err(problem) = replay(&row, &mut sender) {
-                wrong.push(format!("{}: {problem}", row.name()));
+            let written = match written {
+                Written::AsDrawn => written,
+                Written::Otherwise(shift) => Written::Otherwise(index + shift),
+            };
+            if let Err(problem) = replay(&row, written, &mut sender) {
+                wrong.push(format!("{} {written:?}: {problem}", row.name()));
             }
             let good = sender.clean(&Kind::options(), ANSWER_WITHIN);
             if good.as_deref().map(status) != Some("200") {
                 wrong.push(format!("{}: the next good OPTIONS got {good:?}", row.name()));
             }
-            let more = memory_kib(run.pid()).saturating_sub(before);
-            if more > MEMORY_KIB_MAX {
-                wrong.push(format!("{}: took {more} KiB", row.name()));
+            if memory_kib(run.pid()).saturating_sub(before) > MEMORY_KIB_MAX {
+                greedy.push((row, written));
             }
         }
         assert!(!run.output().contains("panicked"), "{}", run.output());
+    }
+    for (row, written) in greedy {
+        let more = memory_taken(&row, written, set);
+        if more > MEMORY_KIB_MAX {
+            wrong.push(format!("{} {written:?}: takes {more} KiB", row.name()));
+        }
     }
     assert!(wrong.is_empty(), "{} of {set}:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]
 fn every_message_of_rfc4475_is_handled_as_its_row_says() {
-    replay_set(SETS[0]);
+    replay_set(SETS[0], Written::AsDrawn);
 }
 
 #[test]
 fn every_message_of_rfc5118_is_handled_as_its_row_says() {
-    replay_set(SETS[1]);
+    replay_set(SETS[1], Written::AsDrawn);
+}
+
+#[test]
+fn every_message_written_otherwise_is_handled_the_same() {
+    for (shift, set) in SETS.into_iter().enumerate() {
+        replay_set(set, Written::Otherwise(shift));
+    }
 }
 
 #[test]
