@@ -218,7 +218,7 @@ pub fn news(event: Event, now: RealNow) -> News {
             Input::AgentLegCalling { agent: user, route: core_route(&route) }
         }
         Event::Registered(binding) => Input::Registered(core_binding(&binding, now)),
-        Event::Unregistered { user, contact } => Input::Unregistered { user, contact },
+        Event::Unregistered { user, binding } => Input::Unregistered { user, binding },
         Event::Trunk { name, state } => return News::Trunk { name, state },
         Event::Moved { name, targets } => return News::Moved { name, targets },
     })
@@ -250,15 +250,19 @@ pub fn binding(row: &BindingRow, now: RealNow) -> Option<Binding> {
     if expires_in == Duration::ZERO {
         return None;
     }
-    let Local { transport, address } = row.address.parse().ok()?;
     Some(Binding {
         user: row.user.clone(),
         contact: row.contact.clone(),
-        address,
-        transport,
+        address: row.address.parse().ok()?,
+        local: row.local.parse().ok()?,
         expires_in,
+        bound_for: now.utc.since(row.bound_at),
         call_id: row.call_id.clone(),
         cseq: row.cseq,
+        instance: row.instance.clone(),
+        reg_id: row.reg_id,
+        q: row.q,
+        path: row.path.clone(),
     })
 }
 
@@ -348,10 +352,17 @@ fn core_binding(binding: &Binding, now: RealNow) -> BindingRow {
     BindingRow {
         user: binding.user.clone(),
         contact: binding.contact.clone(),
-        address: Local { transport: binding.transport, address: binding.address }.to_string(),
+        binding: binding.key(),
+        address: binding.address.to_string(),
+        local: binding.local.to_string(),
+        bound_at: now.utc.before(binding.bound_for),
         expires_at: now.utc.after(binding.expires_in),
         call_id: binding.call_id.clone(),
         cseq: binding.cseq,
+        instance: binding.instance.clone(),
+        reg_id: binding.reg_id,
+        q: binding.q,
+        path: binding.path.clone(),
     }
 }
 

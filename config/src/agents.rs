@@ -7,6 +7,7 @@ use std::time::Duration;
 use carillon_sip::auth::{Algorithm, Ha1};
 use carillon_sip::command::AgentLegMode;
 use carillon_sip::options::{Options, Secret, UserOptions};
+use carillon_sip::registrar::INSTANCE_LENGTH_MAX;
 use serde::Deserialize;
 
 use crate::place::{NeighbourUri, split_sip_uri};
@@ -71,6 +72,7 @@ pub(crate) fn agents(document: &Document<'_>, section: &mut Section<'_>, sip: &O
         let contact = entry.text("contact");
         let password = entry.text("password");
         let password_hash = entry.text("password_hash");
+        let preferred = entry.text("preferred_device");
         let hashed = hashed(document, &mut entry);
         if contact.is_none() && hashed.is_none() {
             entry.need("password");
@@ -104,10 +106,23 @@ pub(crate) fn agents(document: &Document<'_>, section: &mut Section<'_>, sip: &O
         {
             document.problem(&contact.place, message);
         }
+        if let Some(preferred) = &preferred
+            && !is_device(&preferred.value)
+        {
+            document.problem(
+                &preferred.place,
+                "must be a URN, like \"urn:uuid:...\", as the phone's +sip.instance has it",
+            );
+        }
         let password = password.map(|at| at.value).filter(|password| !password.is_empty());
         let of = |password: &String| Ha1::of(&user.value, &sip.realm, &Secret::new(password.clone()));
         let ha1 = password.as_ref().map(of).or(hashed).unwrap_or_default();
-        let phone = UserOptions { user: user.value, ha1, contact: contact.map(|at| at.value) };
+        let phone = UserOptions {
+            user: user.value,
+            ha1,
+            contact: contact.map(|at| at.value),
+            preferred_device: preferred.map(|at| at.value),
+        };
         agents.push(Agent { phone, password, password_hash });
     }
     agents
@@ -128,6 +143,13 @@ fn hashed(document: &Document<'_>, entry: &mut Section<'_>) -> Option<Ha1> {
         }
     }
     keys.iter().any(|key| entry.has(key)).then_some(ha1)
+}
+
+/// What stands between the angle brackets of a `+sip.instance` (RFC 5626 §4.1).
+fn is_device(text: &str) -> bool {
+    let writable = |octet: u8| octet.is_ascii_graphic() && !b"\"\\<>".contains(&octet);
+    let known = text.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("urn:"));
+    known && text.len() <= INSTANCE_LENGTH_MAX - 2 && text.bytes().all(writable)
 }
 
 /// RFC 3261 §25.1 `user`, without what would need escaping or reads badly in reports.

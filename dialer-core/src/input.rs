@@ -162,8 +162,8 @@ pub enum Input {
     Unregistered {
         /// User.
         user: String,
-        /// Contact.
-        contact: String,
+        /// What it was known by among the bindings of its user.
+        binding: String,
     },
     /// An operator's or script's request about campaigns.
     Campaign {

@@ -8,7 +8,8 @@ use std::time::Duration;
 use crate::event::{Dialog, Route};
 use crate::id::{CallId, OfferId};
 use crate::media::prompt::Prompt;
-use crate::transport::Transport;
+use crate::registrar::bindings;
+use crate::transport::Local;
 
 /// One instruction to the gateway.
 #[derive(Clone, Debug)]
@@ -134,20 +135,40 @@ pub struct Orphan {
 }
 
 /// One stored registration.
+///
+/// Another node may take it over: one over UDP, or through a proxy's Path, is called from anywhere; one over a connection
+/// only by the node that has the connection, which [`Binding::local`] names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binding {
     /// User part of the address of record.
     pub user: String,
     /// Contact URI as registered.
     pub contact: String,
-    /// Where requests to it are sent (source address of the REGISTER).
+    /// Where requests to it are sent: the source address of the REGISTER, or the proxy nearest to us.
     pub address: SocketAddr,
-    /// What the REGISTER came over.
-    pub transport: Transport,
+    /// Which of our addresses the REGISTER came in on, and over which transport.
+    pub local: Local,
     /// How long it is still valid.
     pub expires_in: Duration,
+    /// How long ago it was bound first.
+    pub bound_for: Duration,
     /// Call-ID of the REGISTER.
     pub call_id: String,
     /// CSeq of the REGISTER.
     pub cseq: u32,
+    /// The device, as its `+sip.instance` names it.
+    pub instance: Option<String>,
+    /// Which flow of the device (RFC 5626 §4.2).
+    pub reg_id: Option<u32>,
+    /// How gladly the user is called here, in thousandths.
+    pub q: u16,
+    /// Proxies on the way to it, the nearest to us first (RFC 3327).
+    pub path: Vec<String>,
+}
+
+impl Binding {
+    /// What it is known by among the bindings of its user.
+    pub fn key(&self) -> String {
+        bindings::key(self.instance.as_deref(), self.reg_id, &self.contact)
+    }
 }

@@ -148,8 +148,8 @@ pub enum Event {
     Unregistered {
         /// User.
         user: String,
-        /// Contact as registered.
-        contact: String,
+        /// What it was known by ([`Binding::key`]).
+        binding: String,
     },
     /// A trunk became usable or unusable.
     Trunk {

@@ -168,6 +168,8 @@ pub struct UserOptions {
     pub ha1: Ha1,
     /// A fixed contact (`sip:user@host:port`) for a phone that doesn't register.
     pub contact: Option<String>,
+    /// The device that is called before the user's others: the URN of its `+sip.instance`, like `urn:uuid:...`.
+    pub preferred_device: Option<String>,
 }
 
 /// A secret that never shows in Debug, Display or logs.

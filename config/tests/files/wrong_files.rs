@@ -272,6 +272,12 @@ fn agents_lists_windows_and_closure_are_checked_too() {
             "md5 is there twice",
         ),
         ("contact = \"sip:agent2@", "contact = \"agent2@", "[[agents.agent]] contact", "must be like"),
+        (
+            "contact = \"sip:agent2@",
+            "preferred_device = \"<urn:uuid:1>\"\ncontact = \"sip:agent2@",
+            "[[agents.agent]] preferred_device",
+            "must be a URN",
+        ),
         ("file = \"contacts.csv\"", "file = \"gone.csv\"", "[list] file", "can't be read"),
         ("file = \"contacts.csv\"", "file = \".\"", "[list] file", "is not a file"),
         ("region = \"US\"", "region = \"USA\"", "[list] region", "is not a region"),

@@ -173,8 +173,8 @@ impl Dialer {
             Input::AgentLegCalling { agent, route } => self.agent_leg_calling(&agent, route),
             Input::AgentUnreachable { agent } => self.agent_unreachable(&agent, now),
             Input::Registered(binding) => self.note(None, vec![Write::Binding(binding)]),
-            Input::Unregistered { user, contact } => {
-                self.note(None, vec![Write::Unbind { user, contact }]);
+            Input::Unregistered { user, binding } => {
+                self.note(None, vec![Write::Unbind { user, binding }]);
             }
             Input::Campaign { request, command } => self.campaign_command(request, command, now),
             Input::Agent { request, command } => self.agent_command(request, command, now),

@@ -173,8 +173,8 @@ pub enum Write {
     Unbind {
         /// User.
         user: String,
-        /// Contact.
-        contact: String,
+        /// [`BindingRow::binding`].
+        binding: String,
     },
 }
 
@@ -341,16 +341,30 @@ pub struct OrphanRow {
 pub struct BindingRow {
     /// User part of the address of record.
     pub user: String,
+    /// What it is known by among the bindings of its user.
+    pub binding: String,
     /// Contact URI.
     pub contact: String,
-    /// Source address of the REGISTER.
+    /// Where requests to it are sent.
     pub address: String,
+    /// Which address of which node its REGISTER came in on, and over which transport.
+    pub local: String,
+    /// When it was bound first.
+    pub bound_at: Utc,
     /// When it ends.
     pub expires_at: Utc,
     /// Call-ID of the REGISTER.
     pub call_id: String,
     /// CSeq of the REGISTER.
     pub cseq: u32,
+    /// The device, as the phone names it.
+    pub instance: Option<String>,
+    /// Which flow of the device.
+    pub reg_id: Option<u32>,
+    /// How gladly the user is called here, in thousandths.
+    pub q: u16,
+    /// Proxies on the way to it, the nearest first.
+    pub path: Vec<String>,
 }
 
 /// Why a batch was refused.

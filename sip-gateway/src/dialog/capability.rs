@@ -11,6 +11,9 @@ pub const ALLOW_PHONES: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRA
 /// Extensions we know, for Supported (RFC 3261 §20.37): reliable provisional responses (RFC 3262), session timers (RFC 4028).
 pub const SUPPORTED: &str = "100rel, timer";
 
+/// The same of the registrar: flows of phones (RFC 5626 §6) and the way to them (RFC 3327 §5.3).
+pub const SUPPORTED_REGISTER: &str = "outbound, path";
+
 /// The option tag of reliable provisional responses.
 pub const RELIABLE: &str = "100rel";
 
@@ -100,7 +103,8 @@ pub fn refuse_extensions(request: &Request) -> Option<Response> {
         return None;
     }
     let mut unknown = request.headers.require();
-    unknown.retain(|tag| !SUPPORTED.split(", ").any(|known| known.eq_ignore_ascii_case(tag)));
+    let extensions = if request.method == Method::Register { SUPPORTED_REGISTER } else { SUPPORTED };
+    unknown.retain(|tag| !extensions.split(", ").any(|known| known.eq_ignore_ascii_case(tag)));
     if unknown.is_empty() {
         return None;
     }

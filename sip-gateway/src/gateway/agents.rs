@@ -4,16 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Gateway;
-use super::legs::LegOwner;
+use super::devices::{Ring, Tried, is_flow_gone, is_for_next};
 use super::timers::Timer;
 use crate::command::AgentLegMode;
-use crate::event::{Dialog, Event, Failure, Route};
+use crate::event::{Dialog, Event, Failure};
 use crate::id::{CallId, StreamId};
-use crate::leg::requests::{OWN_USER, Side};
-use crate::leg::{LegId, LegOptions, Notice};
+use crate::leg::{LegId, Notice};
 use crate::media::{Codec, MediaCommand};
-use crate::message::Uri;
-use crate::transport::Transport;
 
 /// How long a phone may ring: a persistent leg answers by itself, and a customer won't wait longer.
 pub const PHONE_RING_MAX: Duration = Duration::from_secs(20);
@@ -45,7 +42,7 @@ pub(super) enum Phone {
     /// Not called. A persistent leg may be due for another try.
     Idle,
     /// Our INVITE is out; per call it is for a customer.
-    Calling { leg: LegId, stream: StreamId, join: Option<(CallId, Option<PathBuf>)> },
+    Calling { leg: LegId, stream: StreamId, join: Option<(CallId, Option<PathBuf>)>, ring: Box<Ring> },
     /// On the line, perhaps with a customer.
     Up { leg: LegId, stream: StreamId, dialog: Box<Dialog>, since: Duration, with: Option<CallId> },
 }
@@ -84,7 +81,7 @@ impl Gateway {
         self.timers.set(Timer::Agent(user.to_owned()), None);
         match agent.phone {
             Phone::Idle => {}
-            Phone::Calling { leg, stream, join } => {
+            Phone::Calling { leg, stream, join, ring: _ } => {
                 self.close_stream(stream, now);
                 self.drop_leg(leg, now);
                 if let Some((call, _)) = join {
@@ -104,7 +101,10 @@ impl Gateway {
 
     /// The time to call a phone again has come.
     pub(super) fn recall(&mut self, user: &str, now: Duration) {
-        self.attend(user, now);
+        match self.agents.get(user).map(|agent| &agent.phone) {
+            Some(Phone::Calling { .. }) => self.device_limit(user, now),
+            Some(Phone::Idle | Phone::Up { .. }) | None => self.attend(user, now),
+        }
     }
 
     /// A phone registered or its binding changed or ended.
@@ -127,37 +127,7 @@ impl Gateway {
         join: Option<(CallId, Option<PathBuf>)>,
         now: Duration,
     ) -> Result<(), &'static str> {
-        let route = self.phone_route(user, now).ok_or("unregistered")?;
-        let port = self.ports.take(now).ok_or("ports")?;
-        let stream = self.open_stream(port, LegOwner::Agent(user.to_owned()));
-        if join.is_none() {
-            self.event(Event::AgentLegCalling { user: user.to_owned(), route: route.clone() });
-        }
-        let options = LegOptions {
-            route,
-            side: Side::Phone,
-            credentials: None,
-            own: self.own_media(),
-            port,
-            codecs,
-            ring_max: PHONE_RING_MAX,
-            up_max: None,
-            late_offer: false,
-            asserted_identity: false,
-            session: self.options.session,
-        };
-        match self.start_leg(options, LegOwner::Agent(user.to_owned()), now) {
-            Ok(leg) => {
-                if let Some(agent) = self.agents.get_mut(user) {
-                    agent.phone = Phone::Calling { leg, stream, join };
-                }
-                Ok(())
-            }
-            Err(_) => {
-                self.close_stream(stream, now);
-                Err("not_sent")
-            }
-        }
+        self.call_device(user, codecs, join, Tried::default(), now)
     }
 
     /// The customer left or was taken away: back to silence, or off the line.
@@ -168,6 +138,7 @@ impl Gateway {
             (AgentLegMode::PerCall, Phone::Up { leg, stream, .. } | Phone::Calling { leg, stream, .. }) => {
                 let (leg, stream) = (*leg, *stream);
                 agent.phone = Phone::Idle;
+                self.timers.set(Timer::Agent(user.to_owned()), None);
                 self.close_stream(stream, now);
                 self.drop_leg(leg, now);
             }
@@ -179,7 +150,13 @@ impl Gateway {
     /// What the phone's leg tells.
     pub(super) fn phone_notice(&mut self, user: &str, leg: LegId, notice: Notice, now: Duration) {
         match notice {
-            Notice::Heard | Notice::Ringing { .. } => {}
+            Notice::Heard | Notice::Ringing { .. } => {
+                if let Some(Phone::Calling { ring, .. }) =
+                    self.agents.get_mut(user).map(|agent| &mut agent.phone)
+                {
+                    ring.heard();
+                }
+            }
             Notice::Referred(referral) => self.refer(user, leg, &referral, now),
             Notice::Changed(remote) => {
                 if let Some(Phone::Up { stream, .. }) = self.agents.get(user).map(|agent| &agent.phone) {
@@ -194,6 +171,7 @@ impl Gateway {
                 let with = join.as_ref().map(|(call, _)| *call);
                 let mode = agent.mode;
                 agent.phone = Phone::Up { leg, stream, dialog, since: now, with };
+                self.timers.set(Timer::Agent(user.to_owned()), None);
                 self.start_stream(stream, remote);
                 match mode {
                     AgentLegMode::Persistent => self.attend(user, now),
@@ -208,7 +186,10 @@ impl Gateway {
                     }
                 }
             }
-            Notice::Failed { failure, .. } => {
+            Notice::Failed { failure, heard } => {
+                if is_for_next(failure) && self.call_next(user, heard && !is_flow_gone(failure), true, now) {
+                    return;
+                }
                 let reason = match failure {
                     Failure::Status(408 | 480 | 487)
                     | Failure::Caused { status: 408 | 480 | 487, cause: _ }
@@ -269,6 +250,7 @@ impl Gateway {
                 self.close_stream(stream, now);
             }
         }
+        self.timers.set(Timer::Agent(user.to_owned()), None);
         match mode {
             AgentLegMode::Persistent => {
                 let reason = if reason == "leg_lost" { reason } else { "leg_refused" };
@@ -280,12 +262,21 @@ impl Gateway {
     }
 
     /// The phone that was called for a customer won't come.
-    fn not_joined(&mut self, call: CallId, user: &str, reason: &'static str, now: Duration) {
+    pub(super) fn not_joined(&mut self, call: CallId, user: &str, reason: &'static str, now: Duration) {
         if self.is_transferred_to(call, user) {
             return self.transfer_failed(call, 480, now);
         }
         self.unsplice(call, now);
         self.event(Event::ConnectFailed { call, user: user.to_owned(), reason });
+    }
+
+    /// A persistent leg could not even be called.
+    pub(super) fn leg_refused(&mut self, user: &str, now: Duration) {
+        if let Some(agent) = self.agents.get_mut(user) {
+            agent.failures = agent.failures.saturating_add(1);
+        }
+        self.tell_agent(user, Err("leg_refused"));
+        self.recall_later(user, now);
     }
 
     fn recall_later(&mut self, user: &str, now: Duration) {
@@ -297,7 +288,7 @@ impl Gateway {
 
     /// Brings a phone nearer to where its mode wants it, and tells how it stands.
     fn attend(&mut self, user: &str, now: Duration) {
-        let registered = self.contact_of(user, now).is_some();
+        let registered = self.is_callable(user, now);
         let Some(agent) = self.agents.get(user) else { return };
         match (agent.mode, &agent.phone) {
             (AgentLegMode::PerCall, _) if registered => self.tell_agent(user, Ok(None)),
@@ -346,35 +337,5 @@ impl Gateway {
             agent.told = None;
             self.attend(user, now);
         }
-    }
-
-    fn phone_route(&mut self, user: &str, now: Duration) -> Option<Route> {
-        let (contact, transport, next_hop) = self.contact_of(user, now)?;
-        let local = self.local(transport, next_hop);
-        let names = &mut self.wire.names;
-        Some(Route {
-            trunk: user.to_owned(),
-            caller_id: OWN_USER.to_owned(),
-            call_id: names.call_id(),
-            branch: names.branch(),
-            from_tag: names.tag(),
-            cseq: names.cseq(),
-            from_uri: format!("sip:{OWN_USER}@{}", local.address),
-            to_uri: contact.clone(),
-            request_uri: contact,
-            next_hop,
-            local,
-        })
-    }
-
-    /// Where a phone is: its binding, else its fixed contact.
-    fn contact_of(&self, user: &str, now: Duration) -> Option<(String, Transport, std::net::SocketAddr)> {
-        if let Some(bound) = self.registrar.of(user, now) {
-            return Some((bound.contact.clone(), bound.transport, bound.address));
-        }
-        let contact = self.options.users.iter().find(|known| known.user == user)?.contact.clone()?;
-        let uri = Uri::parse(&contact).ok()?;
-        let (transport, address) = (uri.transport()?, uri.socket_addr()?);
-        Some((contact, transport, address))
     }
 }

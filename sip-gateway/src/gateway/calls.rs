@@ -442,6 +442,7 @@ impl Gateway {
         let options = LegOptions {
             route,
             side: Side::Trunk,
+            path: Vec::new(),
             credentials,
             own: self.own_media(),
             port,

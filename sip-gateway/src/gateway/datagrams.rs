@@ -184,7 +184,7 @@ impl Gateway {
         }
         let policy = StrayPolicy { trusted: self.is_trusted(from, local), registrar: true };
         match stray::answer(request, &policy) {
-            StrayAnswer::Register => self.register(key, request, from, local.transport, now),
+            StrayAnswer::Register => self.register(key, request, from, local, now),
             StrayAnswer::Invite => self.invited(key, request, (from, local), now),
             StrayAnswer::Respond(response) => {
                 self.wire.counters.strays += 1;

@@ -268,6 +268,7 @@ impl Gateway {
         let options = LegOptions {
             route: route.clone(),
             side: Side::Trunk,
+            path: Vec::new(),
             credentials: trunk.options.credentials(),
             own: self.own_media(),
             port,

@@ -4,7 +4,8 @@
 //! ([`Gateway::poll_output`]) and one for time ([`Gateway::poll_timeout`], [`Gateway::handle_timeout`]).
 //! After each call on a door, drain `poll_output` and then ask `poll_timeout` again.
 //!
-//! Rooms: `calls` (towards trunks), `divert` (on to the next trunk), `incoming` (from trunks), `agents` (towards phones), `join` (splices), `transfer`, `phones` (REGISTER of phones),
+//! Rooms: `calls` (towards trunks), `divert` (on to the next trunk), `incoming` (from trunks), `agents` (towards phones), `devices` (which phone of
+//! an agent), `join` (splices), `transfer`, `phones` (REGISTER of phones),
 //! `trunks` (REGISTER with trunks), `places` (where trunks are), `orphans`, `stray` (requests outside dialogs), `streams`, `ports`, `names`,
 //! `timers`, `counters`.
 
@@ -12,6 +13,7 @@ mod agents;
 mod calls;
 pub mod counters;
 mod datagrams;
+mod devices;
 mod divert;
 mod incoming;
 mod join;

@@ -11,7 +11,7 @@ use crate::event::Event;
 use crate::message::{HeaderName, Request, Response};
 use crate::registrar::bindings::Change;
 use crate::transaction::TransactionKey;
-use crate::transport::Transport;
+use crate::transport::{Local, Transport};
 
 impl Gateway {
     /// Answers a REGISTER.
@@ -20,10 +20,10 @@ impl Gateway {
         key: TransactionKey,
         request: &Request,
         from: SocketAddr,
-        transport: Transport,
+        local: Local,
         now: Duration,
     ) {
-        let registered = self.registrar.register(request, from, transport, now);
+        let registered = self.registrar.register(request, from, local, now);
         if registered.granted {
             self.wire.counters.register_granted += 1;
         } else {
@@ -69,9 +69,9 @@ impl Gateway {
                     users.push(binding.user.clone());
                     self.event(Event::Registered(binding));
                 }
-                Change::Unbound { user, contact } => {
+                Change::Unbound { user, binding } => {
                     users.push(user.clone());
-                    self.event(Event::Unregistered { user, contact });
+                    self.event(Event::Unregistered { user, binding });
                 }
             }
         }

@@ -68,7 +68,9 @@ fn then_extensions() {
     ));
     assert_eq!(response.status, 420);
     assert_eq!(response.headers.text(HeaderName::Unsupported), Some("one, two, three"));
-    assert_eq!(status(&request("REGISTER", US, "Require: outbound\r\n")), 420);
+    assert_eq!(status(&request("REGISTER", US, "Require: gruu\r\n")), 420);
+    // What the registrar knows is nothing of an INVITE.
+    assert_eq!(status(&request("INVITE", US, "Require: outbound\r\n")), 420);
 }
 
 // §8.2.3: 415 with what would have been read. §21.4.7: 406.

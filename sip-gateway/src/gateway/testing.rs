@@ -161,6 +161,7 @@ pub(super) fn options() -> Options {
         user: name.to_owned(),
         ha1: Ha1::of(name, "carillon", &Secret::new("open sesame")),
         contact: contact.map(str::to_owned),
+        preferred_device: None,
     };
     Options {
         listen: vec![address(LOCAL).into()],
@@ -344,15 +345,7 @@ impl Bench {
 
     /// Registers anna's phone as if it had been stored.
     pub(super) fn bind_anna(&mut self) {
-        self.command(Command::RestoreBinding(Binding {
-            user: "anna".into(),
-            contact: "sip:anna@10.0.0.5:5062".into(),
-            address: address(PHONE),
-            transport: Transport::Udp,
-            expires_in: Duration::from_secs(3600),
-            call_id: "stored".into(),
-            cseq: 1,
-        }));
+        self.command(Command::RestoreBinding(stored("sip:anna@10.0.0.5:5062", PHONE, self.local)));
     }
 
     /// Signs anna on with a persistent leg that is up; its INVITE.
@@ -396,6 +389,24 @@ impl Bench {
                 Output::Resolve(question) => self.questions.push(question),
             }
         }
+    }
+}
+
+/// A stored binding of anna's.
+pub(super) fn stored(contact: &str, at: &str, local: Local) -> Binding {
+    Binding {
+        user: "anna".into(),
+        contact: contact.into(),
+        address: address(at),
+        local,
+        expires_in: Duration::from_secs(3600),
+        bound_for: Duration::ZERO,
+        call_id: "stored".into(),
+        cseq: 1,
+        instance: None,
+        reg_id: None,
+        q: 1_000,
+        path: Vec::new(),
     }
 }
 

@@ -299,6 +299,9 @@ fn invite(
     authorization: &[(HeaderName, String)],
 ) -> Option<Request> {
     let mut request = requests::invite(&options.route, options.side, branch, cseq, authorization).ok()?;
+    for proxy in &options.path {
+        request.headers.append(HeaderName::Route, format!("<{proxy}>"));
+    }
     if options.asserted_identity {
         request.headers.append(HeaderName::PAssertedIdentity, format!("<{}>", options.route.from_uri));
     }

@@ -66,6 +66,8 @@ pub struct LegOptions {
     pub route: Route,
     /// Where it leads.
     pub side: Side,
+    /// Proxies that the INVITE goes through, the nearest first: the Path of a registered phone (RFC 3327 §5.2).
+    pub path: Vec<String>,
     /// Answer to digest challenges.
     pub credentials: Option<Credentials>,
     /// Our media address and all our RTP ports.

@@ -1,27 +1,36 @@
-//! Where softphones are: one contact a user, replaced and not piled up.
+//! Where softphones are: every device of a user once, replaced and not piled up.
+//!
+//! A binding is known by its [key](key): the device and the flow that it names (RFC 5626 §6), else the device, else the
+//! contact (RFC 3261 §10.3).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::command::Binding;
-use crate::transport::Transport;
+use crate::message::Uri;
+use crate::transport::{Local, Transport};
+
+/// Most bindings of one user: a few devices with two flows each. One more takes the place of the one that was refreshed
+/// longest ago, first among those that name no device.
+pub const BINDINGS_MAX: usize = 10;
+
+/// A contact's `q` where it gives none: 1, in thousandths.
+pub const Q_WHOLE: u16 = 1_000;
 
 /// A registered contact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bound {
-    /// Contact URI as registered.
-    pub contact: String,
-    /// Source address of the REGISTER: where requests to it are sent (RFC 3581, NAT).
-    pub address: SocketAddr,
-    /// What the REGISTER came over: requests to it go the same way.
-    pub transport: Transport,
-    /// Call-ID of the REGISTER.
-    pub call_id: String,
-    /// CSeq number of the REGISTER.
-    pub cseq: u32,
+    /// What a REGISTER wanted, as it was granted.
+    pub wish: Wish,
+    /// When it was bound first.
+    pub since: Duration,
+    /// When it was bound or refreshed last.
+    pub refreshed: Duration,
     /// When it ends.
     pub expires_at: Duration,
+    /// Nothing came back when it was called, and it has not registered again since.
+    pub doubted: bool,
 }
 
 /// What one REGISTER wants for one contact.
@@ -29,16 +38,71 @@ pub struct Bound {
 pub struct Wish {
     /// Contact URI as written.
     pub contact: String,
-    /// Where the REGISTER came from.
+    /// Where requests to it are sent: the source of the REGISTER (RFC 3581, NAT), or the proxy nearest to us.
     pub address: SocketAddr,
-    /// What it came over.
-    pub transport: Transport,
+    /// Which of our addresses it came in on, and thereby over which transport requests go out.
+    pub local: Local,
     /// Call-ID of the REGISTER.
     pub call_id: String,
     /// CSeq number of the REGISTER.
     pub cseq: u32,
     /// Granted lifetime; zero removes.
     pub expires: Duration,
+    /// The device, as its `+sip.instance` names it, without quotes.
+    pub instance: Option<String>,
+    /// Which flow of the device (RFC 5626 §4.2).
+    pub reg_id: Option<u32>,
+    /// How gladly the user is called here, in thousandths.
+    pub q: u16,
+    /// Proxies on the way to it, the nearest to us first (RFC 3327).
+    pub path: Vec<String>,
+}
+
+impl Wish {
+    /// What the binding is known by among those of its user.
+    pub fn key(&self) -> String {
+        key(self.instance.as_deref(), self.reg_id, &self.contact)
+    }
+
+    /// What stands for the device: several flows of one device share it.
+    pub fn device(&self) -> &str {
+        self.instance.as_deref().unwrap_or(&self.contact)
+    }
+
+    /// Whether it can be reached over nothing but the connection that its REGISTER came over.
+    fn is_tied(&self) -> bool {
+        is_tied(self.local.transport, self.address, &self.path)
+    }
+}
+
+impl Bound {
+    /// As it is stored.
+    pub fn stored(&self, user: &str, now: Duration) -> Binding {
+        let wish = &self.wish;
+        Binding {
+            user: user.into(),
+            contact: wish.contact.clone(),
+            address: wish.address,
+            local: wish.local,
+            expires_in: self.expires_at.saturating_sub(now),
+            bound_for: now.saturating_sub(self.since),
+            call_id: wish.call_id.clone(),
+            cseq: wish.cseq,
+            instance: wish.instance.clone(),
+            reg_id: wish.reg_id,
+            q: wish.q,
+            path: wish.path.clone(),
+        }
+    }
+}
+
+/// What a binding is known by among those of its user.
+pub fn key(instance: Option<&str>, reg_id: Option<u32>, contact: &str) -> String {
+    match (instance, reg_id) {
+        (Some(instance), Some(reg_id)) => format!("{instance};reg-id={reg_id}"),
+        (Some(instance), None) => instance.to_owned(),
+        (None, _) => contact.to_owned(),
+    }
 }
 
 /// What changed.
@@ -50,8 +114,8 @@ pub enum Change {
     Unbound {
         /// User.
         user: String,
-        /// Contact URI.
-        contact: String,
+        /// What the binding was known by.
+        binding: String,
     },
 }
 
@@ -60,231 +124,273 @@ pub enum Change {
 #[error("REGISTER is older than the binding it wants to change")]
 pub struct OutOfOrder;
 
-/// All bindings. Bounded by the number of configured users.
+/// All bindings. Bounded by the number of configured users and by [`BINDINGS_MAX`].
 #[derive(Debug, Default)]
 pub struct Bindings {
-    users: BTreeMap<String, Bound>,
-    /// How many bindings there are from each host.
+    users: BTreeMap<String, Vec<Bound>>,
+    /// Users by when a binding of theirs ends.
+    by_time: BTreeSet<(Duration, String)>,
+    /// Whose bindings go with a connection.
+    flows: BTreeMap<(Transport, SocketAddr), BTreeSet<String>>,
+    /// How many bindings there are towards each host.
     hosts: BTreeMap<IpAddr, usize>,
 }
 
 impl Bindings {
-    /// Applies what a REGISTER of `user` wants. Changes come out in the order in which they must be stored.
-    pub fn apply(&mut self, user: &str, wish: Wish, now: Duration) -> Result<Vec<Change>, OutOfOrder> {
-        let known = self.users.get(user);
-        if known.is_some_and(|bound| bound.call_id == wish.call_id && bound.cseq >= wish.cseq) {
+    /// Applies what one REGISTER of `user` wants, all of it or nothing. Changes come out in the order in which they must be
+    /// stored.
+    pub fn apply(&mut self, user: &str, wishes: Vec<Wish>, now: Duration) -> Result<Vec<Change>, OutOfOrder> {
+        let known = self.users.get(user).map(Vec::as_slice).unwrap_or_default();
+        let nameless = |bound: &Bound, wish: &Wish| {
+            bound.wish.instance.is_none() && wish.instance.is_none() && bound.wish.call_id == wish.call_id
+        };
+        let late = |bound: &Bound, wish: &Wish| {
+            let same_call = is_same(bound, wish) && bound.wish.call_id == wish.call_id;
+            (same_call || nameless(bound, wish)) && bound.wish.cseq >= wish.cseq
+        };
+        if wishes.iter().any(|wish| known.iter().any(|bound| late(bound, wish))) {
             return Err(OutOfOrder);
         }
         let mut changes = Vec::new();
-        if let Some(bound) = known
-            && bound.contact != wish.contact
-            && !wish.expires.is_zero()
-        {
-            changes.push(Change::Unbound { user: user.into(), contact: bound.contact.clone() });
-        }
-        if wish.expires.is_zero() {
-            if known.is_some_and(|bound| bound.contact == wish.contact) {
-                changes.extend(self.remove(user));
-            }
-            return Ok(changes);
-        }
-        let bound = Bound {
-            contact: wish.contact,
-            address: wish.address,
-            transport: wish.transport,
-            call_id: wish.call_id,
-            cseq: wish.cseq,
-            expires_at: now.saturating_add(wish.expires),
+        // A phone without a name that has moved says so with its Call-ID (RFC 3261 §10.2.4).
+        let moved = |bound: &Bound| {
+            let here = |wish: &Wish| nameless(bound, wish) && !wish.expires.is_zero();
+            wishes.iter().any(here) && !wishes.iter().any(|wish| is_same(bound, wish))
         };
-        changes.push(Change::Bound(binding(user, &bound, wish.expires)));
-        self.insert(user.into(), bound);
+        changes.extend(self.remove(user, moved));
+        for wish in wishes {
+            if wish.expires.is_zero() {
+                changes.extend(self.remove(user, |bound| is_same(bound, &wish)));
+            } else {
+                self.bind(user, wish, now, &mut changes);
+            }
+        }
         Ok(changes)
     }
 
-    /// Removes what is bound for `user` (`Contact: *`).
-    pub fn clear(&mut self, user: &str, call_id: &str, cseq: u32) -> Result<Vec<Change>, OutOfOrder> {
-        match self.users.get(user) {
-            None => Ok(Vec::new()),
-            Some(bound) if bound.call_id == call_id && bound.cseq >= cseq => Err(OutOfOrder),
-            Some(_) => Ok(self.remove(user).into_iter().collect()),
+    fn bind(&mut self, user: &str, wish: Wish, now: Duration, changes: &mut Vec<Change>) {
+        let key = wish.key();
+        let old = self.of(user).iter().find(|bound| is_same(bound, &wish));
+        let since = old.map_or(now, |bound| bound.since);
+        let gone = self.remove(user, |bound| is_same(bound, &wish));
+        // What is stored under the same key is written over.
+        let under = |change: &Change| matches!(change, Change::Unbound { binding, .. } if *binding == key);
+        changes.extend(gone.into_iter().filter(|change| !under(change)));
+        if self.of(user).len() >= BINDINGS_MAX {
+            changes.extend(self.give_way(user));
         }
+        let expires_at = now.saturating_add(wish.expires);
+        let bound = Bound { wish, since, refreshed: now, expires_at, doubted: false };
+        changes.push(Change::Bound(bound.stored(user, now)));
+        self.insert(user, bound);
     }
 
-    /// Puts back a stored binding unless a newer one is there already. The connection of an earlier process is gone, and a
-    /// phone behind one must come by itself.
+    /// Removes what was refreshed longest ago, a phone without a name first.
+    fn give_way(&mut self, user: &str) -> Vec<Change> {
+        let age = |bound: &&Bound| (bound.wish.instance.is_some(), bound.refreshed, bound.wish.cseq);
+        let Some(oldest) = self.of(user).iter().min_by_key(age).map(|bound| bound.wish.key()) else {
+            return Vec::new();
+        };
+        self.remove(user, |bound| bound.wish.key() == oldest)
+    }
+
+    /// Removes all that is bound for `user` (`Contact: *`).
+    pub fn clear(&mut self, user: &str, call_id: &str, cseq: u32) -> Result<Vec<Change>, OutOfOrder> {
+        let late = |bound: &Bound| bound.wish.call_id == call_id && bound.wish.cseq >= cseq;
+        if self.of(user).iter().any(late) {
+            return Err(OutOfOrder);
+        }
+        Ok(self.remove(user, |_| true))
+    }
+
+    /// Puts back a stored binding unless a newer one is there already. What was tied to a connection went with the process,
+    /// and the phone must come by itself.
     pub fn restore(&mut self, binding: Binding, now: Duration) -> bool {
-        let alive = !binding.expires_in.is_zero() && !binding.transport.is_stream();
-        let fits = alive && !self.users.contains_key(&binding.user);
+        let wish = Wish {
+            contact: binding.contact,
+            address: binding.address,
+            local: binding.local,
+            call_id: binding.call_id,
+            cseq: binding.cseq,
+            expires: binding.expires_in,
+            instance: binding.instance,
+            reg_id: binding.reg_id,
+            q: binding.q,
+            path: binding.path,
+        };
+        let known = self.of(&binding.user);
+        let newer = known.len() >= BINDINGS_MAX || known.iter().any(|bound| is_same(bound, &wish));
+        let fits = !newer && !wish.expires.is_zero() && !wish.is_tied();
         if fits {
-            let bound = Bound {
-                contact: binding.contact,
-                address: binding.address,
-                transport: binding.transport,
-                call_id: binding.call_id,
-                cseq: binding.cseq,
-                expires_at: now.saturating_add(binding.expires_in),
-            };
-            self.insert(binding.user, bound);
+            let since = now.saturating_sub(binding.bound_for);
+            let expires_at = now.saturating_add(wish.expires);
+            let bound = Bound { wish, since, refreshed: since, expires_at, doubted: false };
+            self.insert(&binding.user, bound);
         }
         fits
     }
 
-    /// The live contact of `user`.
-    pub fn of(&self, user: &str, now: Duration) -> Option<&Bound> {
-        self.users.get(user).filter(|bound| bound.expires_at > now)
+    /// All bindings of `user`, in no order that means anything.
+    pub fn of(&self, user: &str) -> &[Bound] {
+        self.users.get(user).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The live bindings of `user` in the order in which they are to be called: those in doubt last; then the preferred
+    /// device, the higher `q`, the newer device; of the flows of one device the one refreshed last (RFC 5626 §6).
+    pub fn in_order(&self, user: &str, preferred: Option<&str>, now: Duration) -> Vec<&Bound> {
+        let mut live: Vec<&Bound> = self.of(user).iter().filter(|bound| bound.expires_at > now).collect();
+        if live.len() < 2 {
+            return live;
+        }
+        let rank = |bound: &Bound| {
+            let device = bound.wish.device();
+            let flows = || live.iter().filter(|other| other.wish.device() == device);
+            // A device is as good as its best flow, and as old as its first one.
+            let q = flows().map(|flow| flow.wish.q).max();
+            let since = flows().map(|flow| flow.since).min();
+            (bound.doubted, preferred != Some(bare(device)), std::cmp::Reverse((q, since)))
+        };
+        let mut ranked: Vec<_> = live.iter().map(|bound| (rank(bound), *bound)).collect();
+        ranked.sort_by(|(rank, bound), (other_rank, other)| {
+            rank.cmp(other_rank)
+                .then_with(|| bound.wish.device().cmp(other.wish.device()))
+                .then_with(|| other.refreshed.cmp(&bound.refreshed))
+                .then_with(|| other.wish.reg_id.cmp(&bound.wish.reg_id))
+        });
+        live.clear();
+        live.extend(ranked.into_iter().map(|(_, bound)| bound));
+        live
+    }
+
+    /// Nothing came back from a binding: it is called after all others until it registers again.
+    pub fn doubt(&mut self, user: &str, key: &str) {
+        let bound = self.users.get_mut(user).and_then(|all| all.iter_mut().find(|it| it.wish.key() == key));
+        if let Some(bound) = bound {
+            bound.doubted = true;
+        }
     }
 
     /// When the next binding runs out.
     pub fn next_expiry(&self) -> Option<Duration> {
-        self.users.values().map(|bound| bound.expires_at).min()
+        self.by_time.first().map(|(at, _)| *at)
     }
 
     /// Removes what has run out.
     pub fn expire(&mut self, now: Duration) -> Vec<Change> {
-        let over: Vec<String> = self
-            .users
-            .iter()
-            .filter(|(_, bound)| bound.expires_at <= now)
-            .map(|(user, _)| user.clone())
-            .collect();
-        over.iter().filter_map(|user| self.remove(user)).collect()
+        let mut changes = Vec::new();
+        // Ends: each turn removes the binding that put the entry there, and the entry.
+        while let Some((at, user)) = self.by_time.first().cloned()
+            && at <= now
+        {
+            changes.extend(self.remove(&user, |bound| bound.expires_at <= now));
+            self.by_time.remove(&(at, user));
+        }
+        changes
     }
 
     /// Removes what can't be reached any more since the connection to `address` was closed.
     pub fn closed(&mut self, transport: Transport, address: SocketAddr) -> Vec<Change> {
-        let over: Vec<String> = self
-            .users
-            .iter()
-            .filter(|(_, bound)| bound.transport == transport && bound.address == address)
-            .map(|(user, _)| user.clone())
-            .collect();
-        over.iter().filter_map(|user| self.remove(user)).collect()
+        let users = self.flows.remove(&(transport, address)).unwrap_or_default();
+        let over = |bound: &Bound| {
+            let wish = &bound.wish;
+            wish.is_tied() && (wish.local.transport, wish.address) == (transport, address)
+        };
+        users.into_iter().flat_map(|user| self.remove(&user, over)).collect()
     }
 
-    /// Whether some phone registered from this host.
+    /// Whether some phone is reached at this host.
     pub fn is_host(&self, host: IpAddr) -> bool {
         self.hosts.contains_key(&host)
     }
 
-    fn insert(&mut self, user: String, bound: Bound) {
-        *self.hosts.entry(bound.address.ip()).or_default() += 1;
-        if let Some(old) = self.users.insert(user, bound) {
-            self.leave(old.address.ip());
-        }
+    /// How many bindings there are.
+    pub fn len(&self) -> usize {
+        self.hosts.values().sum()
     }
 
-    fn leave(&mut self, host: IpAddr) {
-        if let Some(count) = self.hosts.get_mut(&host) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                self.hosts.remove(&host);
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.hosts.is_empty()
+    }
+
+    fn insert(&mut self, user: &str, bound: Bound) {
+        let wish = &bound.wish;
+        *self.hosts.entry(wish.address.ip()).or_default() += 1;
+        if wish.is_tied() {
+            let flow = (wish.local.transport, wish.address);
+            self.flows.entry(flow).or_default().insert(user.to_owned());
+        }
+        self.by_time.insert((bound.expires_at, user.to_owned()));
+        self.users.entry(user.to_owned()).or_default().push(bound);
+    }
+
+    /// Removes those bindings of `user` that `over` picks.
+    fn remove(&mut self, user: &str, over: impl Fn(&Bound) -> bool) -> Vec<Change> {
+        let Some(all) = self.users.get_mut(user) else { return Vec::new() };
+        let (gone, left): (Vec<Bound>, Vec<Bound>) = std::mem::take(all).into_iter().partition(over);
+        *all = left;
+        for bound in &gone {
+            let wish = &bound.wish;
+            leave(&mut self.hosts, wish.address.ip());
+            let all = self.users.get(user).map(Vec::as_slice).unwrap_or_default();
+            if !all.iter().any(|other| other.expires_at == bound.expires_at) {
+                self.by_time.remove(&(bound.expires_at, user.to_owned()));
+            }
+            let flow = (wish.local.transport, wish.address);
+            let same = |other: &&Bound| (other.wish.local.transport, other.wish.address) == flow;
+            if !all.iter().any(|other| same(&other) && other.wish.is_tied())
+                && let Some(users) = self.flows.get_mut(&flow)
+            {
+                users.remove(user);
+                if users.is_empty() {
+                    self.flows.remove(&flow);
+                }
             }
         }
-    }
-
-    fn remove(&mut self, user: &str) -> Option<Change> {
-        let bound = self.users.remove(user)?;
-        self.leave(bound.address.ip());
-        Some(Change::Unbound { user: user.into(), contact: bound.contact })
+        if self.of(user).is_empty() {
+            self.users.remove(user);
+        }
+        let unbound = |bound: Bound| Change::Unbound { user: user.to_owned(), binding: bound.wish.key() };
+        gone.into_iter().map(unbound).collect()
     }
 }
 
-fn binding(user: &str, bound: &Bound, expires_in: Duration) -> Binding {
-    Binding {
-        user: user.into(),
-        contact: bound.contact.clone(),
-        address: bound.address,
-        transport: bound.transport,
-        expires_in,
-        call_id: bound.call_id.clone(),
-        cseq: bound.cseq,
+/// Whether a REGISTER is about this binding: the same flow of the same device, else the same contact (RFC 5626 §6, RFC 3261
+/// §10.3 step 7). A phone that removes a contact need not name its device.
+fn is_same(bound: &Bound, wish: &Wish) -> bool {
+    let known = &bound.wish;
+    match (&known.instance, &wish.instance) {
+        (Some(one), Some(other)) => one == other && known.reg_id == wish.reg_id,
+        (None, None) => is_same_uri(&known.contact, &wish.contact),
+        (Some(_), None) => wish.expires.is_zero() && is_same_uri(&known.contact, &wish.contact),
+        (None, Some(_)) => is_same_uri(&known.contact, &wish.contact),
+    }
+}
+
+fn is_same_uri(one: &str, other: &str) -> bool {
+    let matches = || Some(Uri::parse(one).ok()?.matches(&Uri::parse(other).ok()?));
+    one == other || matches().unwrap_or(false)
+}
+
+/// Over a connection nobody but its own end can be reached, unless a proxy can be called where its Path says.
+fn is_tied(transport: Transport, address: SocketAddr, path: &[String]) -> bool {
+    let proxy = path.first().and_then(|first| Uri::parse(first).ok()?.socket_addr());
+    transport.is_stream() && (proxy != Some(address) || !transport.follows_addresses())
+}
+
+/// An instance without the angle brackets that it stands in.
+fn bare(device: &str) -> &str {
+    device.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or(device)
+}
+
+fn leave(hosts: &mut BTreeMap<IpAddr, usize>, host: IpAddr) {
+    if let Some(count) = hosts.get_mut(&host) {
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            hosts.remove(&host);
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn wish(contact: &str, call_id: &str, cseq: u32, expires_s: u64) -> Wish {
-        Wish {
-            contact: contact.into(),
-            address: "192.0.2.7:5062".parse().unwrap(),
-            transport: Transport::Udp,
-            call_id: call_id.into(),
-            cseq,
-            expires: Duration::from_secs(expires_s),
-        }
-    }
-
-    fn unbound(contact: &str) -> Change {
-        Change::Unbound { user: "anna".into(), contact: contact.into() }
-    }
-
-    #[test]
-    fn a_new_contact_replaces_the_old_one() {
-        let mut bindings = Bindings::default();
-        let now = Duration::ZERO;
-        assert_eq!(bindings.apply("anna", wish("sip:a@1", "x", 1, 60), now).unwrap().len(), 1);
-        let changes = bindings.apply("anna", wish("sip:a@2", "y", 1, 60), now).unwrap();
-        assert_eq!(changes[0], unbound("sip:a@1"));
-        assert!(matches!(&changes[1], Change::Bound(binding) if binding.contact == "sip:a@2"));
-        assert_eq!(bindings.of("anna", now).unwrap().contact, "sip:a@2");
-    }
-
-    #[test]
-    fn order_is_kept_within_a_call_id() {
-        let mut bindings = Bindings::default();
-        let now = Duration::ZERO;
-        bindings.apply("anna", wish("sip:a@1", "x", 5, 60), now).unwrap();
-        assert_eq!(bindings.apply("anna", wish("sip:a@1", "x", 5, 60), now), Err(OutOfOrder));
-        assert_eq!(bindings.clear("anna", "x", 4), Err(OutOfOrder));
-        assert!(bindings.apply("anna", wish("sip:a@1", "x", 6, 60), now).is_ok());
-        assert!(bindings.apply("anna", wish("sip:a@1", "rebooted", 1, 60), now).is_ok());
-    }
-
-    #[test]
-    fn zero_removes_only_its_own_contact() {
-        let mut bindings = Bindings::default();
-        let now = Duration::ZERO;
-        bindings.apply("anna", wish("sip:a@1", "x", 1, 60), now).unwrap();
-        assert_eq!(bindings.apply("anna", wish("sip:a@9", "y", 1, 0), now), Ok(vec![]));
-        assert!(bindings.of("anna", now).is_some());
-        assert_eq!(bindings.apply("anna", wish("sip:a@1", "x", 2, 0), now), Ok(vec![unbound("sip:a@1")]));
-        assert_eq!(bindings.of("anna", now), None);
-        assert_eq!(bindings.clear("anna", "x", 3), Ok(vec![]));
-    }
-
-    #[test]
-    fn bindings_run_out() {
-        let mut bindings = Bindings::default();
-        bindings.apply("anna", wish("sip:a@1", "x", 1, 60), Duration::ZERO).unwrap();
-        bindings.apply("ben", wish("sip:b@1", "x", 1, 90), Duration::ZERO).unwrap();
-        let at = Duration::from_secs(60);
-        assert_eq!(bindings.next_expiry(), Some(at));
-        assert_eq!(bindings.of("anna", at), None, "not used in its last instant");
-        assert_eq!(bindings.expire(at), vec![unbound("sip:a@1")]);
-        assert!(bindings.is_host("192.0.2.7".parse().unwrap()), "another phone is there");
-        assert_eq!(bindings.next_expiry(), Some(Duration::from_secs(90)));
-        bindings.expire(Duration::from_secs(90));
-        assert!(!bindings.is_host("192.0.2.7".parse().unwrap()));
-    }
-
-    #[test]
-    fn a_stored_binding_never_overrides_a_fresh_one() {
-        let mut bindings = Bindings::default();
-        let stored = Binding {
-            user: "anna".into(),
-            contact: "sip:a@old".into(),
-            address: "192.0.2.7:5062".parse().unwrap(),
-            transport: Transport::Udp,
-            expires_in: Duration::from_secs(30),
-            call_id: "x".into(),
-            cseq: 7,
-        };
-        assert!(bindings.restore(stored.clone(), Duration::ZERO));
-        assert!(!bindings.restore(stored.clone(), Duration::ZERO));
-        assert_eq!(bindings.of("anna", Duration::ZERO).unwrap().contact, "sip:a@old");
-        let over = Binding { user: "ben".into(), expires_in: Duration::ZERO, ..stored };
-        assert!(!bindings.restore(over, Duration::ZERO));
-    }
-}
+mod tests;

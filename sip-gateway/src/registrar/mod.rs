@@ -3,6 +3,7 @@
 pub mod bindings;
 pub mod flood;
 pub mod guesses;
+mod request;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -10,24 +11,29 @@ use std::time::Duration;
 
 use crate::auth::{Challenger, Ha1, Verdict};
 use crate::command::Binding;
-use crate::dialog::capability::response as plain;
-use crate::message::{Contacts, HeaderName, NameAddr, Request, Response, Scheme, Uri};
+use crate::dialog::capability::{SUPPORTED_REGISTER, response as plain};
+use crate::message::{HeaderName, Request, Response, Uri};
 use crate::options::{Options, UserOptions};
-use crate::transport::Transport;
-use bindings::{Bindings, Bound, Change, Wish};
+use crate::transport::{Local, Transport};
+use bindings::{Bindings, Bound, Change, Q_WHOLE};
+use request::{Asked, Lifetimes};
 
-/// Lifetime granted when the phone asks for none (RFC 3261 §10.3 step 6 leaves it to us).
-pub const EXPIRES_DEFAULT: Duration = Duration::from_secs(3600);
+pub use request::{EXPIRES_DEFAULT, INSTANCE_LENGTH_MAX, OUTBOUND, PATH_MAX};
 
 /// Answers REGISTER and keeps the bindings.
 pub struct Registrar {
     challenger: Challenger,
-    users: BTreeMap<String, Ha1>,
-    expires_min: Duration,
-    expires_max: Duration,
+    users: BTreeMap<String, User>,
+    lifetimes: Lifetimes,
     bindings: Bindings,
     /// Hosts of phones that don't register.
     fixed: BTreeSet<IpAddr>,
+}
+
+/// Who may register.
+struct User {
+    ha1: Ha1,
+    preferred_device: Option<String>,
 }
 
 /// What became of a REGISTER.
@@ -44,42 +50,68 @@ pub struct Registered {
 impl Registrar {
     /// A registrar without bindings. `key` must be random and secret.
     pub fn new(options: &Options, key: [u8; 32]) -> Self {
-        let user = |user: &UserOptions| (user.user.clone(), user.ha1.clone());
+        let user = |user: &UserOptions| {
+            let known = User { ha1: user.ha1.clone(), preferred_device: user.preferred_device.clone() };
+            (user.user.clone(), known)
+        };
         let fixed = |user: &UserOptions| Uri::parse(user.contact.as_ref()?).ok()?.host_ip();
         Self {
             challenger: Challenger::new(options.realm.clone(), key, &options.phone_digests),
             users: options.users.iter().map(user).collect(),
-            expires_min: options.register_expires_min,
-            expires_max: options.register_expires_max,
+            lifetimes: Lifetimes { min: options.register_expires_min, max: options.register_expires_max },
             bindings: Bindings::default(),
             fixed: options.users.iter().filter_map(fixed).collect(),
         }
     }
 
-    /// Answers a sound REGISTER.
+    /// Answers a sound REGISTER that came in on `local`.
     pub fn register(
         &mut self,
         request: &Request,
         from: SocketAddr,
-        transport: Transport,
+        local: Local,
         now: Duration,
     ) -> Registered {
-        match self.decide(request, from, transport, now) {
-            Ok(changes) => {
+        match self.decide(request, from, local, now) {
+            Ok(granted) => {
                 let mut response = plain(request, 200);
-                let user = aor_user(request).unwrap_or_default();
-                if let Some(bound) = self.bindings.of(&user, now) {
-                    response.headers.append(HeaderName::Contact, contact_value(bound, now));
+                let headers = &mut response.headers;
+                // RFC 3261 §10.3 step 8: all that is bound.
+                for bound in self.bindings.of(&granted.user) {
+                    headers.append(HeaderName::Contact, contact_value(bound, now));
                 }
-                Registered { response, changes, granted: true }
+                headers.append(HeaderName::Supported, SUPPORTED_REGISTER);
+                // RFC 3327 §5.3: proxies and phone learn that the path was kept.
+                headers.copy(HeaderName::Path, &request.headers);
+                // RFC 5626 §6.
+                if granted.outbound {
+                    headers.append(HeaderName::Require, OUTBOUND);
+                }
+                Registered { response, changes: granted.changes, granted: true }
             }
             Err(response) => Registered { response, changes: Vec::new(), granted: false },
         }
     }
 
-    /// The live contact of `user`.
-    pub fn of(&self, user: &str, now: Duration) -> Option<&Bound> {
-        self.bindings.of(user, now)
+    /// The live bindings of `user` in the order in which they are to be called.
+    pub fn in_order(&self, user: &str, now: Duration) -> Vec<&Bound> {
+        let preferred = self.users.get(user).and_then(|known| known.preferred_device.as_deref());
+        self.bindings.in_order(user, preferred, now)
+    }
+
+    /// Whether `user` has a live binding.
+    pub fn is_bound(&self, user: &str, now: Duration) -> bool {
+        self.bindings.of(user).iter().any(|bound| bound.expires_at > now)
+    }
+
+    /// Nothing came back from a binding: it is called after all others until it registers again.
+    pub fn doubt(&mut self, user: &str, key: &str) {
+        self.bindings.doubt(user, key);
+    }
+
+    /// How many bindings there are.
+    pub fn count(&self) -> usize {
+        self.bindings.len()
     }
 
     /// Whether some registered phone, or one with a fixed contact, is on this host.
@@ -112,12 +144,13 @@ impl Registrar {
         &mut self,
         request: &Request,
         from: SocketAddr,
-        transport: Transport,
+        local: Local,
         now: Duration,
-    ) -> Result<Vec<Change>, Response> {
+    ) -> Result<Granted, Response> {
         // Steps 2 and 3: who is it.
         let users = &self.users;
-        let username = match self.challenger.verify(request, from.ip(), |user| users.get(user), now) {
+        let ha1 = |user: &str| users.get(user).map(|known| &known.ha1);
+        let username = match self.challenger.verify(request, from.ip(), ha1, now) {
             Verdict::Accepted { username } => username,
             Verdict::Challenge { stale } => {
                 let mut response = plain(request, 401);
@@ -133,55 +166,28 @@ impl Registrar {
         if user != username {
             return Err(plain(request, 403));
         }
-        let call_id = request.headers.call_id().map_err(|_| plain(request, 400))?.to_owned();
-        let cseq = request.headers.cseq().map_err(|_| plain(request, 400))?.number;
+        // Steps 6 and 7.
         let out_of_order = |_| plain(request, 500);
-        match request.headers.contacts().map_err(|_| plain(request, 400))? {
-            // Step 6: "*" removes all, and only with "Expires: 0".
-            Contacts::Star if request.headers.expires() == Some(0) => {
-                self.bindings.clear(&user, &call_id, cseq).map_err(out_of_order)
+        let (changes, outbound) = match request::read(request, from, local, self.lifetimes)? {
+            Asked::Nothing => (Vec::new(), false),
+            Asked::Clear => {
+                let call_id = request.headers.call_id().map_err(|_| plain(request, 400))?;
+                let cseq = request.headers.cseq().map_err(|_| plain(request, 400))?.number;
+                (self.bindings.clear(&user, call_id, cseq).map_err(out_of_order)?, false)
             }
-            Contacts::Star => Err(plain(request, 400)),
-            Contacts::List(contacts) => {
-                let Some((contact, expires)) = self.wanted(request, &contacts)? else {
-                    return Ok(Vec::new());
-                };
-                let contact = contact.uri.raw().to_owned();
-                let wish = Wish { contact, address: from, transport, call_id, cseq, expires };
-                self.bindings.apply(&user, wish, now).map_err(out_of_order)
+            Asked::Change { wishes, outbound } => {
+                (self.bindings.apply(&user, wishes, now).map_err(out_of_order)?, outbound)
             }
-        }
+        };
+        Ok(Granted { user, changes, outbound })
     }
+}
 
-    /// Step 7: the contact that counts, with its lifetime. Of several the first that isn't removed: a user has one
-    /// phone. `None` when the phone only asks.
-    fn wanted<'a>(
-        &self,
-        request: &Request,
-        contacts: &'a [NameAddr],
-    ) -> Result<Option<(&'a NameAddr, Duration)>, Response> {
-        let general = request.headers.expires();
-        let mut chosen = None;
-        for contact in contacts {
-            // Headers in a contact would be headers of our INVITE (§19.1.5).
-            if !matches!(contact.uri.scheme(), Scheme::Sip | Scheme::Sips) || contact.uri.headers().is_some()
-            {
-                return Err(plain(request, 400));
-            }
-            let own = contact.param("expires").and_then(|text| text.parse::<u32>().ok());
-            let expires = own.or(general).map_or(EXPIRES_DEFAULT, |s| Duration::from_secs(u64::from(s)));
-            if !expires.is_zero() && expires < self.expires_min {
-                let mut response = plain(request, 423);
-                response.headers.append(HeaderName::MinExpires, self.expires_min.as_secs().to_string());
-                return Err(response);
-            }
-            let better = chosen.is_none_or(|(_, known): (_, Duration)| known.is_zero());
-            if better {
-                chosen = Some((contact, expires.min(self.expires_max)));
-            }
-        }
-        Ok(chosen)
-    }
+/// What was granted.
+struct Granted {
+    user: String,
+    changes: Vec<Change>,
+    outbound: bool,
 }
 
 /// User part of the address of record (To).
@@ -192,5 +198,15 @@ fn aor_user(request: &Request) -> Option<String> {
 /// Step 8: the binding with what is left of it.
 fn contact_value(bound: &Bound, now: Duration) -> String {
     let left = bound.expires_at.saturating_sub(now).as_secs();
-    format!("<{}>;expires={left}", bound.contact)
+    let mut value = format!("<{}>;expires={left}", bound.wish.contact);
+    if bound.wish.q != Q_WHOLE {
+        value.push_str(&format!(";q=0.{:03}", bound.wish.q));
+    }
+    if let Some(instance) = &bound.wish.instance {
+        value.push_str(&format!(";+sip.instance=\"{instance}\""));
+    }
+    if let Some(reg_id) = bound.wish.reg_id {
+        value.push_str(&format!(";reg-id={reg_id}"));
+    }
+    value
 }

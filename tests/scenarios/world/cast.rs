@@ -128,7 +128,7 @@ pub fn node_options(plan: &Plan) -> node::Options {
     let others: Vec<_> = plan.caps().into_iter().enumerate().skip(1).map(other).collect();
     let user = |agent| {
         let ha1 = Ha1::of(&user(agent), "carillon", &Secret::new(password(agent)));
-        UserOptions { user: user(agent), ha1, contact: None }
+        UserOptions { user: user(agent), ha1, contact: None, preferred_device: None }
     };
     let sip = SipOptions {
         listen: vec![address(NODE).into()],

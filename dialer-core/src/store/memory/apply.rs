@@ -98,10 +98,10 @@ impl Memory {
                 }
             }
             Write::Binding(row) => {
-                self.bindings.insert((row.user.clone(), row.contact.clone()), row.clone());
+                self.bindings.insert((row.user.clone(), row.binding.clone()), row.clone());
             }
-            Write::Unbind { user, contact } => {
-                self.bindings.remove(&(user.clone(), contact.clone()));
+            Write::Unbind { user, binding } => {
+                self.bindings.remove(&(user.clone(), binding.clone()));
             }
         }
         Ok(())

@@ -126,7 +126,7 @@ mod tests {
     }
 
     fn urgent(ticket: u64) -> Batch {
-        let writes = vec![Write::Unbind { user: "agent1".into(), contact: "sip:a@192.0.2.1".into() }];
+        let writes = vec![Write::Unbind { user: "agent1".into(), binding: "sip:a@192.0.2.1".into() }];
         Batch { ticket: Ticket(ticket), writes }
     }
 

@@ -405,18 +405,26 @@ async fn agent_legs(reader: &mut SqliteConnection) -> Result<BTreeMap<String, Or
 
 async fn bindings(reader: &mut SqliteConnection) -> Result<Vec<BindingRow>, StoreError> {
     let rows = sqlx::query(
-        "SELECT user, contact, address, expires_at, call_id, cseq FROM bindings ORDER BY user, contact",
+        "SELECT user, binding, contact, address, local, bound_at, expires_at, call_id, cseq, instance, reg_id, q, path
+         FROM bindings ORDER BY user, binding",
     )
     .fetch_all(reader)
     .await?;
     let binding = |row: &SqliteRow| {
         Ok(BindingRow {
             user: row.try_get(0)?,
-            contact: row.try_get(1)?,
-            address: row.try_get(2)?,
-            expires_at: Utc(row.try_get(3)?),
-            call_id: row.try_get(4)?,
-            cseq: row.try_get(5)?,
+            binding: row.try_get(1)?,
+            contact: row.try_get(2)?,
+            address: row.try_get(3)?,
+            local: row.try_get(4)?,
+            bound_at: Utc(row.try_get(5)?),
+            expires_at: Utc(row.try_get(6)?),
+            call_id: row.try_get(7)?,
+            cseq: row.try_get(8)?,
+            instance: row.try_get(9)?,
+            reg_id: row.try_get(10)?,
+            q: row.try_get(11)?,
+            path: from_json(row.try_get(12)?)?,
         })
     };
     rows.iter().map(binding).collect()

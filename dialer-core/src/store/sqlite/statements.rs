@@ -180,19 +180,27 @@ impl Script {
                 .bind(int(milliseconds(*away))),
             Write::Binding(row) => self
                 .statement(
-                    "INSERT OR REPLACE INTO bindings (user, contact, address, expires_at, call_id, cseq)
-                     VALUES (?, ?, ?, ?, ?, ?)",
+                    "INSERT OR REPLACE INTO bindings (user, binding, contact, address, local, bound_at, expires_at,
+                         call_id, cseq, instance, reg_id, q, path)
+                     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 )
                 .bind(row.user.as_str())
+                .bind(row.binding.as_str())
                 .bind(row.contact.as_str())
                 .bind(row.address.as_str())
+                .bind(row.local.as_str())
+                .bind(row.bound_at.0)
                 .bind(row.expires_at.0)
                 .bind(row.call_id.as_str())
-                .bind(i64::from(row.cseq)),
-            Write::Unbind { user, contact } => self
-                .statement("DELETE FROM bindings WHERE user = ? AND contact = ?")
+                .bind(i64::from(row.cseq))
+                .bind(row.instance.as_deref())
+                .bind(row.reg_id.map(i64::from))
+                .bind(i64::from(row.q))
+                .bind_json(&row.path),
+            Write::Unbind { user, binding } => self
+                .statement("DELETE FROM bindings WHERE user = ? AND binding = ?")
                 .bind(user.as_str())
-                .bind(contact.as_str()),
+                .bind(binding.as_str()),
         };
     }
 }

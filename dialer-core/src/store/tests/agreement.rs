@@ -76,13 +76,20 @@ fn writes() -> impl Strategy<Value = Write> {
         }),
         1 => attempt.prop_map(|cseq| Write::Binding(BindingRow {
             user: "agent1".into(),
+            binding: format!("sip:{}", cseq % 2),
             contact: format!("sip:{}", cseq % 2),
             address: "192.0.2.1:5060".into(),
+            local: "192.0.2.2:5060".into(),
+            bound_at: Utc(0),
+            instance: None,
+            reg_id: None,
+            q: 1_000,
+            path: Vec::new(),
             expires_at: Utc(1),
             call_id: "r".into(),
             cseq: u32::try_from(cseq).unwrap(),
         })),
-        1 => Just(Write::Unbind { user: "agent1".into(), contact: "sip:1".into() }),
+        1 => Just(Write::Unbind { user: "agent1".into(), binding: "sip:1".into() }),
         1 => campaigns().prop_map(campaign),
     ]
 }

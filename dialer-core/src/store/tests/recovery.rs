@@ -290,8 +290,15 @@ fn calls_that_wait_for_a_disposition_come_back(disk: &mut impl Disk) {
 fn legs_bindings_and_suppression_come_back(disk: &mut impl Disk) {
     let binding = |user: &str, cseq| BindingRow {
         user: user.into(),
+        binding: "<urn:uuid:1>;reg-id=2".into(),
         contact: "sip:phone@192.0.2.9".into(),
         address: "192.0.2.9:5060".into(),
+        local: "tcp:192.0.2.1:5060".into(),
+        bound_at: Utc(20_000),
+        instance: Some("<urn:uuid:1>".into()),
+        reg_id: Some(2),
+        q: 500,
+        path: vec!["sip:192.0.2.9;lr".into()],
         expires_at: Utc(60_000),
         call_id: "reg".into(),
         cseq,
@@ -305,7 +312,7 @@ fn legs_bindings_and_suppression_come_back(disk: &mut impl Disk) {
         Write::Binding(binding("agent2", 1)),
         Write::Binding(binding("agent1", 1)),
         Write::Binding(binding("agent1", 2)),
-        Write::Unbind { user: "agent2".into(), contact: "sip:phone@192.0.2.9".into() },
+        Write::Unbind { user: "agent2".into(), binding: "<urn:uuid:1>;reg-id=2".into() },
     ])
     .unwrap();
     disk.suppress(vec![number(2), number(1)]);

@@ -127,7 +127,7 @@ fn reachability_follows_the_registration() {
     assert_eq!(
         bench.events(),
         [
-            Event::Unregistered { user: "anna".into(), contact: "sip:anna@10.0.0.5:5062".into() },
+            Event::Unregistered { user: "anna".into(), binding: "sip:anna@10.0.0.5:5062".into() },
             Event::AgentUnreachable { user: "anna".into(), reason: "unregistered" }
         ]
     );

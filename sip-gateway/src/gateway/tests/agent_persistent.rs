@@ -143,7 +143,7 @@ fn a_lost_leg_is_not_called_again_while_unregistered() {
     }
     assert_eq!(
         bench.events(),
-        [Event::Unregistered { user: "anna".into(), contact: "sip:anna@10.0.0.5:5062".into() }]
+        [Event::Unregistered { user: "anna".into(), binding: "sip:anna@10.0.0.5:5062".into() }]
     );
     bench.feed(PHONE, agent.request("BYE", "anna", 1, &[], ""));
     assert_eq!(bench.events(), [unreachable("leg_lost")]);

@@ -4,6 +4,7 @@ mod agent_per_call;
 mod agent_persistent;
 mod cancel;
 mod chaos;
+mod devices;
 mod digest;
 mod divert;
 mod early;

@@ -6,16 +6,18 @@ use crate::auth::Algorithm;
 use crate::event::Event;
 
 pub(super) struct Phone {
-    user: &'static str,
-    password: &'static str,
-    algorithm: &'static str,
-    record: &'static str,
-    cseq: u32,
+    pub(super) user: &'static str,
+    pub(super) password: &'static str,
+    pub(super) algorithm: &'static str,
+    pub(super) record: &'static str,
+    /// Tells its Call-ID from those of the user's other phones.
+    pub(super) call_id: &'static str,
+    pub(super) cseq: u32,
 }
 
 impl Phone {
     pub(super) fn new(user: &'static str, password: &'static str) -> Self {
-        Self { user, password, algorithm: "MD5", record: user, cseq: 0 }
+        Self { user, password, algorithm: "MD5", record: user, call_id: "phone", cseq: 0 }
     }
 
     fn request(&mut self, more: &[&str]) -> String {
@@ -23,10 +25,10 @@ impl Phone {
         let (user, cseq) = (self.record, self.cseq);
         let mut lines = vec![
             "REGISTER sip:192.0.2.1 SIP/2.0".to_owned(),
-            format!("Via: SIP/2.0/UDP 10.0.0.5:5062;branch=z9hG4bKreg{user}{cseq};rport"),
+            format!("Via: SIP/2.0/UDP 10.0.0.5:5062;branch=z9hG4bKreg{}{user}{cseq};rport", self.call_id),
             format!("From: <sip:{user}@192.0.2.1>;tag=phone"),
             format!("To: <sip:{user}@192.0.2.1>"),
-            format!("Call-ID: phone-{user}"),
+            format!("Call-ID: {}-{user}", self.call_id),
             format!("CSeq: {cseq} REGISTER"),
         ];
         lines.extend(more.iter().map(|line| (*line).to_owned()));

@@ -74,7 +74,7 @@ fn a_phone_is_called_over_its_connection_and_is_gone_with_it() {
     let contact = "Contact: <sip:anna@10.0.0.5:5062;transport=tcp>";
     assert_eq!(phone.register(&mut bench, PHONE, &[contact]).start(), "SIP/2.0 200 OK");
     match bench.events().as_slice() {
-        [Event::Registered(binding)] => assert_eq!(binding.transport, Transport::Tcp),
+        [Event::Registered(binding)] => assert_eq!(binding.local, bench.local),
         other => panic!("{other:?}"),
     }
     bench.command(Command::SignOn { user: "anna".into(), leg: AgentLegMode::Persistent });
@@ -90,15 +90,11 @@ fn a_phone_is_called_over_its_connection_and_is_gone_with_it() {
 #[test]
 fn a_connection_of_an_earlier_process_is_not_waited_for() {
     let mut bench = Bench::new(over_tcp());
-    bench.command(Command::RestoreBinding(crate::command::Binding {
-        user: "anna".into(),
-        contact: "sip:anna@10.0.0.5:5062;transport=tcp".into(),
-        address: address(PHONE),
-        transport: Transport::Tcp,
-        expires_in: ms(600_000),
-        call_id: "stored".into(),
-        cseq: 1,
-    }));
+    bench.command(Command::RestoreBinding(stored(
+        "sip:anna@10.0.0.5:5062;transport=tcp",
+        PHONE,
+        bench.local,
+    )));
     bench.command(Command::SignOn { user: "anna".into(), leg: AgentLegMode::Persistent });
     assert!(bench.sent(PHONE).is_empty(), "the phone comes by itself");
 }

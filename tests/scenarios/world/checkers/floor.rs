@@ -49,10 +49,10 @@ impl Floor {
         for write in writes {
             match write {
                 Write::Binding(row) => {
-                    self.bindings.insert((row.user.clone(), row.contact.clone()), row.clone());
+                    self.bindings.insert((row.user.clone(), row.binding.clone()), row.clone());
                 }
-                Write::Unbind { user, contact } => {
-                    self.bindings.remove(&(user.clone(), contact.clone()));
+                Write::Unbind { user, binding } => {
+                    self.bindings.remove(&(user.clone(), binding.clone()));
                     self.unbound.push((seen.at, user.clone()));
                 }
                 _ => {}
