@@ -22,7 +22,6 @@ use carillon_sip::media::RecordingDone;
 use carillon_sip::media::prompt::Prompt;
 use carillon_sip::options::TrunkOptions;
 use carillon_sip::resolve::Target;
-use carillon_sip::transport::Local;
 
 use crate::clock::{CampaignClock, RealNow};
 

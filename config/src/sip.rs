@@ -74,6 +74,7 @@ pub(crate) fn sip(document: &Document<'_>, mut section: Section<'_>) -> Options 
     let phone_digests = section
         .texts("phone_digests", false)
         .map_or_else(|| vec![Algorithm::Md5], |written| check_digests(document, written));
+    let phone_auth_int = section.flag("phone_auth_int", false);
     let session = session(document, &mut section);
     let nameservers = nameservers(document, &mut section);
     section.finish();
@@ -87,6 +88,7 @@ pub(crate) fn sip(document: &Document<'_>, mut section: Section<'_>) -> Options 
         register_expires_min,
         register_expires_max,
         phone_digests,
+        phone_auth_int,
         session,
         tls: TlsOptions::default(),
         ws_origins,

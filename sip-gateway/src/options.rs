@@ -38,6 +38,8 @@ pub struct Options {
     pub register_expires_max: Duration,
     /// Hashes that phones are challenged with, the most preferred first.
     pub phone_digests: Vec<Algorithm>,
+    /// Phones are offered `qop=auth-int` beside `auth`.
+    pub phone_auth_int: bool,
     /// Session timers asked for in our INVITEs (RFC 4028).
     pub session: SessionOptions,
     /// Transaction timers. Tests shorten nothing else.

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use carillon_sip::auth::Answers;
+use carillon_sip::auth::{Answers, Asked};
 use carillon_sip::dialog::{Dialog, Reach};
 use carillon_sip::event::Route;
 use carillon_sip::gateway::names::Names;
@@ -204,7 +204,7 @@ impl<'t> Questions<'t> {
         // Ends: it is asked again at most three times.
         loop {
             let next = request(self, cseq, &authorization).ok_or("the request can't be written")?;
-            let uri = next.uri.raw().to_owned();
+            let (uri, body) = (next.uri.raw().to_owned(), next.body.clone());
             let mut heard = self.ask(next, patience)?;
             heard.challenges = answers.repetitions();
             if !matches!(heard.last.status, 401 | 407) {
@@ -212,7 +212,8 @@ impl<'t> Questions<'t> {
             }
             let Some(credentials) = &credentials else { return Ok(heard) };
             let names = &mut self.names;
-            let answer = answers.answer(&heard.last, credentials, method.as_str(), &uri, || names.cnonce());
+            let asked = Asked { method: method.as_str(), uri: &uri, body: &body };
+            let answer = answers.answer(&heard.last, credentials, asked, || names.cnonce());
             let Some(answer) = answer else { return Ok(heard) };
             (authorization, cseq) = (answer, cseq + 1);
         }

@@ -1,6 +1,7 @@
 //! The client's answers to the challenges of one request, kept for its repetitions (RFC 3261 §22.2, §22.3).
 
 use super::challenge::{Answer, Challenge};
+use super::fields::Fields;
 use crate::message::{HeaderName, Response};
 use crate::options::Secret;
 
@@ -17,6 +18,17 @@ pub struct Credentials {
     pub username: String,
     /// Digest password.
     pub password: Secret,
+}
+
+/// The request that is answered for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Method.
+    pub method: &'a str,
+    /// Request-URI as written.
+    pub uri: &'a str,
+    /// Body.
+    pub body: &'a [u8],
 }
 
 /// The challenges that one request has met. Each repetition of the request answers all of them: a proxy that was
@@ -37,13 +49,15 @@ struct Met {
     nonce_count: u32,
     /// Its nonce had grown old once already.
     renewed: bool,
+    /// Nobody asked: the server named its nonce beforehand.
+    ahead: bool,
     /// The client nonce of a session.
     cnonce: Option<String>,
 }
 
 impl Met {
     fn new(header: &HeaderName, challenge: Challenge, renewed: bool) -> Self {
-        Self { header: header.clone(), challenge, nonce_count: 0, renewed, cnonce: None }
+        Self { header: header.clone(), challenge, nonce_count: 0, renewed, ahead: false, cnonce: None }
     }
 }
 
@@ -61,23 +75,21 @@ impl Answers {
         &mut self,
         response: &Response,
         credentials: &Credentials,
-        method: &str,
-        uri: &str,
+        asked: Asked<'_>,
         cnonce: impl FnMut() -> String,
     ) -> Option<Vec<(HeaderName, String)>> {
         if self.repetitions >= REPETITIONS_MAX || !self.meet(response) {
             return None;
         }
         self.repetitions += 1;
-        Some(self.again(credentials, method, uri, cnonce))
+        Some(self.again(credentials, asked, cnonce))
     }
 
     /// The headers that answer all challenges met so far, for a request that is sent again for another reason.
     pub fn again(
         &mut self,
         credentials: &Credentials,
-        method: &str,
-        uri: &str,
+        asked: Asked<'_>,
         mut cnonce: impl FnMut() -> String,
     ) -> Vec<(HeaderName, String)> {
         let answer = |met: &mut Met| {
@@ -92,14 +104,29 @@ impl Answers {
             let value = met.challenge.authorization(&Answer {
                 username: &credentials.username,
                 password: &credentials.password,
-                method,
-                uri,
+                method: asked.method,
+                uri: asked.uri,
+                body: asked.body,
                 nonce_count: met.nonce_count,
                 cnonce: &cnonce,
             });
             (met.header.clone(), value)
         };
         self.met.iter_mut().map(answer).collect()
+    }
+
+    /// What the next request of the same kind is sent with at once: a server that names its next nonce in a 2xx wants to see
+    /// that one (RFC 7616 §3.5). `None` where none is named, or it can't be known to whom it belongs.
+    pub fn ahead(&self, response: &Response) -> Option<Self> {
+        let fields = Fields::parse_bare(response.headers.first(HeaderName::AuthenticationInfo)?)?;
+        let nonce = fields.get("nextnonce").filter(|nonce| !nonce.is_empty())?;
+        let [met] = self.met.as_slice() else { return None };
+        // Of a session the first nonce is part of the key.
+        if met.header != HeaderName::Authorization || met.challenge.is_session() {
+            return None;
+        }
+        let met = Met { ahead: true, ..Met::new(&met.header, met.challenge.renewed(nonce), false) };
+        Some(Self { met: vec![met], repetitions: 0 })
     }
 
     /// Takes in what is asked. Whether an answer may help.
@@ -127,6 +154,11 @@ impl Answers {
             // RFC 7616 §3.3: the answer was right, only the nonce has to be renewed.
             Some(met) if challenge.stale && !met.renewed => {
                 *met = Met::new(header, challenge, true);
+                true
+            }
+            // The server has forgotten which nonce it named; the password was not refused.
+            Some(met) if met.ahead => {
+                *met = Met::new(header, challenge, false);
                 true
             }
             // §22.2: credentials that were refused are not tried again.
@@ -157,7 +189,8 @@ mod tests {
 
     fn answer(answers: &mut Answers, response: &Response) -> Option<Vec<(HeaderName, String)>> {
         let credentials = Credentials { username: "u".into(), password: Secret::new("p") };
-        answers.answer(response, &credentials, "INVITE", "sip:a@example.com", || "cn".to_owned())
+        let asked = Asked { method: "INVITE", uri: "sip:a@example.com", body: b"" };
+        answers.answer(response, &credentials, asked, || "cn".to_owned())
     }
 
     /// Header and realm of each answer, and how often its nonce was used.
@@ -182,7 +215,7 @@ mod tests {
         let unusable = [
             "Digest realm=\"r\", nonce=\"n\", algorithm=SHA-3",
             "Digest realm=\"r\", nonce=\"n\", algorithm=SHA-256-sess",
-            "Digest realm=\"r\", nonce=\"n\", qop=\"auth-int\"",
+            "Digest realm=\"r\", nonce=\"n\", qop=\"auth-conf\"",
             "Basic realm=\"r\"",
             "Digest nonce=\"n\"",
             "Digest realm=\"r\"",
@@ -205,10 +238,10 @@ mod tests {
         let session = response(401, &["Digest realm=\"r\", nonce=\"n\", algorithm=MD5-sess, qop=\"auth\""]);
         let credentials = Credentials { username: "u".into(), password: Secret::new("p") };
         let mut answers = Answers::default();
+        let asked = Asked { method: "INVITE", uri: "sip:a", body: b"" };
         let mut names = ["first", "second"].into_iter().map(str::to_owned);
-        let first =
-            answers.answer(&session, &credentials, "INVITE", "sip:a", || names.next().unwrap()).unwrap();
-        let second = answers.again(&credentials, "INVITE", "sip:a", || "second".to_owned());
+        let first = answers.answer(&session, &credentials, asked, || names.next().unwrap()).unwrap();
+        let second = answers.again(&credentials, asked, || "second".to_owned());
         assert!(
             first[0].1.contains("algorithm=MD5-sess") && first[0].1.contains("cnonce=\"first\""),
             "{first:?}"
@@ -252,6 +285,30 @@ mod tests {
         let realms: Vec<String> =
             shape(answer(&mut Answers::default(), &both)).into_iter().map(|(_, realm, _)| realm).collect();
         assert_eq!(realms, ["proxy", "second"]);
+    }
+
+    // RFC 7616 §3.5.
+    #[test]
+    fn the_nonce_that_a_server_names_is_used_next() {
+        let mut answers = Answers::default();
+        answer(&mut answers, &response(401, &[SERVER]));
+        let granted = |info: &str| {
+            let mut granted = response(200, &[]);
+            granted.headers.append(HeaderName::AuthenticationInfo, info.to_owned());
+            granted
+        };
+        let mut ahead = answers.ahead(&granted("qop=auth, nextnonce=\"n9\"")).unwrap();
+        let credentials = Credentials { username: "u".into(), password: Secret::new("p") };
+        let asked = Asked { method: "REGISTER", uri: "sip:a", body: b"" };
+        let sent = shape(Some(ahead.again(&credentials, asked, || "cn".into())));
+        assert_eq!(sent, [(HeaderName::Authorization, "server".into(), "n9/00000001".into())]);
+        // A server that has forgotten it asks, and is answered as if nothing had been sent.
+        let again = shape(answer(&mut ahead, &response(401, &[SERVER])));
+        assert_eq!(again, [(HeaderName::Authorization, "server".into(), "n2/00000001".into())]);
+        assert_eq!(answer(&mut ahead, &response(401, &[SERVER])), None, "that was the password");
+        for nothing in ["qop=auth", "nextnonce=\"\"", "", "nextnonce=\"a"] {
+            assert!(answers.ahead(&granted(nothing)).is_none(), "{nothing}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::digest::{self, Algorithm, Inputs, Named};
+use super::digest::{self, Algorithm, Inputs, Named, Protection, Quality};
 use super::fields::Fields;
 use crate::message::{HeaderName, Headers};
 use crate::options::Secret;
@@ -11,8 +11,8 @@ use crate::options::Secret;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Challenge {
     pub(super) named: Named,
-    /// Whether `qop=auth` is offered; without it the old form of RFC 2617 §3.2.2.1 is used.
-    pub qop_auth: bool,
+    /// `auth` where it is offered, else `auth-int`; none is the old form of RFC 2617 §3.2.2.1.
+    pub(super) quality: Option<Quality>,
     /// The credentials were right, only the nonce had grown old.
     pub stale: bool,
     realm: String,
@@ -31,6 +31,8 @@ pub struct Answer<'a> {
     pub method: &'a str,
     /// Request-URI as written.
     pub uri: &'a str,
+    /// Body of the request.
+    pub body: &'a [u8],
     /// How often this nonce was used, this time included; from 1.
     pub nonce_count: u32,
     /// Fresh random text, a token.
@@ -39,21 +41,23 @@ pub struct Answer<'a> {
 
 impl Challenge {
     /// Reads one value of WWW-Authenticate or Proxy-Authenticate. `None` when it isn't one we can answer: another
-    /// scheme or algorithm, `auth-int` alone, a session without `qop`, no realm or nonce.
+    /// scheme, algorithm or `qop`, a session without `qop`, no realm or nonce.
     pub fn parse(value: &[u8]) -> Option<Self> {
         let fields = Fields::parse(value)?;
-        let qop = fields.get("qop");
-        let offers_auth = |qop: &str| qop.split(',').any(|option| option.trim().eq_ignore_ascii_case("auth"));
-        if qop.is_some_and(|qop| !offers_auth(qop)) {
-            return None;
-        }
+        let quality = match fields.get("qop") {
+            Some(offered) => {
+                let known = || offered.split(',').filter_map(|option| Quality::named(option.trim()));
+                Some(known().find(|quality| *quality == Quality::Auth).or_else(|| known().next())?)
+            }
+            None => None,
+        };
         let named = Named::parse(fields.get("algorithm"))?;
-        if named.session && qop.is_none() {
+        if named.session && quality.is_none() {
             return None;
         }
         Some(Self {
             named,
-            qop_auth: qop.is_some(),
+            quality,
             stale: fields.get("stale").is_some_and(|stale| stale.eq_ignore_ascii_case("true")),
             realm: fields.get("realm")?.to_owned(),
             nonce: fields.get("nonce")?.to_owned(),
@@ -73,6 +77,11 @@ impl Challenge {
         self.named.session
     }
 
+    /// The same with the nonce that the server wants to see next (RFC 7616 §3.5), which is never a stale one.
+    pub(super) fn renewed(&self, nonce: &str) -> Self {
+        Self { nonce: nonce.to_owned(), stale: false, ..self.clone() }
+    }
+
     /// Whose passwords are asked for.
     pub fn realm(&self) -> &str {
         &self.realm
@@ -88,7 +97,12 @@ impl Challenge {
             method: answer.method,
             uri: answer.uri,
             nonce: &self.nonce,
-            protection: self.qop_auth.then_some((count.as_str(), answer.cnonce)),
+            body: answer.body,
+            protection: self.quality.map(|quality| Protection {
+                quality,
+                count: &count,
+                cnonce: answer.cnonce,
+            }),
         };
         let response = digest::response(self.named, &inputs);
         let mut out = format!(
@@ -101,9 +115,9 @@ impl Challenge {
         if let Some(opaque) = &self.opaque {
             out.push_str(&format!(", opaque=\"{opaque}\""));
         }
-        if self.qop_auth {
+        if let Some(quality) = self.quality {
             // RFC 7616 §3.4: qop and nc stand without quotes.
-            out.push_str(&format!(", qop=auth, nc={count}, cnonce=\"{}\"", answer.cnonce));
+            out.push_str(&format!(", qop={}, nc={count}, cnonce=\"{}\"", quality.text(), answer.cnonce));
         }
         out
     }
@@ -121,8 +135,15 @@ fn escape(text: &str) -> String {
 }
 
 /// Values of challenge headers as they go on the wire.
-pub(super) fn write_challenge(realm: &str, nonce: &str, algorithm: Algorithm, stale: bool) -> Bytes {
+pub(super) fn write_challenge(
+    realm: &str,
+    nonce: &str,
+    algorithm: Algorithm,
+    integrity: bool,
+    stale: bool,
+) -> Bytes {
     let stale = if stale { ", stale=true" } else { "" };
+    let qop = if integrity { "auth,auth-int" } else { "auth" };
     let (realm, algorithm) = (escape(realm), algorithm.as_str());
-    format!("Digest realm=\"{realm}\", nonce=\"{nonce}\", qop=\"auth\", algorithm={algorithm}{stale}").into()
+    format!("Digest realm=\"{realm}\", nonce=\"{nonce}\", qop=\"{qop}\", algorithm={algorithm}{stale}").into()
 }

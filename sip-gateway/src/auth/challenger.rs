@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::challenge::write_challenge;
-use super::digest::{self, Algorithm, Inputs, Named, same};
+use super::digest::{self, Algorithm, Inputs, Named, Protection, Quality, same};
 use super::fields::Fields;
 use super::ha1::Ha1;
 use super::nonce::Nonces;
@@ -20,6 +20,8 @@ pub enum Verdict {
     Accepted {
         /// The digest user.
         username: String,
+        /// Value of Authentication-Info for the 2xx, where the nonce is near its end (RFC 7616 §3.5).
+        info: Option<String>,
     },
     /// None for us, wrong, or (`stale`) right with a nonce that can't be used any more: answer 401 with
     /// [`Challenger::challenges`].
@@ -37,6 +39,8 @@ pub enum Verdict {
 pub struct Challenger {
     realm: String,
     algorithms: Vec<Algorithm>,
+    /// `auth-int` is offered beside `auth`.
+    integrity: bool,
     nonces: Nonces,
     /// Stands in for an unknown user.
     nobody: Ha1,
@@ -45,10 +49,11 @@ pub struct Challenger {
 impl Challenger {
     /// `key` must be random and secret; a new one makes all older nonces stale. Phones are offered these algorithms, in
     /// this order (RFC 8760 §2.4: one header each, the most preferred first).
-    pub fn new(realm: impl Into<String>, key: [u8; 32], algorithms: &[Algorithm]) -> Self {
+    /// `integrity` offers `auth-int` beside `auth`.
+    pub fn new(realm: impl Into<String>, key: [u8; 32], algorithms: &[Algorithm], integrity: bool) -> Self {
         let realm = realm.into();
         let nobody = Ha1::of("", &realm, &Secret::new(digest::to_hex(&key)));
-        Self { realm, algorithms: algorithms.to_vec(), nonces: Nonces::new(key), nobody }
+        Self { realm, algorithms: algorithms.to_vec(), integrity, nonces: Nonces::new(key), nobody }
     }
 
     /// Values of WWW-Authenticate for a 401 to `source`, in the order to be written.
@@ -56,7 +61,7 @@ impl Challenger {
         let nonce = self.nonces.issue(source, now);
         self.algorithms
             .iter()
-            .map(|algorithm| write_challenge(&self.realm, &nonce, *algorithm, stale))
+            .map(|algorithm| write_challenge(&self.realm, &nonce, *algorithm, self.integrity, stale))
             .collect()
     }
 
@@ -77,12 +82,15 @@ impl Challenger {
             .find(ours);
         let Some(credentials) = found.as_ref().and_then(Credentials::read) else { return wrong };
         let Named { algorithm, session } = credentials.named;
-        if session || !self.algorithms.contains(&algorithm) {
+        let quality = credentials.protection.map(|protection| protection.quality);
+        let offered = quality != Some(Quality::AuthInt) || self.integrity;
+        if session || !offered || !self.algorithms.contains(&algorithm) {
             return wrong;
         }
         let known = ha1(credentials.username).and_then(|known| known.get(algorithm));
         let nobody = self.nobody.get(algorithm).unwrap_or_default();
-        let expected = credentials.expected(request.method.as_str(), known.unwrap_or(nobody));
+        let used = known.unwrap_or(nobody);
+        let expected = credentials.response_with(used, request.method.as_str(), &request.body);
         let right = same(expected.as_bytes(), credentials.response.to_ascii_lowercase().as_bytes());
         let genuine = self.nonces.recognise(credentials.nonce, source);
         if !right || known.is_none() {
@@ -94,7 +102,11 @@ impl Challenger {
         // RFC 7616 §3.3: stale says that the password was right and only the nonce has to be renewed.
         match genuine {
             Some(nonce) if self.nonces.take(nonce, credentials.count, now) => {
-                Verdict::Accepted { username: credentials.username.to_owned() }
+                let info = self.nonces.is_ending(nonce, now).then(|| {
+                    let proof = credentials.response_with(used, "", b"");
+                    credentials.info(&self.nonces.issue(source, now), &proof)
+                });
+                Verdict::Accepted { username: credentials.username.to_owned(), info }
             }
             Some(_) | None => Verdict::Challenge { stale: true },
         }
@@ -107,7 +119,7 @@ struct Credentials<'a> {
     nonce: &'a str,
     uri: &'a str,
     response: &'a str,
-    protection: Option<(&'a str, &'a str)>,
+    protection: Option<Protection<'a>>,
     /// Without `qop` a nonce is good for one request.
     count: u32,
 }
@@ -116,12 +128,14 @@ impl<'a> Credentials<'a> {
     /// `None` when a field is missing or is nothing we offered.
     fn read(fields: &Fields<'a>) -> Option<Self> {
         let protection = match fields.get("qop") {
-            Some(qop) if qop.eq_ignore_ascii_case("auth") => Some((fields.get("nc")?, fields.get("cnonce")?)),
-            Some(_) => return None,
+            Some(qop) => {
+                let quality = Quality::named(qop)?;
+                Some(Protection { quality, count: fields.get("nc")?, cnonce: fields.get("cnonce")? })
+            }
             None => None,
         };
         let count = match protection {
-            Some((count, _)) if count.len() == 8 => u32::from_str_radix(count, 16).ok()?,
+            Some(Protection { count, .. }) if count.len() == 8 => u32::from_str_radix(count, 16).ok()?,
             Some(_) => return None,
             None => 1,
         };
@@ -136,9 +150,19 @@ impl<'a> Credentials<'a> {
         })
     }
 
-    fn expected(&self, method: &str, ha1: &str) -> String {
-        let inputs = Inputs { ha1, method, uri: self.uri, nonce: self.nonce, protection: self.protection };
-        digest::response(self.named, &inputs)
+    fn response_with(&self, ha1: &str, method: &str, body: &[u8]) -> String {
+        let (uri, nonce, protection) = (self.uri, self.nonce, self.protection);
+        digest::response(self.named, &Inputs { ha1, method, uri, nonce, body, protection })
+    }
+
+    /// RFC 7616 §3.5: the next nonce, and a proof that we know the password too.
+    fn info(&self, next: &str, proof: &str) -> String {
+        let mut info = format!("nextnonce=\"{next}\"");
+        if let Some(Protection { quality, count, cnonce }) = self.protection {
+            let quality = quality.text();
+            info.push_str(&format!(", qop={quality}, rspauth=\"{proof}\", cnonce=\"{cnonce}\", nc={count}"));
+        }
+        info
     }
 }
 

@@ -40,6 +40,15 @@ impl Algorithm {
         }
     }
 
+    /// Lower-case hex hash of a body.
+    pub(super) fn hash_body(self, body: &[u8]) -> String {
+        match self {
+            Self::Md5 => to_hex(&Md5::digest(body)),
+            Self::Sha256 => to_hex(&Sha256::digest(body)),
+            Self::Sha512_256 => to_hex(&Sha512_256::digest(body)),
+        }
+    }
+
     /// Lower-case hex hash of the parts with colons between them.
     pub(super) fn hash(self, parts: &[&str]) -> String {
         match self {
@@ -97,28 +106,72 @@ pub(super) fn to_hex(octets: &[u8]) -> String {
     out
 }
 
+/// What is protected (RFC 7616 §3.3, `qop`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Quality {
+    /// Method and URI.
+    Auth,
+    /// The body as well.
+    AuthInt,
+}
+
+impl Quality {
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            Self::Auth => "auth",
+            Self::AuthInt => "auth-int",
+        }
+    }
+
+    pub(super) fn named(name: &str) -> Option<Self> {
+        [Self::Auth, Self::AuthInt].into_iter().find(|quality| name.eq_ignore_ascii_case(quality.text()))
+    }
+}
+
+/// What goes with a `qop`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Protection<'a> {
+    pub(super) quality: Quality,
+    /// Eight hex digits.
+    pub(super) count: &'a str,
+    /// Client nonce.
+    pub(super) cnonce: &'a str,
+}
+
 /// What a response is made of. All values as they stand between the quotes.
 pub(super) struct Inputs<'a> {
     /// Hash of user, realm and password with the algorithm.
     pub(super) ha1: &'a str,
+    /// Empty for what the server proves in turn (RFC 7616 §3.5).
     pub(super) method: &'a str,
     pub(super) uri: &'a str,
     pub(super) nonce: &'a str,
-    /// Nonce count (eight hex digits) and client nonce with `qop=auth`; none without (RFC 2617 §3.2.2.1).
-    pub(super) protection: Option<(&'a str, &'a str)>,
+    pub(super) body: &'a [u8],
+    /// None without `qop` (RFC 2617 §3.2.2.1).
+    pub(super) protection: Option<Protection<'a>>,
 }
 
 /// `response=` in lower-case hex. A session without a client nonce is none.
 pub(super) fn response(named: Named, inputs: &Inputs<'_>) -> String {
     let Named { algorithm, session } = named;
     let of_session = match inputs.protection {
-        Some((_, cnonce)) if session => Some(algorithm.hash(&[inputs.ha1, inputs.nonce, cnonce])),
+        Some(Protection { cnonce, .. }) if session => {
+            Some(algorithm.hash(&[inputs.ha1, inputs.nonce, cnonce]))
+        }
         Some(_) | None => None,
     };
     let a1 = of_session.as_deref().unwrap_or(inputs.ha1);
-    let a2 = algorithm.hash(&[inputs.method, inputs.uri]);
+    let quality = inputs.protection.map(|protection| protection.quality);
+    let a2 = match quality {
+        Some(Quality::AuthInt) => {
+            algorithm.hash(&[inputs.method, inputs.uri, &algorithm.hash_body(inputs.body)])
+        }
+        Some(Quality::Auth) | None => algorithm.hash(&[inputs.method, inputs.uri]),
+    };
     match inputs.protection {
-        Some((count, cnonce)) => algorithm.hash(&[a1, inputs.nonce, count, cnonce, "auth", &a2]),
+        Some(Protection { quality, count, cnonce }) => {
+            algorithm.hash(&[a1, inputs.nonce, count, cnonce, quality.text(), &a2])
+        }
         None => algorithm.hash(&[a1, inputs.nonce, &a2]),
     }
 }

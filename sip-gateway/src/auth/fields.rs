@@ -17,10 +17,12 @@ impl<'a> Fields<'a> {
             return None;
         }
         let scheme_end = value.iter().position(|octet| is_space(*octet))?;
-        let (scheme, mut rest) = value.split_at(scheme_end);
-        if !scheme.eq_ignore_ascii_case(b"Digest") {
-            return None;
-        }
+        let (scheme, rest) = value.split_at(scheme_end);
+        if scheme.eq_ignore_ascii_case(b"Digest") { Self::parse_bare(rest) } else { None }
+    }
+
+    /// The same without a scheme in front, as Authentication-Info has it (RFC 7616 §3.5).
+    pub(super) fn parse_bare(mut rest: &'a [u8]) -> Option<Self> {
         let mut fields = Self(Vec::new());
         loop {
             rest = trim(rest);

@@ -1,7 +1,7 @@
 //! Digest authentication, both sides (RFC 7616, RFC 8760, RFC 3261 §22).
 //!
 //! As a client: [`Challenge`] and [`Answers`]. As a server: [`Challenger`]. Algorithms MD5, SHA-256 and SHA-512-256,
-//! as a client with `-sess` too; quality of protection `auth` or none. Random values are passed in, so is the time.
+//! as a client with `-sess` too; quality of protection `auth`, `auth-int` or none. Random values are passed in, so is the time.
 
 use crate::message::{HeaderName, Headers};
 use fields::Fields;
@@ -16,12 +16,12 @@ mod nonce;
 #[cfg(test)]
 mod tests;
 
-pub use answers::{Answers, Credentials, REALMS_MAX, REPETITIONS_MAX};
+pub use answers::{Answers, Asked, Credentials, REALMS_MAX, REPETITIONS_MAX};
 pub use challenge::{Answer, Challenge};
 pub use challenger::{Challenger, Verdict};
 pub use digest::Algorithm;
 pub use ha1::Ha1;
-pub use nonce::{NONCE_LIFETIME, NONCES_MAX};
+pub use nonce::{NEXT_AFTER, NONCE_LIFETIME, NONCES_MAX};
 
 /// The user as whom a request's credentials for `realm` want to be seen, whether they are right or not.
 pub fn claimed_user<'a>(headers: &'a Headers, realm: &str) -> Option<&'a str> {

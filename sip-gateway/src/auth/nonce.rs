@@ -11,6 +11,9 @@ use super::digest::{same, to_hex};
 /// How long a nonce is good for.
 pub const NONCE_LIFETIME: Duration = Duration::from_secs(300);
 
+/// A nonce that has served for so long is told its successor, so that a phone in time need not be challenged again.
+pub const NEXT_AFTER: Duration = Duration::from_secs(200);
+
 /// Most used nonces remembered. When more are in use, the oldest is forgotten and thereby stale.
 pub const NONCES_MAX: usize = 8192;
 
@@ -63,6 +66,11 @@ impl Nonces {
             issued_ms: u64::from_str_radix(nonce.get(16..32)?, 16).ok()?,
         };
         same(self.write(genuine, source).as_bytes(), nonce.as_bytes()).then_some(genuine)
+    }
+
+    /// Whether it is time to name the next one.
+    pub(super) fn is_ending(&self, nonce: Genuine, now: Duration) -> bool {
+        nonce.issued_ms < milliseconds(now.saturating_sub(NEXT_AFTER))
     }
 
     /// Takes note of one use. `false` when the nonce is too old or this count was used before: then it is stale.

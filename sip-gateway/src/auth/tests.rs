@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::digest::{Inputs, Named, response};
+use super::digest::{Inputs, Named, Protection, Quality, response};
 use super::*;
 use crate::message::{HeaderName, Method, Request, Uri};
 use crate::options::Secret;
@@ -24,6 +24,7 @@ fn answer_mufasa(algorithm: &str) -> String {
         password: &password,
         method: "GET",
         uri: "/dir/index.html",
+        body: b"",
         nonce_count: 1,
         cnonce: "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ",
     })
@@ -52,7 +53,8 @@ fn rfc_2617_example_and_its_form_without_qop() {
         method: "GET",
         uri: "/dir/index.html",
         nonce: "dcd98b7102dd2f0e8b11d0f600bfb0c093",
-        protection: Some(("00000001", "0a4f113b")),
+        body: b"",
+        protection: Some(Protection { quality: Quality::Auth, count: "00000001", cnonce: "0a4f113b" }),
     };
     let md5 = Named { algorithm: Algorithm::Md5, session: false };
     assert_eq!(response(md5, &inputs), "6629fae49393a05397450978507c4ef1");
@@ -70,6 +72,7 @@ fn quotes_in_names_stay_within_their_quotes() {
         password: &password,
         method: "INVITE",
         uri: "sip:a",
+        body: b"",
         nonce_count: 1,
         cnonce: "c",
     });
@@ -92,7 +95,7 @@ impl Scene {
     fn new(algorithms: &[Algorithm]) -> Self {
         let source = "192.0.2.5".parse().unwrap();
         let ha1 = Ha1::of("1001", "carillon", &Secret::new("pass"));
-        Self { challenger: Challenger::new("carillon", KEY, algorithms), ha1, source }
+        Self { challenger: Challenger::new("carillon", KEY, algorithms, false), ha1, source }
     }
 
     fn challenge(&mut self, now: Duration) -> Challenge {
@@ -108,6 +111,7 @@ impl Scene {
             password: &password,
             method: "REGISTER",
             uri: "sip:example.com",
+            body: b"",
             nonce_count,
             cnonce: "abc",
         });
@@ -121,7 +125,7 @@ impl Scene {
     }
 }
 
-const ACCEPTED: fn() -> Verdict = || Verdict::Accepted { username: "1001".to_owned() };
+const ACCEPTED: fn() -> Verdict = || Verdict::Accepted { username: "1001".to_owned(), info: None };
 const WRONG: Verdict = Verdict::Challenge { stale: false };
 const STALE: Verdict = Verdict::Challenge { stale: true };
 
@@ -163,7 +167,7 @@ fn an_algorithm_is_refused_where_it_was_not_offered() {
 fn a_phone_without_qop_gets_one_request_per_nonce() {
     let mut scene = Scene::new(MD5);
     let mut challenge = scene.challenge(NOW);
-    challenge.qop_auth = false;
+    challenge.quality = None;
     let request = scene.register(&challenge, "1001", "pass", 1);
     assert_eq!(scene.verify(&request, NOW), ACCEPTED());
     assert_eq!(scene.verify(&request, NOW), STALE);
@@ -205,6 +209,116 @@ fn an_old_foreign_or_replayed_nonce_is_stale() {
     assert_eq!(scene.verify(&request, NOW), STALE, "made up");
     let request = scene.register(&made_up, "1001", "guess", 1);
     assert_eq!(scene.verify(&request, NOW), WRONG, "stale never confirms a wrong password");
+}
+
+// RFC 7616 §3.5.
+#[test]
+fn a_nonce_near_its_end_is_told_its_successor() {
+    let mut scene = Scene::new(MD5);
+    let challenge = scene.challenge(NOW);
+    let first = scene.register(&challenge, "1001", "pass", 1);
+    assert_eq!(scene.verify(&first, NOW + NEXT_AFTER), ACCEPTED(), "in its prime");
+    let later = NOW + NEXT_AFTER + Duration::from_millis(1);
+    let second = scene.register(&challenge, "1001", "pass", 2);
+    let Verdict::Accepted { info: Some(info), .. } = scene.verify(&second, later) else { panic!("no info") };
+    let fields = super::fields::Fields::parse_bare(info.as_bytes()).unwrap();
+    // H(H(A1):nonce:nc:cnonce:qop:H(:uri)) says that we know the password as well.
+    let hash = |text: &str| super::digest::to_hex(&<md5::Md5 as sha2::Digest>::digest(text.as_bytes()));
+    let (ha1, nonce) = (hash("1001:carillon:pass"), challenge.renewed("x"));
+    assert_ne!(nonce, challenge);
+    let asked = scene.register(&challenge, "1001", "pass", 2);
+    let value = asked.headers.text(HeaderName::Authorization).unwrap();
+    let nonce = value.split("nonce=\"").nth(1).unwrap().split('"').next().unwrap();
+    let proof = hash(&format!("{ha1}:{nonce}:00000002:abc:auth:{}", hash(":sip:example.com")));
+    assert_eq!((fields.get("rspauth"), fields.get("nc")), (Some(proof.as_str()), Some("00000002")));
+    // The old one goes on until its own end: two phones of one user may share neither.
+    let fourth = scene.register(&challenge, "1001", "pass", 3);
+    assert!(matches!(scene.verify(&fourth, NOW + NONCE_LIFETIME), Verdict::Accepted { info: Some(_), .. }));
+    let next = challenge.renewed(fields.get("nextnonce").unwrap());
+    let third = scene.register(&next, "1001", "pass", 1);
+    assert_eq!(scene.verify(&third, NOW + NONCE_LIFETIME + Duration::from_secs(60)), ACCEPTED());
+}
+
+// RFC 7616 §3.4.3: auth-int protects the body.
+#[test]
+fn a_body_is_protected_where_that_was_offered() {
+    let mut scene = Scene::new(ALL);
+    let source = scene.source;
+    scene.challenger = Challenger::new("carillon", KEY, ALL, true);
+    let offers = scene.challenger.challenges(source, false, NOW);
+    let mut counts = 1..;
+    for offer in &offers {
+        let text = std::str::from_utf8(offer).unwrap();
+        assert!(text.contains("qop=\"auth,auth-int\""), "{text}");
+        assert_eq!(Challenge::parse(offer).unwrap().quality, Some(Quality::Auth), "the cheaper one of both");
+        let only = text.replace("auth,auth-int", "auth-int");
+        let challenge = Challenge::parse(only.as_bytes()).unwrap();
+        let value = challenge.authorization(&Answer {
+            username: "1001",
+            password: &Secret::new("pass"),
+            method: "REGISTER",
+            uri: "sip:example.com",
+            body: b"the body",
+            nonce_count: counts.next().unwrap(),
+            cnonce: "abc",
+        });
+        assert!(value.contains("qop=auth-int"), "{value}");
+        let mut request = Request::new(Method::Register, Uri::parse("sip:example.com").unwrap());
+        request.headers.append(HeaderName::Authorization, value);
+        request.body = "another body".into();
+        assert_eq!(scene.verify(&request, NOW), WRONG);
+        request.body = "the body".into();
+        assert_eq!(scene.verify(&request, NOW), ACCEPTED());
+        // Nobody takes it who has not offered it.
+        let mut plain = Scene::new(ALL);
+        assert_eq!(plain.verify(&request, NOW), WRONG);
+    }
+    // RFC 2617 §3.2.2.3 by hand: MD5("REGISTER:sip:example.com:" MD5("the body")).
+    let md5 = Named { algorithm: Algorithm::Md5, session: false };
+    let hash = |text: &str| super::digest::to_hex(&<md5::Md5 as sha2::Digest>::digest(text.as_bytes()));
+    let a2 = hash(&format!("REGISTER:sip:example.com:{}", hash("the body")));
+    let protection = Some(Protection { quality: Quality::AuthInt, count: "00000001", cnonce: "abc" });
+    let (ha1, nonce) = ("0123", "n");
+    let inputs =
+        Inputs { ha1, method: "REGISTER", uri: "sip:example.com", nonce, body: b"the body", protection };
+    assert_eq!(response(md5, &inputs), hash(&format!("0123:n:00000001:abc:auth-int:{a2}")));
+}
+
+// RFC 7616 §3.4.6: the digest is of the URI as it was written, whatever else would mean the same.
+#[test]
+fn the_digest_is_of_the_uri_as_written() {
+    let mut scene = Scene::new(MD5);
+    let challenge = scene.challenge(NOW);
+    for (count, (request_uri, signed, verdict)) in [
+        ("sip:a%62c@example.com;x=%41", "sip:a%62c@example.com;x=%41", ACCEPTED()),
+        ("sip:a%62c@example.com", "sip:abc@example.com", ACCEPTED()),
+        ("sip:abc@EXAMPLE.com", "sip:%61%62%63@example.com", ACCEPTED()),
+        ("sip:a%20c@example.com", "sip:abc@example.com", Verdict::Malformed),
+        ("sip:abc@example.com", "sip:ABC@example.com", Verdict::Malformed),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let value = challenge.authorization(&Answer {
+            username: "1001",
+            password: &Secret::new("pass"),
+            method: "REGISTER",
+            uri: signed,
+            body: b"",
+            nonce_count: u32::try_from(count).unwrap() + 1,
+            cnonce: "abc",
+        });
+        assert!(value.contains(&format!("uri=\"{signed}\"")), "{value}");
+        let mut request = Request::new(Method::Register, Uri::parse(request_uri).unwrap());
+        request.headers.append(HeaderName::Authorization, value.clone());
+        assert_eq!(scene.verify(&request, NOW), verdict, "{request_uri} {signed}");
+        // Another spelling under the same digest is no longer what was signed.
+        if signed.contains('%') {
+            let respelt = value.replace(signed, "sip:abc@example.com");
+            request.headers.set(HeaderName::Authorization, respelt);
+            assert_eq!(scene.verify(&request, NOW), WRONG);
+        }
+    }
 }
 
 #[test]
@@ -261,6 +375,7 @@ proptest::proptest! {
             password: &Secret::new(password.clone()),
             method: "REGISTER",
             uri: "sip:example.com",
+            body: b"",
             nonce_count: 1,
             cnonce: &cnonce,
         });

@@ -176,6 +176,7 @@ pub(super) fn options() -> Options {
         keep_alive: None,
         nameservers: Vec::new(),
         phone_digests: vec![Algorithm::Md5],
+        phone_auth_int: false,
         session: SessionOptions::default(),
         tls: Default::default(),
         timers: Timers::default(),

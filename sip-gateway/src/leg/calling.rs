@@ -8,7 +8,7 @@ use super::early::Early;
 use super::requests::{self, Side};
 use super::wire::{Owner, Wire};
 use super::{FORKS_MAX, Leg, LegId, LegOptions, Notice, State, Tries, Up, reason};
-use crate::auth::REPETITIONS_MAX;
+use crate::auth::{Asked, REPETITIONS_MAX};
 use crate::dialog::session_timer::{SessionTimer, request_value};
 use crate::dialog::{Dialog, Reach};
 use crate::event::{Failure, Route};
@@ -186,9 +186,9 @@ impl Leg {
     fn challenged(&mut self, response: &Response, wire: &mut Wire, now: Duration) -> Vec<Notice> {
         let State::Inviting { tries, .. } = &mut self.state else { return Vec::new() };
         let mut tries = std::mem::take(tries);
-        let uri = &self.options.route.request_uri;
+        let asked = asked(&self.options, &self.invite);
         let authorization = self.options.credentials.as_ref().and_then(|credentials| {
-            tries.answers.answer(response, credentials, "INVITE", uri, || wire.names.cnonce())
+            tries.answers.answer(response, credentials, asked, || wire.names.cnonce())
         });
         match authorization {
             Some(authorization) => self.invite_again(tries, &authorization, response.status, wire, now),
@@ -204,9 +204,9 @@ impl Leg {
             return self.fail(Failure::Status(response.status), now);
         }
         tries.raised += 1;
-        let uri = &self.options.route.request_uri;
+        let asked = asked(&self.options, &self.invite);
         let authorization = match &self.options.credentials {
-            Some(credentials) => tries.answers.again(credentials, "INVITE", uri, || wire.names.cnonce()),
+            Some(credentials) => tries.answers.again(credentials, asked, || wire.names.cnonce()),
             None => Vec::new(),
         };
         self.invite_again(tries, &authorization, response.status, wire, now)
@@ -288,6 +288,11 @@ impl Leg {
         }
         sdp::read_answer(&response.body, &self.options.codecs, self.options.own).ok()
     }
+}
+
+/// What an answer to a challenge of the INVITE is for. Every INVITE of a leg has the same offer.
+fn asked<'a>(options: &'a LegOptions, invite: &'a Request) -> Asked<'a> {
+    Asked { method: "INVITE", uri: &options.route.request_uri, body: &invite.body }
 }
 
 /// The INVITE with our offer. The offer is the same for every INVITE of a leg, as its version says.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::wire::{Owner, Wire};
 use super::{Leg, Notice, State, reason};
-use crate::auth::Answers;
+use crate::auth::{Answers, Asked};
 use crate::message::{HeaderName, Method, Response};
 use crate::transaction::TransactionKey;
 
@@ -56,8 +56,8 @@ impl Leg {
         let (mut answers, then) = (std::mem::take(answers), then.clone());
         let credentials = self.options.credentials.as_ref();
         let authorization = self.dialogs.first().zip(credentials).and_then(|(dialog, credentials)| {
-            let uri = dialog.remote_target().raw();
-            answers.answer(response, credentials, "BYE", uri, || wire.names.cnonce())
+            let asked = Asked { method: "BYE", uri: dialog.remote_target().raw(), body: b"" };
+            answers.answer(response, credentials, asked, || wire.names.cnonce())
         });
         let sent = authorization.and_then(|authorization| {
             self.send_bye(0, reason::of_notice(&then), &authorization, Owner::Leg(self.id), wire, now)

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::wire::{Owner, Wire};
 use super::{FORKS_MAX, Leg, Notice, State};
-use crate::auth::Answers;
+use crate::auth::{Answers, Asked};
 use crate::dialog::capability::{self, ACCEPT, RELIABLE, lists, response as plain};
 use crate::dialog::{Dialog, Negotiation, Served};
 use crate::media::Remote;
@@ -116,9 +116,10 @@ impl Leg {
         let Some(index) = self.early.iter().position(is_it) else { return false };
         let Some(early) = self.early.get_mut(index).filter(|_| response.status >= 200) else { return true };
         let Some(Prack { mut said, .. }) = early.prack.take() else { return true };
-        let uri = early.dialog.remote_target().raw();
+        let body = said.answer.clone();
+        let asked = Asked { method: "PRACK", uri: early.dialog.remote_target().raw(), body: &body };
         let authorization = self.options.credentials.as_ref().and_then(|credentials| {
-            said.answers.answer(response, credentials, "PRACK", uri, || wire.names.cnonce())
+            said.answers.answer(response, credentials, asked, || wire.names.cnonce())
         });
         if let Some(authorization) = authorization {
             self.prack(index, said, &authorization, wire, now);

@@ -11,7 +11,7 @@ use super::calling::{INVITES_AGAIN_MAX, repetition};
 use super::reason;
 use super::requests::{self, Side};
 use super::wire::{Owner, Wire};
-use crate::auth::{Answers, Credentials, REPETITIONS_MAX};
+use crate::auth::{Answers, Asked, Credentials, REPETITIONS_MAX};
 use crate::command;
 use crate::dialog::capability::response as plain;
 use crate::dialog::{Dialog, Reach};
@@ -113,8 +113,8 @@ impl Orphan {
         }
         let ending = self.endings.iter_mut().find(|ending| ending.bye == Some(key));
         let Some((ending, credentials)) = ending.zip(self.credentials.as_ref()) else { return };
-        let uri = ending.dialog.remote_target().raw();
-        let authorization = ending.answers.answer(response, credentials, "BYE", uri, || wire.names.cnonce());
+        let asked = Asked { method: "BYE", uri: ending.dialog.remote_target().raw(), body: b"" };
+        let authorization = ending.answers.answer(response, credentials, asked, || wire.names.cnonce());
         if let Some(authorization) = authorization {
             ending.bye = bye(&mut ending.dialog, &self.stored, &authorization, wire, now);
             self.waiting.extend(ending.bye);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::calling::acknowledge;
 use super::wire::{Owner, Wire};
 use super::{Leg, Notice, State};
-use crate::auth::Answers;
+use crate::auth::{self, Answers};
 use crate::dialog::capability::{ACCEPT, ALLOW};
 use crate::dialog::session_timer::{Due, SessionTimer, TIMER, request_value};
 use crate::message::{HeaderName, Method, Response};
@@ -188,7 +188,9 @@ impl Leg {
         let credentials = self.options.credentials.as_ref();
         let authorization = self.dialogs.first().zip(credentials).and_then(|(dialog, credentials)| {
             let uri = dialog.remote_target().raw();
-            asked.answers.answer(response, credentials, method.as_str(), uri, || wire.names.cnonce())
+            let body = if asked.kind == Kind::Invite { self.described.as_ref() } else { b"" };
+            let request = auth::Asked { method: method.as_str(), uri, body };
+            asked.answers.answer(response, credentials, request, || wire.names.cnonce())
         });
         match authorization {
             Some(authorization) => {

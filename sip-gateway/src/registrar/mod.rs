@@ -56,7 +56,12 @@ impl Registrar {
         };
         let fixed = |user: &UserOptions| Uri::parse(user.contact.as_ref()?).ok()?.host_ip();
         Self {
-            challenger: Challenger::new(options.realm.clone(), key, &options.phone_digests),
+            challenger: Challenger::new(
+                options.realm.clone(),
+                key,
+                &options.phone_digests,
+                options.phone_auth_int,
+            ),
             users: options.users.iter().map(user).collect(),
             lifetimes: Lifetimes { min: options.register_expires_min, max: options.register_expires_max },
             bindings: Bindings::default(),
@@ -86,6 +91,10 @@ impl Registrar {
                 // RFC 5626 §6.
                 if granted.outbound {
                     headers.append(HeaderName::Require, OUTBOUND);
+                }
+                // RFC 7616 §3.5.
+                if let Some(info) = granted.info {
+                    headers.append(HeaderName::AuthenticationInfo, info);
                 }
                 Registered { response, changes: granted.changes, granted: true }
             }
@@ -150,8 +159,8 @@ impl Registrar {
         // Steps 2 and 3: who is it.
         let users = &self.users;
         let ha1 = |user: &str| users.get(user).map(|known| &known.ha1);
-        let username = match self.challenger.verify(request, from.ip(), ha1, now) {
-            Verdict::Accepted { username } => username,
+        let (username, info) = match self.challenger.verify(request, from.ip(), ha1, now) {
+            Verdict::Accepted { username, info } => (username, info),
             Verdict::Challenge { stale } => {
                 let mut response = plain(request, 401);
                 for challenge in self.challenger.challenges(from.ip(), stale, now) {
@@ -179,7 +188,7 @@ impl Registrar {
                 (self.bindings.apply(&user, wishes, now).map_err(out_of_order)?, outbound)
             }
         };
-        Ok(Granted { user, changes, outbound })
+        Ok(Granted { user, changes, outbound, info })
     }
 }
 
@@ -188,6 +197,8 @@ struct Granted {
     user: String,
     changes: Vec<Change>,
     outbound: bool,
+    /// Value of Authentication-Info.
+    info: Option<String>,
 }
 
 /// User part of the address of record (To).

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::auth::Answers;
+use crate::auth::{Answers, Asked};
 use crate::dialog::capability::ALLOW;
 use crate::event::TrunkState;
 use crate::leg::requests::USER_AGENT;
@@ -49,6 +49,8 @@ pub struct Registration {
     failures: u32,
     /// How often in a row the lifetime was too short.
     too_brief: u32,
+    /// What the carrier wants to see next time (RFC 7616 §3.5).
+    ahead: Option<Answers>,
 }
 
 /// Where it stands.
@@ -75,6 +77,7 @@ impl Registration {
             valid_until: None,
             failures: 0,
             too_brief: 0,
+            ahead: None,
         }
     }
 
@@ -113,7 +116,12 @@ impl Registration {
         wire: &mut Wire,
         now: Duration,
     ) -> Option<TrunkState> {
-        self.send(options, &[], Answers::default(), wire, now)
+        let known = self.ahead.take().zip(options.credentials());
+        let Some((mut answers, credentials)) = known else {
+            return self.send(options, &[], Answers::default(), wire, now);
+        };
+        let authorization = answers.again(&credentials, asked(options), || wire.names.cnonce());
+        self.send(options, &authorization, answers, wire, now)
     }
 
     /// Takes the registration back, if there is one.
@@ -148,6 +156,7 @@ impl Registration {
             }
             200..=299 => {
                 let granted = granted(response, self.local).unwrap_or(self.expires);
+                self.ahead = answers.ahead(response);
                 (self.failures, self.too_brief) = (0, 0);
                 self.valid_until = Some(now.saturating_add(granted));
                 // A refresh may be lost and repeated for 32 s; a fifth of the lifetime is left for that.
@@ -157,7 +166,7 @@ impl Registration {
             401 | 407 => {
                 let mut answers = std::mem::take(answers);
                 let authorization = options.credentials().and_then(|credentials| {
-                    answers.answer(response, &credentials, "REGISTER", &options.uri, || wire.names.cnonce())
+                    answers.answer(response, &credentials, asked(options), || wire.names.cnonce())
                 });
                 match authorization {
                     Some(authorization) => self.send(options, &authorization, answers, wire, now),
@@ -268,6 +277,10 @@ impl Registration {
         headers.append(HeaderName::UserAgent, USER_AGENT);
         Ok(request)
     }
+}
+
+fn asked(options: &TrunkOptions) -> Asked<'_> {
+    Asked { method: "REGISTER", uri: &options.uri, body: b"" }
 }
 
 /// What the carrier granted: beside our contact, else in Expires (§10.2.4).

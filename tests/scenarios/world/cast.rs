@@ -143,6 +143,7 @@ pub fn node_options(plan: &Plan) -> node::Options {
         keep_alive: None,
         nameservers: Vec::new(),
         phone_digests: vec![Algorithm::Md5],
+        phone_auth_int: false,
         session: SessionOptions::default(),
         tls: Default::default(),
         timers: Timers::default(),

@@ -126,7 +126,8 @@ fn a_device_that_rings_is_given_its_time_and_one_that_refuses_none() {
     let declined = Event::ConnectFailed { call: CALL, user: "anna".into(), reason: "declined" };
     assert!(bench.events().contains(&declined));
     // What nobody of the same user will take either.
-    (bench.sent(MOBILE), bench.sent(DESK));
+    bench.sent(MOBILE);
+    bench.sent(DESK);
     bench.connect(1, "anna");
     let mobile = bench.one(MOBILE);
     bench.feed(MOBILE, mobile.reply("603 Decline", "m", &[], ""));
@@ -244,7 +245,7 @@ fn a_phone_behind_proxies_is_called_through_its_path() {
 #[test]
 fn a_path_that_cannot_be_followed_is_refused() {
     let mut bench = Bench::new(options());
-    let many = format!("Path: {}", vec!["<sip:192.0.2.70;lr>"; 9].join(", "));
+    let many = format!("Path: {}", ["<sip:192.0.2.70;lr>"; 9].join(", "));
     for wrong in [
         "Path: <sip:192.0.2.70>",
         "Path: <tel:+15550100>",

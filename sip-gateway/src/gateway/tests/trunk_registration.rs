@@ -40,6 +40,37 @@ fn each_trunk_tells_its_state_at_the_start() {
     assert!(register.header("Contact").starts_with("<sip:customer@192.0.2.1:5060>"));
 }
 
+// RFC 7616 §3.5, RFC 3261 §22.
+#[test]
+fn a_carriers_next_nonce_is_used_for_the_refresh() {
+    let mut bench = Bench::new(registering());
+    let register = bench.one(CARRIER);
+    let ask = |nonce: &str| {
+        format!("WWW-Authenticate: Digest realm=\"carrier\", nonce=\"{nonce}\", qop=\"auth-int\"")
+    };
+    bench.feed(CARRIER, register.reply("401 Unauthorized", "x", &[&ask("n1")], ""));
+    let again = bench.one(CARRIER);
+    // Nothing else was offered: MD5(MD5(A1):n1:nc:cnonce:auth-int:MD5(REGISTER:uri:MD5(no body))).
+    let cnonce = again.between("cnonce=\"", "\"");
+    let ha1 = super::digest::md5("customer:carrier:s3cret");
+    let ha2 = super::digest::md5(&format!("REGISTER:sip:192.0.2.10:5060:{}", super::digest::md5("")));
+    let response = super::digest::md5(&format!("{ha1}:n1:00000001:{cnonce}:auth-int:{ha2}"));
+    assert!(again.header("Authorization").contains(&format!("response=\"{response}\"")));
+    let contact = "Contact: <sip:customer@192.0.2.1:5060>;expires=100";
+    let next = "Authentication-Info: nextnonce=\"n2\"";
+    bench.feed(CARRIER, again.reply("200 OK", "x", &[contact, next], ""));
+    bench.pass(ms(80_000));
+    let refresh = bench.one(CARRIER);
+    assert!(refresh.header("Authorization").contains("nonce=\"n2\""), "at once, without being asked");
+    // A carrier that was restarted meanwhile asks anew.
+    bench.feed(CARRIER, refresh.reply("401 Unauthorized", "x", &[&ask("n3")], ""));
+    let again = bench.one(CARRIER);
+    assert!(again.header("Authorization").contains("nonce=\"n3\""));
+    bench.feed(CARRIER, again.reply("200 OK", "x", &[contact], ""));
+    bench.pass(ms(80_000));
+    assert!(bench.one(CARRIER).headers("Authorization").is_empty(), "nothing was named this time");
+}
+
 #[test]
 fn a_registration_is_challenged_granted_and_refreshed_at_80_percent() {
     let mut bench = Bench::new(registering());
