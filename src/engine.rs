@@ -22,6 +22,7 @@ use carillon_core::store::read::{Fetched, Recovered};
 use carillon_core::store::sqlite::{OnStored, Store};
 use carillon_core::store::write::Refusal;
 use carillon_core::time::Utc;
+use carillon_sip::auth;
 use carillon_sip::event::TrunkState;
 use carillon_sip::gateway::counters::Counters;
 use carillon_sip::io::media::{self, MediaHandle, MediaOptions};
@@ -64,6 +65,8 @@ enum Message {
     CallerFound { call: AttemptId, known: Option<KnownCaller> },
     Prompt { campaign: CampaignId, prompt: Arc<Prompt> },
     Greeting { campaign: CampaignId, prompt: Arc<Prompt> },
+    Phone { user: String, session: u64, life: Duration, reply: oneshot::Sender<Option<auth::Token>> },
+    EndSession { user: String, session: u64, reply: oneshot::Sender<()> },
     Decisions { campaign: CampaignId, limit: usize, reply: oneshot::Sender<Option<Vec<Decided>>> },
     Drain,
     Quit,
@@ -125,6 +128,25 @@ impl EngineHandle {
     ) -> Result<Option<Vec<Decided>>, Stopped> {
         let (reply, answer) = oneshot::channel();
         self.send(Message::Decisions { campaign, limit, reply })?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    /// Something for the phone of `user` to register with; `None` where there is no such user.
+    pub async fn phone_token(
+        &self,
+        user: String,
+        session: u64,
+        life: Duration,
+    ) -> Result<Option<auth::Token>, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Phone { user, session, life, reply })?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    /// Ends what phones of `user` registered with tokens of a sign-in.
+    pub async fn end_session(&self, user: String, session: u64) -> Result<(), Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::EndSession { user, session, reply })?;
         answer.await.map_err(|_| Stopped)
     }
 
@@ -376,6 +398,16 @@ impl Engine {
                 }
                 Ok(Message::Greeting { campaign, prompt }) => {
                     self.node.set_message(campaign, prompt);
+                    continue;
+                }
+                Ok(Message::Phone { user, session, life, reply }) => {
+                    // Whoever asked may have gone.
+                    let _ = reply.send(self.node.phone_token(&user, session, life, self.now()));
+                    continue;
+                }
+                Ok(Message::EndSession { user, session, reply }) => {
+                    self.handle(NodeInput::EndSession { user, session });
+                    let _ = reply.send(());
                     continue;
                 }
                 Ok(Message::Decisions { campaign, limit, reply }) => {

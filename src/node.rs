@@ -22,6 +22,7 @@ use carillon_core::output::{Refused, Reply};
 use carillon_core::store::read::{Fetched, Recovered};
 use carillon_core::store::write::{Refusal, Write};
 use carillon_core::time::Utc;
+use carillon_sip::auth::Token;
 use carillon_sip::command::{AgentLegMode, Command};
 use carillon_sip::event::{Room, TrunkState};
 use carillon_sip::gateway::{self, Gateway, counters::Counters};
@@ -130,6 +131,13 @@ pub enum NodeInput {
         request: RequestId,
         /// What is asked.
         command: AgentCommand,
+    },
+    /// A sign-in has ended that phones may have registered with.
+    EndSession {
+        /// Whose it was.
+        user: String,
+        /// The sign-in.
+        session: u64,
     },
     /// The way down: trunks are unregistered.
     Drain,
@@ -273,6 +281,11 @@ impl Node {
         self.messages.insert(campaign, message);
     }
 
+    /// Something for the phone of `user` to register with; `None` where there is no such user.
+    pub fn phone_token(&self, user: &str, session: u64, life: Duration, now: RealNow) -> Option<Token> {
+        self.gateway.mint(user, session, life, now.monotonic)
+    }
+
     /// Takes in one thing that happened and lets all that follows from it happen.
     pub fn handle(&mut self, input: NodeInput, now: RealNow) {
         self.turn_day(now);
@@ -288,6 +301,9 @@ impl Node {
                 self.gateway.resolved(question, answer, now.monotonic);
             }
             NodeInput::Media(event) => self.gateway.media(event, now.monotonic),
+            NodeInput::EndSession { user, session } => {
+                self.gateway.command(Command::EndSession { user, session }, now.monotonic);
+            }
             NodeInput::Drain => self.gateway.command(Command::Drain, now.monotonic),
             NodeInput::Recovered(recovered) => {
                 let left = self.minutes.start(&recovered.trunk_talk, self.clock.now(now).utc);

@@ -10,8 +10,8 @@ use std::time::Duration;
 use axum::body::Bytes;
 use carillon_api::metrics::Exporter;
 use carillon_api::port::{
-    Attempt, AttemptQuery, Campaign, CampaignAction, Contact, Health, ImportReport, Part, Port, PortError,
-    REJECTED_ROWS_MAX, RejectedRow, Reply,
+    Attempt, AttemptQuery, Campaign, CampaignAction, Contact, Health, ImportReport, Part, PhoneToken, Port,
+    PortError, REJECTED_ROWS_MAX, RejectedRow, Reply,
 };
 use carillon_core::agent::AgentCommand;
 use carillon_core::campaign::decisions::Decided;
@@ -28,6 +28,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 
+use crate::clock::wall;
 use crate::engine::EngineHandle;
 use crate::prompts;
 
@@ -43,18 +44,21 @@ pub struct EnginePort {
     metrics: Exporter,
     prompts: PathBuf,
     agents: BTreeSet<String>,
+    realm: String,
 }
 
 impl EnginePort {
-    /// A port over `engine` and the store it writes to. Prompts lie in `prompts`; `agents` may sign on.
+    /// A port over `engine` and the store it writes to. Prompts lie in `prompts`; `agents` may sign on,
+    /// and their phones register with `realm`.
     pub fn new(
         engine: EngineHandle,
         store: Store,
         metrics: Exporter,
         prompts: PathBuf,
         agents: BTreeSet<String>,
+        realm: String,
     ) -> Self {
-        Self { engine, store, metrics, prompts, agents }
+        Self { engine, store, metrics, prompts, agents, realm }
     }
 
     /// Agents who take a campaign's calls.
@@ -189,6 +193,31 @@ impl Port for EnginePort {
                 rejected: list.rejected,
                 rejected_rows: bad.into_iter().map(rejected_row).collect(),
             })
+        }
+        .boxed()
+    }
+
+    fn phone_token(&self, user: String, session: u64, life: Duration) -> Reply<'_, PhoneToken> {
+        async move {
+            let answer =
+                tokio::time::timeout(ANSWER_MAX, self.engine.phone_token(user.clone(), session, life));
+            let token = answer.await.map_err(unavailable)?.map_err(unavailable)?;
+            let token = token.ok_or_else(|| PortError::Unknown(format!("agent {user}")))?;
+            Ok(PhoneToken {
+                username: token.username,
+                password: token.password.expose().to_owned(),
+                realm: self.realm.clone(),
+                expires_at: wall().after(token.expires_in),
+                expires_in: token.expires_in,
+            })
+        }
+        .boxed()
+    }
+
+    fn end_phone_session(&self, user: String, session: u64) -> Reply<'_, ()> {
+        async move {
+            let answer = tokio::time::timeout(ANSWER_MAX, self.engine.end_session(user, session));
+            answer.await.map_err(unavailable)?.map_err(unavailable)
         }
         .boxed()
     }

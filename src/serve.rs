@@ -41,6 +41,7 @@ pub async fn command(path: &Path) -> Result<(), Exit> {
         recovered.campaigns.iter().map(|campaign| (campaign.campaign, campaign.spec.clone())).collect();
 
     let agents = config.sip.users.iter().map(|user| user.user.clone()).collect();
+    let realm = config.sip.realm.clone();
     let (engine, thread) = engine::start(
         mailbox,
         EngineOptions {
@@ -72,7 +73,8 @@ pub async fn command(path: &Path) -> Result<(), Exit> {
 
     let exporter = Exporter::install().map_err(Exit::other)?;
     meters::follow(&engine, exporter.clone());
-    let port = Arc::new(EnginePort::new(engine.clone(), store.clone(), exporter, config.prompts, agents));
+    let port =
+        Arc::new(EnginePort::new(engine.clone(), store.clone(), exporter, config.prompts, agents, realm));
     let limits = config.api.limits;
     let router = carillon_api::router(port, config.api);
     let (close, closed) = oneshot::channel::<()>();

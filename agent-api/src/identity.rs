@@ -50,6 +50,14 @@ impl Who {
         self.person.role.may(right)
     }
 
+    /// Refuses everybody but the agent `user`.
+    pub(crate) fn need_self(&self, user: &str) -> Result<(), Problem> {
+        if self.person.role == Role::Agent && self.person.user == user {
+            return Ok(());
+        }
+        Err(Problem::forbidden("only the agent may do this"))
+    }
+
     /// Refuses people who may neither act for agents nor are the agent `user`.
     pub(crate) fn need_self_or(&self, right: Right, user: &str) -> Result<(), Problem> {
         if self.person.role == Role::Agent && self.person.user == user { Ok(()) } else { self.need(right) }

@@ -19,6 +19,10 @@ pub struct Options {
     pub session_idle: Duration,
     /// How long a session lives at most.
     pub session_life: Duration,
+    /// How long a phone may register with one token.
+    pub phone_token_life: Duration,
+    /// Where phones in browsers connect to, like `wss://phones.example`; the best first.
+    pub phone_websockets: Vec<String>,
     /// Bounds of what one request may cost.
     pub limits: Limits,
 }
@@ -32,6 +36,8 @@ impl Default for Options {
             metrics_token: None,
             session_idle: Duration::from_secs(30 * 60),
             session_life: Duration::from_secs(12 * 3600),
+            phone_token_life: Duration::from_secs(600),
+            phone_websockets: Vec::new(),
             limits: Limits::default(),
         }
     }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use carillon_core::agent::AgentCommand;
@@ -43,6 +44,13 @@ pub trait Port: Send + Sync + 'static {
 
     /// Adds the good rows of a CSV to the campaign's list and tells about the bad ones.
     fn import_contacts(&self, id: CampaignId, csv: Bytes) -> Reply<'_, ImportReport>;
+
+    /// Something for the phone of agent `user` to register with for `life`, made for the sign-in of this number;
+    /// [`PortError::Unknown`] when there is no such agent.
+    fn phone_token(&self, user: String, session: u64, life: Duration) -> Reply<'_, PhoneToken>;
+
+    /// A sign-in of `user` has ended: what was registered with its tokens is gone, and no more can be.
+    fn end_phone_session(&self, user: String, session: u64) -> Reply<'_, ()>;
 
     /// Carries out what an agent asks for.
     fn command_agent(&self, command: AgentCommand) -> Reply<'_, ()>;
@@ -85,6 +93,27 @@ pub struct Contact {
     pub fields: BTreeMap<String, String>,
     /// Attempts at it so far.
     pub attempts: u32,
+}
+
+/// What a phone registers with instead of its password. Never shown in Debug.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PhoneToken {
+    /// Digest user.
+    pub username: String,
+    /// Digest password.
+    pub password: String,
+    /// Realm of the registrar.
+    pub realm: String,
+    /// When it runs out.
+    pub expires_at: Utc,
+    /// How long that is.
+    pub expires_in: Duration,
+}
+
+impl std::fmt::Debug for PhoneToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
 }
 
 /// What can be asked of a campaign.

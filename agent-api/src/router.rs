@@ -14,7 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::handlers::{
-    agents, attempts, campaigns, contacts, health, live, metrics as metrics_page, sessions,
+    agents, attempts, campaigns, contacts, health, live, metrics as metrics_page, phones, sessions,
 };
 use crate::openapi::{Document, PATH};
 use crate::options::Options;
@@ -82,6 +82,7 @@ fn short_routes() -> OpenApiRouter<State> {
         .routes(routes!(agents::hang_up))
         .routes(routes!(agents::signal))
         .routes(routes!(agents::preview, agents::choose))
+        .routes(routes!(phones::token))
         .routes(routes!(attempts::list))
         .routes(routes!(attempts::one))
         .routes(routes!(health::alive))

@@ -81,6 +81,15 @@ impl Sessions {
         session.is_some_and(|session| session.is_live(self.idle, self.life, now))
     }
 
+    /// How long the session lasts at most; zero for one that is over.
+    pub(crate) fn left(&self, token: &str, now: Instant) -> Duration {
+        let session = bounded_digest(token).and_then(|digest| self.open.get(&digest));
+        let live = session.filter(|session| session.is_live(self.idle, self.life, now));
+        live.map_or(Duration::ZERO, |session| {
+            self.life.saturating_sub(now.saturating_duration_since(session.opened_at))
+        })
+    }
+
     /// Ends a session.
     pub(crate) fn close(&mut self, token: &str) {
         if let Some(digest) = bounded_digest(token) {
@@ -101,6 +110,12 @@ pub(crate) fn new_token() -> Result<String, getrandom::Error> {
     let mut bytes = [0; TOKEN_BYTES];
     getrandom::fill(&mut bytes)?;
     Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// A number for the session of this token that nobody else's has, and that tells nothing of the token.
+pub(crate) fn number(token: &str) -> u64 {
+    let digest = Sha256::new().chain_update(b"session number").chain_update(token).finalize();
+    digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 fn bounded_digest(token: &str) -> Option<TokenDigest> {
@@ -128,6 +143,8 @@ mod tests {
         sessions.open("t", person("olga"), start);
         assert_eq!(sessions.person("t", start + 29 * MINUTE), Some(person("olga")));
         assert_eq!(sessions.person("t", start + 58 * MINUTE), Some(person("olga")));
+        assert_eq!(sessions.left("t", start + 58 * MINUTE), 2 * MINUTE);
+        assert_eq!(sessions.left("nobody's", start), Duration::ZERO);
         assert_eq!(sessions.person("t", start + 60 * MINUTE), None, "life is over though it was used");
         sessions.open("u", person("olga"), start);
         assert_eq!(sessions.person("u", start + 30 * MINUTE), None, "idle");

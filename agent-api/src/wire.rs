@@ -39,6 +39,25 @@ pub struct SignedIn {
     pub person: PersonBody,
 }
 
+/// What a phone in a browser registers with. Good for a few minutes, and only while its agent is signed in.
+#[derive(Clone, Serialize, ToSchema)]
+pub struct PhoneTokenBody {
+    /// User part of the phone's address of record.
+    pub user: String,
+    /// Digest user; differs from `user`.
+    pub username: String,
+    /// Digest password.
+    pub password: String,
+    /// Digest realm.
+    pub realm: String,
+    /// When it runs out, RFC 3339.
+    pub expires_at: String,
+    /// Whole seconds until then. The registration ends with it; ask for another one before.
+    pub expires_in_s: u64,
+    /// Where the phone connects to, the best first; empty where the service listens for no WebSockets.
+    pub websockets: Vec<String>,
+}
+
 /// Who is signed in.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct PersonBody {

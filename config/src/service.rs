@@ -12,6 +12,7 @@ use carillon_sip::options::Options as SipOptions;
 use crate::error::ConfigError;
 use crate::reader::{self, At, Document, Environment, Section};
 use crate::{agents, sip, tls};
+use carillon_sip::transport::Transport;
 
 const API_LISTEN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 /// Shortest password of people that sign in; for agents the phone's password is taken as it is.
@@ -81,6 +82,14 @@ fn read(document: &Document<'_>) -> Option<ServiceConfig> {
     if let Some(life) = api.duration_within("session_life", minute..=7 * 24 * 60 * minute) {
         options.session_life = life.value;
     }
+    let token_life = Duration::from_secs(10)..=60 * minute;
+    if let Some(life) = api.duration_within("phone_token_life", token_life) {
+        options.phone_token_life = life.value;
+    }
+    options.phone_websockets = match api.text("phone_websocket") {
+        Some(written) => vec![websocket(document, written)],
+        None => websockets(&sip),
+    };
     options.metrics_token = metrics_token(document, &mut api);
     options.users = api_users(document, &mut api);
     api.finish();
@@ -127,6 +136,27 @@ fn api_listen(document: &Document<'_>, written: Option<At<String>>) -> SocketAdd
         document.problem(&written.place, "must be an IP address with port, like \"127.0.0.1:8080\"");
         API_LISTEN_DEFAULT
     })
+}
+
+/// Where phones in browsers connect to, as it is written.
+fn websocket(document: &Document<'_>, written: At<String>) -> String {
+    let rest = ["wss://", "ws://"].into_iter().find_map(|scheme| written.value.strip_prefix(scheme));
+    let sound = |rest: &str| !rest.is_empty() && rest.bytes().all(|octet| octet.is_ascii_graphic());
+    if !rest.is_some_and(sound) {
+        document.problem(&written.place, "must be like \"wss://phones.example\"");
+    }
+    written.value
+}
+
+/// The same as we listen: secure ones first.
+fn websockets(sip: &carillon_sip::options::Options) -> Vec<String> {
+    let at = |transport: Transport| {
+        let ours = sip.listen.iter().filter(move |local| local.transport == transport);
+        ours.map(move |local| {
+            format!("{}://{}", transport.name(), local.reached_at(sip.media_address).address)
+        })
+    };
+    at(Transport::Wss).chain(at(Transport::Ws)).collect()
 }
 
 fn metrics_token(document: &Document<'_>, api: &mut Section<'_>) -> Option<MetricsToken> {

@@ -99,6 +99,13 @@ pub enum Command {
     },
     /// Look after a dialog that an earlier process may have left: CANCEL or BYE it, ACK+BYE a late 200.
     Adopt(Box<Orphan>),
+    /// A sign-in elsewhere has ended: phones that registered with a token of it are gone ([`crate::gateway::Gateway::mint`]).
+    EndSession {
+        /// Whose it was.
+        user: String,
+        /// The sign-in.
+        session: u64,
+    },
     /// Put back a registration that was stored.
     RestoreBinding(Binding),
     /// Stop registering with trunks and unregister; used on the way down.

@@ -46,8 +46,14 @@ impl Wallboard {
         mut stopped: watch::Receiver<bool>,
     ) -> JoinHandle<()> {
         meters::follow(engine, self.exporter.clone());
-        let port =
-            EnginePort::new(engine.clone(), store.clone(), self.exporter, PathBuf::new(), BTreeSet::new());
+        let port = EnginePort::new(
+            engine.clone(),
+            store.clone(),
+            self.exporter,
+            PathBuf::new(),
+            BTreeSet::new(),
+            String::new(),
+        );
         // Nobody can sign in; the live view needs no rights here and carries no numbers.
         let options = Options { open_live: true, ..Options::default() };
         let limits = options.limits;

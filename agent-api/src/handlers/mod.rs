@@ -7,4 +7,5 @@ pub(crate) mod contacts;
 pub(crate) mod health;
 pub(crate) mod live;
 pub(crate) mod metrics;
+pub(crate) mod phones;
 pub(crate) mod sessions;

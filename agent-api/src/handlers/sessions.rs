@@ -10,7 +10,8 @@ use crate::extract::Json;
 use crate::identity::{COOKIE, Source, Who};
 use crate::password;
 use crate::problem::Problem;
-use crate::session::{Person, new_token};
+use crate::rights::Role;
+use crate::session::{Person, new_token, number};
 use crate::state::{HASHING_WAIT, State, lock};
 use crate::wire::{PersonBody, SignIn, SignedIn};
 
@@ -88,12 +89,20 @@ pub(crate) async fn current(who: Who) -> Json<PersonBody> {
 }
 
 /// Sign out.
+///
+/// What an agent's phone was registered with ends too, where it had a token of this session.
 #[utoipa::path(
     delete, path = "/api/v1/sessions", tag = "sessions",
     responses((status = 204, description = "Signed out.")),
 )]
 pub(crate) async fn close(AxumState(state): AxumState<State>, who: Who) -> Response {
     lock(&state.sessions).close(&who.token);
+    if who.person.role == Role::Agent {
+        // Without an answer the phone's tokens end by themselves a little later; signed out they are all the same.
+        if let Err(error) = state.port.end_phone_session(who.person.user, number(&who.token)).await {
+            tracing::warn!(%error, "phones of a session that has ended may stay registered for some minutes");
+        }
+    }
     let cookie = cookie("", 0, state.options.secure_cookie);
     (StatusCode::NO_CONTENT, with_cookie(&cookie)).into_response()
 }

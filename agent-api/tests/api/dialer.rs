@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use axum::body::Bytes;
 use carillon_api::port::{
-    Attempt, AttemptQuery, Campaign, CampaignAction, Contact, Health, ImportReport, Part, Port, PortError,
-    RejectedRow, Reply,
+    Attempt, AttemptQuery, Campaign, CampaignAction, Contact, Health, ImportReport, Part, PhoneToken, Port,
+    PortError, RejectedRow, Reply,
 };
 use carillon_core::agent::{AgentCommand, AgentState, PreviewChoice};
 use carillon_core::attempt::outcome::{Attribution, Outcome};
@@ -39,6 +40,7 @@ struct State {
     previews: BTreeMap<String, PreviewView>,
     choices: Vec<(String, PreviewChoice)>,
     health: Option<Health>,
+    phone_sessions_ended: Vec<(String, u64)>,
     down: bool,
     stuck: bool,
 }
@@ -52,6 +54,11 @@ impl Dialer {
         }
         dialer.show();
         Arc::new(dialer)
+    }
+
+    /// Whose sign-ins were said to have ended, in order.
+    pub fn phone_sessions_ended(&self) -> Vec<(String, u64)> {
+        self.state().phone_sessions_ended.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -175,6 +182,25 @@ impl Port for Dialer {
             let id = CampaignId(state.campaigns.len() as u64 + 1);
             state.campaigns.insert(id.0, Campaign { id, state: CampaignState::Draft, spec });
             Ok(id)
+        })
+    }
+
+    fn phone_token(&self, user: String, session: u64, life: Duration) -> Reply<'_, PhoneToken> {
+        self.answer(move |_| {
+            Ok(PhoneToken {
+                username: format!("{session:016x}:{user}"),
+                password: "a password".into(),
+                realm: "carillon".into(),
+                expires_at: Utc(i64::try_from(life.as_millis()).unwrap()),
+                expires_in: life,
+            })
+        })
+    }
+
+    fn end_phone_session(&self, user: String, session: u64) -> Reply<'_, ()> {
+        self.answer(move |state| {
+            state.phone_sessions_ended.push((user, session));
+            Ok(())
         })
     }
 

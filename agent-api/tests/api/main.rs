@@ -12,6 +12,7 @@ mod idempotency;
 mod live;
 mod openapi;
 mod page;
+mod phones;
 mod preview;
 mod rights;
 mod serve;

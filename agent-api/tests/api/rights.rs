@@ -14,15 +14,17 @@ type Allowed = [bool; 5];
 const OPEN: Allowed = [true; 5];
 const SIGNED_IN: Allowed = [false, true, true, true, true];
 const STAFF: Allowed = [false, true, true, false, false];
+const SELF: Allowed = [false, false, false, true, false];
 const STAFF_OR_SELF: Allowed = [false, true, true, true, false];
 
 /// In the order of the document.
-const MATRIX: [(&str, &str, Allowed); 26] = [
+const MATRIX: [(&str, &str, Allowed); 27] = [
     ("get", "/api/v1/agents", STAFF),
     ("get", "/api/v1/agents/{user}", STAFF_OR_SELF),
     ("delete", "/api/v1/agents/{user}/call", STAFF_OR_SELF),
     ("post", "/api/v1/agents/{user}/dispositions", STAFF_OR_SELF),
     ("get", "/api/v1/agents/{user}/events", STAFF_OR_SELF),
+    ("post", "/api/v1/agents/{user}/phone-token", SELF),
     ("get", "/api/v1/agents/{user}/preview", STAFF_OR_SELF),
     ("post", "/api/v1/agents/{user}/preview", STAFF_OR_SELF),
     ("post", "/api/v1/agents/{user}/signals", STAFF_OR_SELF),

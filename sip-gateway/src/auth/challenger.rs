@@ -1,5 +1,6 @@
 //! The server's side: challenging phones and checking what they answer.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -65,12 +66,12 @@ impl Challenger {
             .collect()
     }
 
-    /// Checks the Authorization header of our realm. `ha1` knows the users; `source` is where the request came from.
+    /// Checks the Authorization header of our realm. `ha1` knows the users' hashes; `source` is where the request came from.
     pub fn verify<'a>(
         &mut self,
         request: &Request,
         source: IpAddr,
-        ha1: impl FnOnce(&str) -> Option<&'a Ha1>,
+        ha1: impl FnOnce(&str, Algorithm) -> Option<Cow<'a, str>>,
         now: Duration,
     ) -> Verdict {
         let wrong = Verdict::Challenge { stale: false };
@@ -87,9 +88,9 @@ impl Challenger {
         if session || !offered || !self.algorithms.contains(&algorithm) {
             return wrong;
         }
-        let known = ha1(credentials.username).and_then(|known| known.get(algorithm));
+        let known = ha1(credentials.username, algorithm);
         let nobody = self.nobody.get(algorithm).unwrap_or_default();
-        let used = known.unwrap_or(nobody);
+        let used = known.as_deref().unwrap_or(nobody);
         let expected = credentials.response_with(used, request.method.as_str(), &request.body);
         let right = same(expected.as_bytes(), credentials.response.to_ascii_lowercase().as_bytes());
         let genuine = self.nonces.recognise(credentials.nonce, source);

@@ -17,6 +17,11 @@ impl Ha1 {
         Self { hashes: Algorithm::ALL.map(hash) }
     }
 
+    /// Of a password with one algorithm, in lower-case hex.
+    pub fn one(username: &str, realm: &str, password: &Secret, algorithm: Algorithm) -> String {
+        algorithm.hash(&[username, realm, password.expose()])
+    }
+
     /// Adds what was hashed elsewhere. False where it is no hash of this algorithm in hex.
     pub fn set(&mut self, algorithm: Algorithm, hash: &str) -> bool {
         let fits = hash.len() == algorithm.digits() && hash.bytes().all(|digit| digit.is_ascii_hexdigit());

@@ -12,9 +12,11 @@ mod challenger;
 mod digest;
 mod fields;
 mod ha1;
+mod hmac;
 mod nonce;
 #[cfg(test)]
 mod tests;
+mod token;
 
 pub use answers::{Answers, Asked, Credentials, REALMS_MAX, REPETITIONS_MAX};
 pub use challenge::{Answer, Challenge};
@@ -22,6 +24,7 @@ pub use challenger::{Challenger, Verdict};
 pub use digest::Algorithm;
 pub use ha1::Ha1;
 pub use nonce::{NEXT_AFTER, NONCE_LIFETIME, NONCES_MAX};
+pub use token::{Claim, REVOKED_MAX, TOKEN_LIFE_MAX, Token, Tokens};
 
 /// The user as whom a request's credentials for `realm` want to be seen, whether they are right or not.
 pub fn claimed_user<'a>(headers: &'a Headers, realm: &str) -> Option<&'a str> {

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
-
 use super::digest::{same, to_hex};
+use super::hmac::hmac;
 
 /// How long a nonce is good for.
 pub const NONCE_LIFETIME: Duration = Duration::from_secs(300);
@@ -115,24 +114,19 @@ impl Nonces {
 
     /// HMAC-SHA-256 (RFC 2104) of serial, time and source.
     fn proof(&self, serial: u64, issued_ms: u64, source: IpAddr) -> [u8; 32] {
-        let pad = |octet: u8| {
-            let mut block = [octet; 64];
-            block.iter_mut().zip(self.key).for_each(|(block, key)| *block ^= key);
-            block
-        };
-        let mut inner = Sha256::new();
-        inner.update(pad(0x36));
-        inner.update(serial.to_be_bytes());
-        inner.update(issued_ms.to_be_bytes());
         // ::ffff:192.0.2.1 and 192.0.2.1 are the same peer.
-        match source.to_canonical() {
-            IpAddr::V4(ip) => inner.update(ip.octets()),
-            IpAddr::V6(ip) => inner.update(ip.octets()),
-        }
-        let mut outer = Sha256::new();
-        outer.update(pad(0x5c));
-        outer.update(inner.finalize());
-        outer.finalize().into()
+        let (v4, v6);
+        let source: &[u8] = match source.to_canonical() {
+            IpAddr::V4(ip) => {
+                v4 = ip.octets();
+                &v4
+            }
+            IpAddr::V6(ip) => {
+                v6 = ip.octets();
+                &v6
+            }
+        };
+        hmac(&self.key, &[&serial.to_be_bytes(), &issued_ms.to_be_bytes(), source])
     }
 }
 

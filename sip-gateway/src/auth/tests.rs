@@ -121,7 +121,10 @@ impl Scene {
 
     fn verify(&mut self, request: &Request, now: Duration) -> Verdict {
         let Self { challenger, ha1, source } = self;
-        challenger.verify(request, *source, |user| (user == "1001").then_some(&*ha1), now)
+        let known = |user: &str, algorithm| {
+            ha1.get(algorithm).filter(|_| user == "1001").map(std::borrow::Cow::Borrowed)
+        };
+        challenger.verify(request, *source, known, now)
     }
 }
 

@@ -138,7 +138,7 @@ impl Gateway {
         let large_over = large_over.map(|local| local.reached_at(options.media_address)).collect();
         let layer = LayerOptions { answer_to_source: true, large_over, ..LayerOptions::new(options.timers) };
         let layer = Layer::new(layer, TagMaker::new(names.secret()));
-        let registrar = Registrar::new(&options, names.secret());
+        let registrar = Registrar::new(&options, names.secret(), names.secret());
         let mut gateway = Self {
             wire: Wire::new(layer, names, options.timers),
             timers: Timers::default(),
@@ -198,6 +198,7 @@ impl Gateway {
             Command::PlayAndHangUp { call, prompt } => self.play_and_hang_up(call, prompt, now),
             Command::Adopt(orphan) => self.adopt(*orphan, now),
             Command::RestoreBinding(binding) => self.restore_binding(binding, now),
+            Command::EndSession { user, session } => self.end_session(&user, session, now),
             Command::Drain => self.drain(now),
         }
         self.settle(now);

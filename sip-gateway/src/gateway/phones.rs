@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Gateway;
 use super::timers::Timer;
-use crate::auth;
+use crate::auth::{self, Token};
 use crate::command::Binding;
 use crate::event::Event;
 use crate::message::{HeaderName, Request, Response};
@@ -45,6 +45,18 @@ impl Gateway {
             self.timers.set(Timer::Binding, self.registrar.next_expiry());
             self.binding_changed(&user, now);
         }
+    }
+
+    /// Something for a phone to register with instead of its password, good for `life`, an hour at most; for a user who has
+    /// signed in elsewhere, by a number that nobody else's sign-in has. `None` for who is no user.
+    pub fn mint(&self, user: &str, session: u64, life: Duration, now: Duration) -> Option<Token> {
+        self.registrar.mint(user, session, life, now)
+    }
+
+    /// Ends what was registered with tokens of a sign-in.
+    pub(super) fn end_session(&mut self, user: &str, session: u64, now: Duration) {
+        let changes = self.registrar.end_session(user, session, now);
+        self.bindings_changed(changes, now);
     }
 
     /// Removes bindings that have run out.

@@ -56,6 +56,8 @@ pub struct Wish {
     pub q: u16,
     /// Proxies on the way to it, the nearest to us first (RFC 3327).
     pub path: Vec<String>,
+    /// The sign-in whose token it came with: it ends with it.
+    pub session: Option<u64>,
 }
 
 impl Wish {
@@ -217,6 +219,7 @@ impl Bindings {
             reg_id: binding.reg_id,
             q: binding.q,
             path: binding.path,
+            session: None,
         };
         let known = self.of(&binding.user);
         let newer = known.len() >= BINDINGS_MAX || known.iter().any(|bound| is_same(bound, &wish));
@@ -296,6 +299,11 @@ impl Bindings {
             wish.is_tied() && (wish.local.transport, wish.address) == (transport, address)
         };
         users.into_iter().flat_map(|user| self.remove(&user, over)).collect()
+    }
+
+    /// Removes what came with a token of this sign-in of `user`.
+    pub fn end_session(&mut self, user: &str, session: u64) -> Vec<Change> {
+        self.remove(user, |bound| bound.wish.session == Some(session))
     }
 
     /// Whether some phone is reached at this host.

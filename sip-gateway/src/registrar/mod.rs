@@ -5,11 +5,12 @@ pub mod flood;
 pub mod guesses;
 mod request;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::auth::{Challenger, Ha1, Verdict};
+use crate::auth::{Challenger, Claim, Ha1, Token, Tokens, Verdict};
 use crate::command::Binding;
 use crate::dialog::capability::{SUPPORTED_REGISTER, response as plain};
 use crate::message::{HeaderName, Request, Response, Uri};
@@ -23,6 +24,8 @@ pub use request::{EXPIRES_DEFAULT, INSTANCE_LENGTH_MAX, OUTBOUND, PATH_MAX};
 /// Answers REGISTER and keeps the bindings.
 pub struct Registrar {
     challenger: Challenger,
+    realm: String,
+    tokens: Tokens,
     users: BTreeMap<String, User>,
     lifetimes: Lifetimes,
     bindings: Bindings,
@@ -48,8 +51,8 @@ pub struct Registered {
 }
 
 impl Registrar {
-    /// A registrar without bindings. `key` must be random and secret.
-    pub fn new(options: &Options, key: [u8; 32]) -> Self {
+    /// A registrar without bindings. `key` and `token_key` must be random and secret.
+    pub fn new(options: &Options, key: [u8; 32], token_key: [u8; 32]) -> Self {
         let user = |user: &UserOptions| {
             let known = User { ha1: user.ha1.clone(), preferred_device: user.preferred_device.clone() };
             (user.user.clone(), known)
@@ -62,6 +65,8 @@ impl Registrar {
                 &options.phone_digests,
                 options.phone_auth_int,
             ),
+            realm: options.realm.clone(),
+            tokens: Tokens::new(token_key),
             users: options.users.iter().map(user).collect(),
             lifetimes: Lifetimes { min: options.register_expires_min, max: options.register_expires_max },
             bindings: Bindings::default(),
@@ -100,6 +105,23 @@ impl Registrar {
             }
             Err(response) => Registered { response, changes: Vec::new(), granted: false },
         }
+    }
+
+    /// Something to register with instead of the password, for a phone whose user has signed in elsewhere. `None` for who is
+    /// no user.
+    pub fn mint(&self, user: &str, session: u64, life: Duration, now: Duration) -> Option<Token> {
+        self.users.contains_key(user).then(|| self.tokens.mint(user, session, life, now))
+    }
+
+    /// A sign-in has ended: its tokens are good for nothing any more, and what `user` registered with them is gone.
+    pub fn end_session(&mut self, user: &str, session: u64, now: Duration) -> Vec<Change> {
+        self.tokens.revoke(session, now);
+        self.bindings.end_session(user, session)
+    }
+
+    /// Realm of the challenges.
+    pub fn realm(&self) -> &str {
+        &self.realm
     }
 
     /// The live bindings of `user` in the order in which they are to be called.
@@ -157,8 +179,16 @@ impl Registrar {
         now: Duration,
     ) -> Result<Granted, Response> {
         // Steps 2 and 3: who is it.
-        let users = &self.users;
-        let ha1 = |user: &str| users.get(user).map(|known| &known.ha1);
+        let (users, tokens, realm) = (&self.users, &self.tokens, &self.realm);
+        let ha1 = |username: &str, algorithm| match Claim::read(username) {
+            // The arithmetic is the same for whoever is named; only then it is asked whether they are known.
+            Some(claim) => {
+                let ha1 = Ha1::one(username, realm, &tokens.password(username), algorithm);
+                let good = users.contains_key(claim.user) && tokens.is_good(claim, now);
+                good.then_some(Cow::Owned(ha1))
+            }
+            None => users.get(username).and_then(|known| known.ha1.get(algorithm)).map(Cow::Borrowed),
+        };
         let (username, info) = match self.challenger.verify(request, from.ip(), ha1, now) {
             Verdict::Accepted { username, info } => (username, info),
             Verdict::Challenge { stale } => {
@@ -172,7 +202,8 @@ impl Registrar {
         };
         // Steps 4 and 5: everybody registers for nobody but themselves.
         let user = aor_user(request).ok_or_else(|| plain(request, 400))?;
-        if user != username {
+        let claim = Claim::read(&username);
+        if user != claim.map_or(username.as_str(), |claim| claim.user) {
             return Err(plain(request, 403));
         }
         // Steps 6 and 7.
@@ -184,7 +215,14 @@ impl Registrar {
                 let cseq = request.headers.cseq().map_err(|_| plain(request, 400))?.number;
                 (self.bindings.clear(&user, call_id, cseq).map_err(out_of_order)?, false)
             }
-            Asked::Change { wishes, outbound } => {
+            Asked::Change { mut wishes, outbound } => {
+                for wish in wishes.iter_mut().filter(|wish| !wish.expires.is_zero()) {
+                    let Some(claim) = claim else { continue };
+                    // Who came with a token is there no longer than it; a second says that it is there at all.
+                    let left = claim.expires_at.saturating_sub(now).max(Duration::from_secs(1));
+                    wish.expires = wish.expires.min(left);
+                    wish.session = Some(claim.session);
+                }
                 (self.bindings.apply(&user, wishes, now).map_err(out_of_order)?, outbound)
             }
         };

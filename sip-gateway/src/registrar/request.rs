@@ -87,6 +87,7 @@ pub fn read(
             reg_id: reg_id(contact).filter(|_| outbound),
             q: quality(contact),
             path: path.clone(),
+            session: None,
         });
     }
     Ok(Asked::Change { wishes, outbound })

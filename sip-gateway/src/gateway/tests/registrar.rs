@@ -3,6 +3,7 @@
 use super::super::testing::*;
 use super::digest::{md5, sha256};
 use crate::auth::Algorithm;
+use crate::command::Command;
 use crate::event::Event;
 
 pub(super) struct Phone {
@@ -66,6 +67,71 @@ impl Phone {
         lines.push(&authorization);
         self.request(&lines)
     }
+}
+
+/// A phone of anna's with a token instead of her password.
+fn with_token(bench: &mut Bench, session: u64, life_ms: u64) -> Phone {
+    let token = bench.gateway.mint("anna", session, ms(life_ms), bench.now).unwrap();
+    let username: &'static str = token.username.leak();
+    let password: &'static str = token.password.expose().to_owned().leak();
+    Phone { user: username, password, record: "anna", ..Phone::new("", "") }
+}
+
+#[test]
+fn a_phone_registers_with_a_token_until_it_runs_out() {
+    let mut bench = Bench::new(options());
+    let mut phone = with_token(&mut bench, 1, 300_000);
+    let granted = phone.register(&mut bench, PHONE, &[ANNA]);
+    assert_eq!(granted.header("Contact"), "<sip:anna@10.0.0.5:5062>;expires=300", "no longer than the token");
+    bench.events();
+    bench.pass(ms(299_500));
+    assert!(phone.register(&mut bench, PHONE, &[ANNA]).header("Contact").ends_with(";expires=1"));
+    bench.pass(ms(500));
+    assert!(phone.register(&mut bench, PHONE, &[ANNA]).is("SIP/2.0 401 "), "it has run out");
+    bench.pass(ms(1_000));
+    assert!(matches!(bench.events().as_slice(), [.., Event::Unregistered { .. }]));
+    assert!(bench.gateway.mint("nobody", 1, ms(1), bench.now).is_none());
+}
+
+#[test]
+fn a_token_is_its_own_users_alone_and_needs_no_state_to_be_forged_in_vain() {
+    let mut bench = Bench::new(options());
+    let mut thief = Phone { record: "ben", ..with_token(&mut bench, 1, 300_000) };
+    assert!(thief.register(&mut bench, PHONE, &[ANNA]).is("SIP/2.0 403 "));
+    let good = with_token(&mut bench, 1, 300_000);
+    let forged = |user: String| Phone { user: user.leak(), cseq: 20, ..Phone::new("", good.password) };
+    for user in [
+        good.user.replace("anna", "ben"),
+        good.user.replacen('0', "f", 1),
+        good.user.replace("anna", "nobody"),
+        "anna".to_owned(),
+    ] {
+        let record = if user.ends_with("ben") { "ben" } else { "anna" };
+        let mut phone = Phone { record, ..forged(user) };
+        assert!(phone.register(&mut bench, PHONE, &[ANNA]).is("SIP/2.0 401 "), "{}", phone.user);
+    }
+    assert_eq!(bench.events(), []);
+}
+
+#[test]
+fn when_a_sign_in_ends_its_tokens_and_phones_end_and_no_others() {
+    let mut bench = Bench::new(options());
+    let phones = [(1, "one", "10.0.0.5"), (2, "two", "10.0.0.6")];
+    let mut phones = phones.map(|(session, call_id, host)| {
+        let mut phone = Phone { call_id, ..with_token(&mut bench, session, 300_000) };
+        let contact = format!("Contact: <sip:anna@{host}>");
+        assert!(phone.register(&mut bench, PHONE, &[&contact]).is("SIP/2.0 200 "));
+        (phone, contact)
+    });
+    let mut desk = Phone { call_id: "desk", ..Phone::new("anna", "open sesame") };
+    desk.register(&mut bench, PHONE, &["Contact: <sip:anna@10.0.0.7>"]);
+    bench.events();
+    bench.command(Command::EndSession { user: "anna".into(), session: 1 });
+    let binding = "sip:anna@10.0.0.5".to_owned();
+    assert_eq!(bench.events(), [Event::Unregistered { user: "anna".into(), binding }]);
+    let [(one, contact), (two, other)] = &mut phones;
+    assert!(one.register(&mut bench, PHONE, &[contact]).is("SIP/2.0 401 "));
+    assert_eq!(two.register(&mut bench, PHONE, &[other]).headers("Contact").len(), 2);
 }
 
 const ANNA: &str = "Contact: <sip:anna@10.0.0.5:5062>";

@@ -14,6 +14,7 @@ fn wish(contact: &str, call_id: &str, cseq: u32, expires_s: u64) -> Wish {
         reg_id: None,
         q: Q_WHOLE,
         path: Vec::new(),
+        session: None,
     }
 }
 
