@@ -17,7 +17,7 @@ use crate::id::CallId;
 use crate::media::{Codec, MediaCommand};
 use crate::options::{Options, Secret, Timers, TrunkOptions, UserOptions};
 use crate::resolve::{Answer, Place, Question};
-use crate::transport::{Local, Transport};
+use crate::transport::Local;
 use crate::trunk::caller_ids::PoolOptions;
 use crate::trunk::destination::Destinations;
 use crate::trunk::failover::Failover;
