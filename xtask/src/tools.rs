@@ -16,6 +16,8 @@ pub struct Part {
 pub const SIPP: Part = Part { program: "sipp", package: "sip-tester" };
 /// baresip: the softphone of the interoperability tests.
 pub const BARESIP: Part = Part { program: "baresip", package: "baresip" };
+/// linphonec: another softphone of the interoperability tests.
+pub const LINPHONE: Part = Part { program: "linphonec", package: "linphone-cli" };
 /// socat: ends TLS before SIPp, whose Debian build has none.
 pub const SOCAT: Part = Part { program: "socat", package: "socat" };
 /// OpenSSL's program: a TLS client that others wrote.

@@ -1,4 +1,4 @@
-//! Real parts: `carillon run` between SIPp as carrier and baresip (or SIPp) as agent, on the loopback.
+//! Real parts: `carillon run` between SIPp as carrier and baresip, linphonec (or SIPp) as agent, on the loopback.
 //!
 //! Nothing here shares code with what it tests: audio is made, coded and found again by the rig's own arithmetic, and
 //! SIP is spoken by programs that others wrote. A missing program fails the tests that need it.
@@ -12,6 +12,7 @@ mod families;
 mod harbour;
 mod inbound;
 mod legs;
+mod linphone;
 mod names;
 mod outcomes;
 mod races;

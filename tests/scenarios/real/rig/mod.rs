@@ -4,6 +4,7 @@ pub mod browser;
 pub mod campaign;
 pub mod certificates;
 pub mod customer;
+pub mod linphone;
 pub mod nameserver;
 pub mod phone;
 pub mod ports;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use self::browser::Browser;
 use self::campaign::Campaign;
 use self::certificates::Certificates;
+use self::linphone::Linphone;
 use self::phone::{Over, Phone};
 use self::ports::Ports;
 use self::process::{Process, Signal};
@@ -153,6 +155,11 @@ impl Stage {
     /// baresip as the phone of the agent of an index, over TLS, believing the authority in a file.
     pub fn phone_over_tls(&self, index: u16, laws: &[Law], ca: &Path) -> Phone {
         Phone::start(self, index, laws, PASSWORD, Over::Tls(ca))
+    }
+
+    /// linphonec as the phone of the agent of an index, over UDP.
+    pub fn linphone(&self, index: u16) -> Linphone {
+        Linphone::start(self, index)
     }
 
     /// JsSIP in Chromium as the phone of the agent of an index, connecting to `socket`.
