@@ -14,6 +14,7 @@ use carillon_core::input::{EndedBy, Failure, Input, Recording};
 use carillon_core::output::{Output, Refused, Reply};
 use carillon_core::store::write::{BindingRow, CallDialog, CallRoute, OrphanRow, Write};
 use carillon_core::time::Utc;
+use carillon_core::trunk::sharing::{Prices, Share, Sharing};
 use carillon_core::trunk::{Room, TrunkRoom};
 use carillon_sip::command::{AgentLegMode, Binding, Command, Orphan, PlaceCall};
 use carillon_sip::event::{self, Dialog, Event, Route, TrunkState};
@@ -241,6 +242,19 @@ pub fn outcomes(trunks: &[TrunkOptions]) -> Outcomes {
         outcomes.insert(&trunk.name, rules.collect());
     }
     outcomes
+}
+
+/// How trunks share the calls, as the dialer has it.
+pub fn sharing(trunks: &[TrunkOptions]) -> Sharing {
+    let share = |trunk: &TrunkOptions| Share {
+        name: trunk.name.clone(),
+        priority: trunk.priority,
+        weight: trunk.weight,
+        prices: trunk.rates.as_ref().map(|rates| {
+            Prices::new(rates.iter().map(|(prefix, rate)| (prefix.to_owned(), rate.per_minute)))
+        }),
+    };
+    Sharing::new(trunks.iter().map(share).collect())
 }
 
 /// A stored registration as the gateway wants it back; `None` when it has ended or can't be read.

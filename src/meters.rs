@@ -64,6 +64,7 @@ fn show_trunks(trunks: &[TrunkFigures]) {
         own(names::TRUNK_EFFECTIVE_TOTAL).absolute(tally.effective);
         own(names::TRUNK_DIVERTED_TOTAL).absolute(tally.diverted);
         own(names::TRUNK_MOVED_TOTAL).absolute(tally.moved);
+        own(names::TRUNK_NUMBERS_RESTED_TOTAL).absolute(tally.rested);
         own(names::TRUNK_RANG_TOTAL).absolute(tally.rang);
         gauge!(names::TRUNK_POST_DIAL_SECONDS, "trunk" => name.clone()).set(tally.post_dial.as_secs_f64());
         gauge!(names::TRUNK_CALLS, "trunk" => name.clone()).set(f64::from(*lines_used));

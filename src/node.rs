@@ -255,9 +255,10 @@ impl Node {
     pub fn new(options: Options, identifiers: ChaCha20Rng, now: RealNow) -> Self {
         let clock = CampaignClock::new(now, options.speed);
         let outcomes = link::outcomes(&options.sip.trunks);
+        let sharing = link::sharing(&options.sip.trunks);
         let minutes = Minutes::new(&options.sip.trunks);
         Self {
-            dialer: Dialer::new(dialer::Options { outcomes, ..options.dialer }, clock.now(now)),
+            dialer: Dialer::new(dialer::Options { outcomes, sharing, ..options.dialer }, clock.now(now)),
             gateway: Gateway::new(options.sip, identifiers, now.monotonic),
             clock,
             leg: options.leg,
@@ -288,6 +289,7 @@ impl Node {
 
     /// Takes in one thing that happened and lets all that follows from it happen.
     pub fn handle(&mut self, input: NodeInput, now: RealNow) {
+        self.gateway.note_time_of_day(now.utc.0.div_euclid(1_000), now.monotonic);
         self.turn_day(now);
         self.tell_room(now);
         match input {

@@ -46,6 +46,8 @@ pub const TRUNK_ANSWERS_TOTAL: &str = "dialer_trunk_answers_total";
 pub const TRUNK_EFFECTIVE_TOTAL: &str = "dialer_trunk_effective_total";
 /// Calls that went on to another trunk; label `trunk`, the one that failed.
 pub const TRUNK_DIVERTED_TOTAL: &str = "dialer_trunk_diverted_total";
+/// Times that a trunk's caller ID was put to rest because it did far worse than the others.
+pub const TRUNK_NUMBERS_RESTED_TOTAL: &str = "dialer_trunk_numbers_rested_total";
 /// Calls of a trunk that went on to another of its servers.
 pub const TRUNK_MOVED_TOTAL: &str = "dialer_trunk_moved_total";
 /// Calls that rang; label `trunk`.
@@ -150,6 +152,7 @@ fn describe() {
     describe_counter!(TRUNK_ANSWERS_TOTAL, Unit::Count, "Calls answered");
     describe_counter!(TRUNK_EFFECTIVE_TOTAL, Unit::Count, "Calls that ended by the callee's doing");
     describe_counter!(TRUNK_DIVERTED_TOTAL, Unit::Count, "Calls that went on to another trunk");
+    describe_counter!(TRUNK_NUMBERS_RESTED_TOTAL, Unit::Count, "Caller IDs that were put to rest");
     describe_counter!(TRUNK_MOVED_TOTAL, Unit::Count, "Calls that went on to another server of their trunk");
     describe_counter!(TRUNK_RANG_TOTAL, Unit::Count, "Calls that rang");
     describe_gauge!(

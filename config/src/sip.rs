@@ -13,7 +13,9 @@ use carillon_sip::resolve::Place;
 use carillon_sip::transport::{Local, NotLocal, Transport};
 
 use crate::place::{nameservers, trunk_place};
+use crate::rates::rates;
 use crate::reader::{At, Document, Section, named};
+use crate::signing::signing;
 use crate::spec::check_name;
 use crate::tls;
 use crate::trunk;
@@ -254,6 +256,11 @@ fn one_trunk(
     let codecs = section.texts("codecs", false);
     let late_offer = section.flag("late_offer", false);
     let asserted_identity = section.flag("asserted_identity", false);
+    let group = |at: Option<At<u64>>| at.and_then(|at| u32::try_from(at.value).ok()).unwrap_or(0);
+    let priority = group(section.integer("priority", 0..=1_000));
+    let weight = group(section.integer("weight", 0..=1_000));
+    let rates = rates(document, &mut section);
+    let signing = signing(document, &mut section, &name.value);
     let options_interval = section
         .duration_within("options_interval", Duration::from_secs(1)..=Duration::from_secs(24 * 3600))
         .map(|at| at.value);
@@ -300,6 +307,10 @@ fn one_trunk(
         caller_ids: caller_ids.map(|at| check_caller_ids(document, at)).unwrap_or_default(),
         late_offer,
         asserted_identity,
+        signing,
+        priority,
+        weight,
+        rates,
         codecs: codecs.map_or_else(|| vec![Codec::Pcmu, Codec::Pcma], |at| check_codecs(document, at)),
         options_interval,
         outcomes,

@@ -1,5 +1,6 @@
 //! The keys of `[[trunk]]` that shape its use: refusals, health, destinations, numbers.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use carillon_core::attempt::table::{RULES_MAX, Rule};
@@ -18,6 +19,8 @@ const PREFIX_MAX: usize = 10;
 const DESTINATIONS_MAX: usize = 10_000;
 /// Longest `caller_id_rest`.
 const REST_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Bounds of `caller_id_recovery`.
+const RECOVERY: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(90 * 24 * 3600);
 /// Longest `failover_after`: no transaction waits longer for a first response.
 const SILENCE_MAX: Duration = Duration::from_secs(32);
 
@@ -137,10 +140,12 @@ pub(crate) fn pool(section: &mut Section<'_>) -> PoolOptions {
     let local = section.flag("caller_id_local", false);
     let daily_max = section.integer("caller_id_daily_max", 0..=1_000_000);
     let rest = section.duration_within("caller_id_rest", Duration::ZERO..=REST_MAX);
+    let recovery = section.duration_within("caller_id_recovery", RECOVERY);
     PoolOptions {
         local,
         daily_max: daily_max.and_then(|at| u32::try_from(at.value).ok()).unwrap_or(0),
         rest: rest.map_or(Duration::ZERO, |at| at.value),
+        recovery: recovery.map(|at| at.value),
     }
 }
 

@@ -3,6 +3,8 @@
 //!
 //! The gateway owns them. It tells the room, is told which trunk a call was reckoned with, and may take another one.
 
+pub mod sharing;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -72,6 +74,21 @@ impl Room {
         trunk.calls_per_second_free -= 1;
         self.lines_free -= 1;
         Some(trunk.name.clone())
+    }
+
+    /// Calls that one trunk would take now.
+    pub fn calls_on(&self, name: &str) -> u32 {
+        self.trunks.iter().find(|trunk| trunk.name == name).map_or(0, TrunkRoom::calls).min(self.lines_free)
+    }
+
+    /// Uses up the room of a call on one trunk. False where it has none.
+    pub fn take_on(&mut self, name: &str) -> bool {
+        let named = self.trunks.iter_mut().find(|trunk| trunk.name == name && trunk.calls() > 0);
+        let Some(trunk) = named.filter(|_| self.lines_free > 0) else { return false };
+        trunk.lines_free -= 1;
+        trunk.calls_per_second_free -= 1;
+        self.lines_free -= 1;
+        true
     }
 
     /// Calls that concurrency allows a campaign now.

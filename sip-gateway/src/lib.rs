@@ -21,6 +21,7 @@ pub mod leg;
 pub mod media;
 pub mod message;
 pub mod options;
+pub mod passport;
 pub mod registrar;
 pub mod resolve;
 pub mod sdp;

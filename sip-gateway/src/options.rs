@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -9,12 +10,14 @@ use serde::{Deserialize, Serialize};
 use crate::auth::{Algorithm, Credentials, Ha1};
 use crate::dialog::session_timer::SessionOptions;
 use crate::media::Codec;
+use crate::passport::Signing;
 use crate::resolve::Place;
 use crate::transport::Local;
 use crate::trunk::caller_ids::PoolOptions;
 use crate::trunk::destination::Destinations;
 use crate::trunk::failover::Failover;
 use crate::trunk::health::Hysteresis;
+use crate::trunk::rates::Rates;
 
 /// Everything the gateway is configured with.
 #[derive(Clone, Debug)]
@@ -121,6 +124,12 @@ pub struct TrunkOptions {
     pub password: Secret,
     /// Whether to REGISTER with the trunk.
     pub register: bool,
+    /// Its group; calls go to lower ones first. Not used by the gateway.
+    pub priority: u32,
+    /// Its share of the calls of its group; 0: what the others have no room for. Not used by the gateway.
+    pub weight: u32,
+    /// What its calls cost.
+    pub rates: Option<Arc<Rates>>,
     /// Most calls at once, counted from reservation to end.
     pub max_calls: u32,
     /// Most new INVITEs in any sliding second.
@@ -133,6 +142,8 @@ pub struct TrunkOptions {
     pub late_offer: bool,
     /// The carrier trusts us: INVITEs assert the caller's identity (RFC 3325).
     pub asserted_identity: bool,
+    /// How its INVITEs are signed (RFC 8224); `None`: not.
+    pub signing: Option<Signing>,
     /// Interval of OPTIONS health checks; `None` (the default) sends none.
     pub options_interval: Option<Duration>,
     /// How long its answered calls may last in sum, a UTC day.

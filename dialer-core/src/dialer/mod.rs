@@ -34,6 +34,7 @@ use crate::selection::waiting::Waiting;
 use crate::store::write::Write;
 use crate::time::Now;
 use crate::trunk::Room;
+use crate::trunk::sharing::Sharing;
 use floor::Floor;
 use inbound::Callers;
 use outbox::{Outbox, Purpose};
@@ -57,6 +58,8 @@ pub struct Options {
     pub campaigns_max: u32,
     /// What trunks mean by their refusals, where they differ from others.
     pub outcomes: Outcomes,
+    /// How trunks share the calls.
+    pub sharing: Sharing,
 }
 
 impl Default for Options {
@@ -67,6 +70,7 @@ impl Default for Options {
             agents_max: 10_000,
             campaigns_max: 1_000,
             outcomes: Outcomes::default(),
+            sharing: Sharing::default(),
         }
     }
 }
@@ -96,6 +100,8 @@ pub struct Dialer {
     room: Room,
     /// What of it this turn has not used yet.
     room_left: Room,
+    /// Whose turn it is among the trunks.
+    sharing: Sharing,
     recent: VecDeque<EndingView>,
     last_attempt: u64,
     last_campaign: u64,
@@ -104,6 +110,7 @@ pub struct Dialer {
 impl Dialer {
     /// A dialer at rest. It refuses every request before [`Input::Recovered`].
     pub fn new(options: Options, now: Now) -> Self {
+        let sharing = options.sharing.clone();
         let mut timers = Timers::default();
         timers.set(Timer::Sheet, Some(now.monotonic.saturating_add(campaigns::SHEET)));
         timers.set(Timer::Learnt, Some(now.monotonic.saturating_add(campaigns::LEARNT)));
@@ -125,6 +132,7 @@ impl Dialer {
             timers,
             room: Room::default(),
             room_left: Room::default(),
+            sharing,
             recent: VecDeque::new(),
             last_attempt: 0,
             last_campaign: 0,

@@ -253,6 +253,14 @@ impl Dialer {
         let filled: Vec<_> =
             filled.map(|(name, calls)| (numbers.number(name, &self.room), calls as usize)).collect();
         let last = filled.last().map_or(0, |(number, _)| *number);
+        // Where priorities, weights or prices count, each task has a trunk of its own.
+        let filled = if self.sharing.is_plain() {
+            filled
+        } else {
+            let tasks = campaign.supply.iter().take(UPCOMING_MAX).map(|due| due.number.as_str());
+            let foretold = self.sharing.foretell(&self.room_left, &campaign.spec.trunks, tasks);
+            foretold.iter().map(|name| (numbers.number(name, &self.room), 1)).collect()
+        };
         let trunks = filled.into_iter().flat_map(|(number, calls)| repeat_n(number, calls.min(UPCOMING_MAX)));
         let trunks = trunks.chain(repeat(last));
         for (due, trunk) in campaign.supply.iter().take(UPCOMING_MAX).zip(trunks) {
@@ -285,7 +293,7 @@ impl Dialer {
         self.last_attempt = next;
         let attempt = AttemptId(next);
         let hour = self.compliance.hour(&campaign.rules, due.timezone.as_deref(), now.utc);
-        let trunk = self.room_left.take(&campaign.spec.trunks);
+        let trunk = self.sharing.take(&mut self.room_left, &campaign.spec.trunks, &due.number);
         let number = trunk.as_deref().map_or(0, |name| campaign.pacing.trunks.number(name, &self.room));
         let segment = segment(&due, hour, number);
         let earlier = self.contacts.insert(due.contact, attempt);
@@ -297,7 +305,7 @@ impl Dialer {
             attempt,
             number: due.number.clone(),
             first: trunk,
-            trunks: campaign.spec.trunks.clone(),
+            trunks: self.sharing.order(&campaign.spec.trunks, &due.number),
         });
         let machine =
             Attempt::new(attempt, id, due, campaign.terms, now).owned_by(owner).reckoned_as(segment);

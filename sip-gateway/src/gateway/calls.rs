@@ -17,6 +17,7 @@ use crate::media::{MediaCommand, Remote};
 use crate::message::Uri;
 use crate::resolve::Target;
 use crate::transport::Transport;
+use crate::trunk::reputation::Reputation;
 use crate::trunk::{Trunk, choice};
 
 /// A line that is reserved and never placed is given back after this time.
@@ -264,6 +265,7 @@ impl Gateway {
                 let joined = Joined::Alone;
                 known.stage = Stage::Up { leg, stream, remote, answered_at: now, joined };
                 self.note_ringing(call, now);
+                self.number_fared(call, Reputation::answered, now);
                 if let Some(trunk) = self.trunk_of(call) {
                     trunk.tally.answered();
                     trunk.talk.answered(now);
@@ -298,6 +300,7 @@ impl Gateway {
                 if let Some(trunk) = self.trunks.get_mut(index) {
                     trunk.tally.failed(failure, rang);
                 }
+                self.number_fared(call, |it| it.failed(failure, rang), now);
                 let last = self.rest_if_unreachable(index, target, failure, now);
                 if !heard && last {
                     let state = self.trunks.get_mut(index).and_then(|trunk| trunk.unanswered(now));
@@ -335,6 +338,7 @@ impl Gateway {
             if let Some(trunk) = self.trunks.get_mut(known.trunk).filter(|_| !known.incoming) {
                 trunk.talk.over(answered_at, now);
             }
+            self.number_fared(call, |it| it.ended(now.saturating_sub(answered_at)), now);
             self.close_stream(stream, now);
         }
     }
@@ -437,6 +441,7 @@ impl Gateway {
         let credentials = trunk.options.credentials();
         let codecs = trunk.options.codecs.clone();
         let (late_offer, asserted_identity) = (trunk.options.late_offer, trunk.options.asserted_identity);
+        let identity = self.signed_identity(&trunk.options, &route.caller_id, &known.wish.number, now);
         let Some(port) = self.stream_port(stream) else { return };
         self.timers.set(Timer::Call(call), None);
         let options = LegOptions {
@@ -451,6 +456,7 @@ impl Gateway {
             up_max: Some(TALK_MAX),
             late_offer,
             asserted_identity,
+            identity,
             session: self.options.session,
         };
         match self.start_leg(options, LegOwner::Call(call), now) {

@@ -97,6 +97,7 @@ impl Gateway {
             up_max: None,
             late_offer: false,
             asserted_identity: false,
+            identity: None,
             session: self.options.session,
         };
         match self.start_leg(options, LegOwner::Agent(user.to_owned()), now) {

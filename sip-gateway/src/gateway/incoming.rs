@@ -277,6 +277,7 @@ impl Gateway {
             up_max: Some(TALK_MAX),
             late_offer: false,
             asserted_identity: false,
+            identity: None,
             session: self.options.session,
         };
         self.legs_started += 1;

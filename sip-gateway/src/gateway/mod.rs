@@ -6,7 +6,7 @@
 //!
 //! Rooms: `calls` (towards trunks), `divert` (on to the next trunk), `incoming` (from trunks), `agents` (towards phones), `devices` (which phone of
 //! an agent), `join` (splices), `transfer`, `phones` (REGISTER of phones),
-//! `trunks` (REGISTER with trunks), `places` (where trunks are), `orphans`, `stray` (requests outside dialogs), `streams`, `ports`, `names`,
+//! `trunks` (REGISTER with trunks), `places` (where trunks are), `numbers` (what calls show), `orphans`, `stray` (requests outside dialogs), `streams`, `ports`, `names`,
 //! `timers`, `counters`.
 
 mod agents;
@@ -19,6 +19,7 @@ mod incoming;
 mod join;
 mod legs;
 pub mod names;
+mod numbers;
 mod orphans;
 mod phones;
 mod places;
@@ -125,6 +126,8 @@ pub struct Gateway {
     sources: BTreeSet<IpAddr>,
     orphans: BTreeMap<String, Orphan>,
     draining: bool,
+    /// The time of day at zero, in seconds since 1970, as it was last told.
+    started_at: Option<i64>,
     /// Until when the room is as it was last told; `None`: it may have changed.
     room_until: Option<Duration>,
 }
@@ -165,6 +168,7 @@ impl Gateway {
             sources: BTreeSet::new(),
             orphans: BTreeMap::new(),
             draining: false,
+            started_at: None,
             room_until: None,
             options,
         };
@@ -202,6 +206,11 @@ impl Gateway {
             Command::Drain => self.drain(now),
         }
         self.settle(now);
+    }
+
+    /// Tells the time of day, in seconds since 1970; calls are signed with it. Cheap, so tell it often.
+    pub fn note_time_of_day(&mut self, utc_s: i64, now: Duration) {
+        self.started_at = i64::try_from(now.as_secs()).ok().and_then(|since| utc_s.checked_sub(since));
     }
 
     /// Takes one received datagram, or message of a stream; `local` is the listening address it came in on.

@@ -5,6 +5,7 @@ pub mod media;
 mod pairs;
 pub mod recorder;
 pub mod resolve;
+pub mod signing;
 pub mod streams;
 pub mod tls;
 pub mod udp;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::early::Early;
 use super::requests::{self, Side};
 use super::wire::{Owner, Wire};
-use super::{FORKS_MAX, Leg, LegId, LegOptions, Notice, State, Tries, Up, reason};
+use super::{FORKS_MAX, Leg, LegId, LegOptions, Notice, SignedIdentity, State, Tries, Up, reason};
 use crate::auth::{Asked, REPETITIONS_MAX};
 use crate::dialog::session_timer::{SessionTimer, request_value};
 use crate::dialog::{Dialog, Reach};
@@ -309,6 +309,10 @@ fn invite(
     }
     if options.asserted_identity {
         request.headers.append(HeaderName::PAssertedIdentity, format!("<{}>", options.route.from_uri));
+    }
+    if let Some(SignedIdentity { identity, date }) = &options.identity {
+        request.headers.append(HeaderName::Date, date.clone());
+        request.headers.append(HeaderName::Identity, identity.clone());
     }
     let asked = options.session;
     // RFC 4028 §7.1: who refreshes is left to the callee.

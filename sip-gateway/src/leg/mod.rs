@@ -84,8 +84,19 @@ pub struct LegOptions {
     pub late_offer: bool,
     /// The INVITE asserts who calls (RFC 3325 §9.1).
     pub asserted_identity: bool,
+    /// Who calls, signed (RFC 8224).
+    pub identity: Option<SignedIdentity>,
     /// Session timers asked for; a 422 raises them.
     pub session: SessionOptions,
+}
+
+/// Headers that say who calls, and when that was said.
+#[derive(Clone, Debug)]
+pub struct SignedIdentity {
+    /// Value of Identity.
+    pub identity: String,
+    /// Value of Date (RFC 8224 §4.1).
+    pub date: String,
 }
 
 /// What a leg tells its owner.

@@ -1,7 +1,9 @@
 //! Which of a trunk's numbers is shown: near to the callee where that is wanted, else the least used one; each within its daily cap
-//! and its rest.
+//! and its rest, and none that does far worse than the others.
 
 use std::time::Duration;
+
+use super::reputation::{CALLS_MIN, Reputation};
 
 /// A daily cap counts over this.
 pub const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -15,6 +17,8 @@ pub struct PoolOptions {
     pub daily_max: u32,
     /// Shortest time between two calls with one number.
     pub rest: Duration,
+    /// How long a number rests that does far worse than the others; `None`: none does.
+    pub recovery: Option<Duration>,
 }
 
 /// Numbers of a trunk with how often each was shown.
@@ -33,6 +37,20 @@ struct Shown {
     today: u32,
     since: Duration,
     last: Option<Duration>,
+    reputation: Reputation,
+    /// It does worse than the others, and rests.
+    recovers_at: Option<Duration>,
+}
+
+/// A number that is put to rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rested {
+    /// Its place among the trunk's numbers, from 1.
+    pub place: usize,
+    /// How it did.
+    pub its: Reputation,
+    /// How the others did together.
+    pub others: Reputation,
 }
 
 impl CallerIds {
@@ -44,6 +62,8 @@ impl CallerIds {
             today: 0,
             since: Duration::ZERO,
             last: None,
+            reputation: Reputation::default(),
+            recovers_at: None,
         };
         Self { options, numbers: numbers.iter().map(fresh).collect() }
     }
@@ -76,8 +96,45 @@ impl CallerIds {
         }
     }
 
+    /// Notes what became of a call that showed a number. Where that makes it do far worse than the others it rests from now on, unless
+    /// it is the last one that does not.
+    pub fn note(
+        &mut self,
+        number: &str,
+        what: impl FnOnce(&mut Reputation),
+        now: Duration,
+    ) -> Option<Rested> {
+        let recovery = self.options.recovery?;
+        let place = self.numbers.iter().position(|shown| shown.number == number)?;
+        let shown = self.numbers.get_mut(place)?;
+        what(&mut shown.reputation);
+        let its = shown.reputation;
+        // What comes of calls that were out when it began to rest does not lengthen that.
+        if its.calls < CALLS_MIN || !shown.is_recovered(now) {
+            return None;
+        }
+        let awake =
+            self.numbers.iter().enumerate().filter(|(other, it)| *other != place && it.is_recovered(now));
+        let (count, others) = awake
+            .fold((0, Reputation::default()), |(count, sum), (_, it)| (count + 1, sum.with(it.reputation)));
+        if count == 0 || !its.is_far_below(others) {
+            return None;
+        }
+        let shown = self.numbers.get_mut(place)?;
+        // It begins anew then.
+        shown.reputation = Reputation::default();
+        shown.recovers_at = Some(now.saturating_add(recovery));
+        Some(Rested { place: place + 1, its, others })
+    }
+
+    /// How many numbers rest because they do worse than the others.
+    pub fn resting(&self, now: Duration) -> usize {
+        self.numbers.iter().filter(|shown| !shown.is_recovered(now)).count()
+    }
+
     /// How many calls could be given a number now.
     pub fn free(&self, now: Duration) -> u32 {
+        // One number at least never rests for doing badly.
         if self.numbers.is_empty() || (self.options.daily_max == 0 && self.options.rest.is_zero()) {
             return u32::MAX;
         }
@@ -92,7 +149,8 @@ impl CallerIds {
         let new_day =
             self.numbers.iter().filter(|shown| shown.today > 0).map(|shown| shown.since.saturating_add(DAY));
         let capped = self.options.daily_max > 0 || !self.options.rest.is_zero();
-        rested.chain(new_day).filter(|at| *at > now && capped).min()
+        let recovered = self.numbers.iter().filter_map(|shown| shown.recovers_at);
+        rested.chain(new_day).chain(recovered).filter(|at| *at > now && capped).min()
     }
 }
 
@@ -101,7 +159,14 @@ impl Shown {
         self.free(options, now) > 0
     }
 
+    fn is_recovered(&self, now: Duration) -> bool {
+        self.recovers_at.is_none_or(|at| at <= now)
+    }
+
     fn free(&self, options: &PoolOptions, now: Duration) -> u32 {
+        if !self.is_recovered(now) {
+            return 0;
+        }
         let rested = self.last.is_none_or(|last| now >= last.saturating_add(options.rest));
         let today = if now.saturating_sub(self.since) >= DAY { 0 } else { self.today };
         let left = if options.daily_max == 0 { u32::MAX } else { options.daily_max.saturating_sub(today) };
@@ -126,6 +191,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::event::Failure;
 
     fn pool(numbers: &[&str], options: PoolOptions) -> CallerIds {
         CallerIds::new(&numbers.iter().map(|number| (*number).to_owned()).collect::<Vec<_>>(), options)
@@ -163,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_number_has_its_day_and_its_rest() {
-        let options = PoolOptions { daily_max: 2, rest: s(60), local: false };
+        let options = PoolOptions { daily_max: 2, rest: s(60), ..PoolOptions::default() };
         let mut ids = pool(&["+1"], options);
         assert_eq!((ids.free(s(0)), ids.take("+4", s(0)).as_deref()), (1, Some("+1")));
         assert_eq!((ids.free(s(59)), ids.take("+4", s(59)), ids.changes_at(s(59))), (0, None, Some(s(60))));
@@ -171,6 +237,46 @@ mod tests {
         assert_eq!(ids.take("+4", s(3_600)), None, "twice is enough");
         assert_eq!(ids.changes_at(s(3_600)), Some(DAY));
         assert_eq!(ids.take("+4", DAY).as_deref(), Some("+1"), "a new day");
+    }
+
+    /// Calls with the number that is next, of which one number's are never answered and every third of the others'.
+    fn call_on(ids: &mut CallerIds, calls: u32, bad: &str, now: Duration) -> Vec<Rested> {
+        let mut rested = Vec::new();
+        for call in 0..calls {
+            let number = ids.take("+4", now).unwrap();
+            let answered = number != bad && call / 3 % 3 == 0;
+            rested.extend(ids.note(
+                &number,
+                |it| if answered { it.answered() } else { it.failed(Failure::Status(480), false) },
+                now,
+            ));
+        }
+        rested
+    }
+
+    #[test]
+    fn a_number_that_nobody_answers_rests_for_a_while() {
+        let options = PoolOptions { recovery: Some(s(3_600)), ..PoolOptions::default() };
+        let mut ids = pool(&["+1", "+2", "+3"], options);
+        let rested = call_on(&mut ids, 600, "+2", s(0));
+        assert_eq!(rested.iter().map(|it| it.place).collect::<Vec<_>>(), [2], "once");
+        assert!(rested[0].its.calls >= CALLS_MIN && rested[0].its.answers == 0);
+        assert_eq!(ids.resting(s(0)), 1);
+        let shown: Vec<String> = (0..50).filter_map(|_| ids.take("+4", s(3_599))).collect();
+        assert!(!shown.contains(&"+2".to_owned()));
+        assert_eq!(ids.resting(s(3_600)), 0);
+        assert_eq!(ids.take("+4", s(3_600)).as_deref(), Some("+2"), "back, and the least used one");
+    }
+
+    #[test]
+    fn the_last_number_never_rests_and_none_does_unless_it_is_wanted() {
+        let options = PoolOptions { recovery: Some(s(3_600)), ..PoolOptions::default() };
+        let mut ids = pool(&["+1", "+2"], options);
+        assert_eq!(call_on(&mut ids, 400, "+2", s(0)).len(), 1);
+        assert_eq!(call_on(&mut ids, 400, "+1", s(0)), [], "it is alone now");
+        assert_eq!((ids.resting(s(0)), ids.free(s(0))), (1, u32::MAX));
+        let mut ids = pool(&["+1", "+2", "+3"], PoolOptions::default());
+        assert_eq!(call_on(&mut ids, 600, "+2", s(0)), []);
     }
 
     proptest! {
@@ -181,7 +287,7 @@ mod tests {
             rest in 0u64..400,
             steps in proptest::collection::vec(0u64..5_000, 1..300),
         ) {
-            let mut ids = pool(&["+1", "+2"], PoolOptions { daily_max, rest: s(rest), local: false });
+            let mut ids = pool(&["+1", "+2"], PoolOptions { daily_max, rest: s(rest), ..PoolOptions::default() });
             let mut now = Duration::ZERO;
             let mut shown: Vec<(Duration, String)> = Vec::new();
             for step in steps {

@@ -6,7 +6,9 @@ pub mod destination;
 pub mod failover;
 pub mod health;
 pub mod incoming;
+pub mod rates;
 pub mod registration;
+pub mod reputation;
 pub mod shaper;
 pub mod silence;
 pub mod talk;
@@ -20,8 +22,9 @@ use crate::resolve::plan::Server;
 use crate::resolve::targets::Targets;
 use crate::resolve::{Place, Target};
 use crate::transaction::TransactionKey;
-use caller_ids::CallerIds;
+use caller_ids::{CallerIds, Rested};
 use health::Health;
+use reputation::Reputation;
 use shaper::Shaper;
 use silence::Silence;
 use talk::Talk;
@@ -135,6 +138,19 @@ impl Trunk {
         self.lines_used += 1;
     }
 
+    /// Notes what became of a call that showed a number; tells where that puts the number to rest.
+    pub fn number_fared(&mut self, number: &str, what: impl FnOnce(&mut Reputation), now: Duration) {
+        let Some(Rested { place, its, others }) = self.caller_ids.note(number, what, now) else { return };
+        self.tally.rested += 1;
+        tracing::warn!(
+            trunk = %self.options.name,
+            caller_id = place,
+            ?its,
+            ?others,
+            "a caller ID does far worse than the trunk's others; it rests (caller_id is its place in caller_ids)"
+        );
+    }
+
     /// When the next INVITE may leave; `None` when the cap is zero.
     pub fn next_slot(&self, now: Duration) -> Option<Duration> {
         self.shaper.next_slot(now)
@@ -218,6 +234,10 @@ pub(crate) mod tests {
             codecs: vec![Codec::Pcmu],
             late_offer: false,
             asserted_identity: false,
+            signing: None,
+            priority: 0,
+            weight: 0,
+            rates: None,
             options_interval: None,
             outcomes: Vec::new(),
             failover: failover::Failover::default(),

@@ -22,6 +22,8 @@ pub struct TrunkTally {
     pub diverted: u64,
     /// Of those: went on to another server of the trunk.
     pub moved: u64,
+    /// Times that a number was put to rest because it did far worse than the others.
+    pub rested: u64,
     /// Failures, by class.
     pub failures: Failures,
 }

@@ -10,6 +10,7 @@ mod digest;
 mod exits;
 mod families;
 mod harbour;
+mod identity;
 mod inbound;
 mod legs;
 mod linphone;

@@ -131,3 +131,47 @@ fn a_trunk_that_says_nothing_is_left_for_the_next() {
     let invites = std::iter::from_fn(|| silent.recv(&mut buffer).ok()).count();
     assert_eq!(invites, 2, "at 0 and 0.5 s, and none after it was left");
 }
+
+#[test]
+fn calls_are_shared_by_price_and_weight() {
+    let stage = Stage::new();
+    // The first trunk is the dearer one to all numbers but one; the second takes the others.
+    let mut dear = stage.carrier("carrier_busy.xml").start();
+    let mut cheap = stage.other_carrier("carrier_busy.xml").calls(2).start();
+    let campaign = Campaign {
+        contacts: 3,
+        other_trunk: true,
+        trunk_keys: "rates = [\"+1 0.02\", \"+12025550101 0.001 60\"]",
+        other_keys: "rates = [\"+1 0.01\"]",
+        ..Campaign::with_sipp_agent()
+    };
+    let report = stage.run(&campaign).finish();
+    for part in [&mut dear, &mut cheap] {
+        part.finish(LONG);
+    }
+    let mut taken: Vec<_> =
+        report.attempts.iter().map(|attempt| (attempt.get("number"), attempt.get("trunk"))).collect();
+    taken.sort();
+    let expected = [("+12025550100", "other"), ("+12025550101", "carrier"), ("+12025550102", "other")];
+    assert_eq!(taken, expected);
+}
+
+#[test]
+fn equals_share_calls_by_weight() {
+    let stage = Stage::new();
+    let mut one = stage.carrier("carrier_busy.xml").calls(4).start();
+    let mut other = stage.other_carrier("carrier_busy.xml").calls(2).start();
+    let campaign = Campaign {
+        contacts: 6,
+        other_trunk: true,
+        trunk_keys: "weight = 2",
+        other_keys: "weight = 1",
+        ..Campaign::with_sipp_agent()
+    };
+    let report = stage.run(&campaign).finish();
+    for part in [&mut one, &mut other] {
+        part.finish(LONG);
+    }
+    let taken: Vec<_> = report.attempts.iter().map(|attempt| attempt.get("trunk")).collect();
+    assert_eq!(taken, ["carrier", "other", "carrier", "carrier", "other", "carrier"]);
+}
