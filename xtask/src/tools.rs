@@ -22,6 +22,8 @@ pub const LINPHONE: Part = Part { program: "linphonec", package: "linphone-cli" 
 pub const SOCAT: Part = Part { program: "socat", package: "socat" };
 /// OpenSSL's program: a TLS client that others wrote.
 pub const OPENSSL: Part = Part { program: "openssl", package: "openssl" };
+/// Kamailio: the proxy before a carrier.
+pub const KAMAILIO: Part = Part { program: "kamailio", package: "kamailio" };
 /// sipvicious: whoever looks for a way in.
 pub const SIPVICIOUS: Part = Part { program: "svcrack", package: "sipvicious" };
 /// dnsmasq: the nameserver of the tests of names.

@@ -16,6 +16,7 @@ mod legs;
 mod linphone;
 mod names;
 mod outcomes;
+mod proxy;
 mod races;
 mod register;
 mod replay;

@@ -4,6 +4,7 @@ pub mod browser;
 pub mod campaign;
 pub mod certificates;
 pub mod customer;
+pub mod kamailio;
 pub mod linphone;
 pub mod nameserver;
 pub mod phone;

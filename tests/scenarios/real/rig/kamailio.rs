@@ -1,0 +1,109 @@
+//! Kamailio as the proxy between us and the carrier: stays in the path of every call it lets through (RFC 3261 §16.6).
+
+use std::fs;
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::Duration;
+
+use super::process::{Process, Signal};
+use super::{LONG, Stage};
+
+/// Kamailio at work; ends with the test.
+pub struct Kamailio {
+    process: Process,
+}
+
+impl Kamailio {
+    /// Starts it at `at`, over UDP and TCP, before a carrier that speaks UDP.
+    pub fn start(stage: &Stage, at: SocketAddr, carrier: SocketAddr) -> Kamailio {
+        let file = stage.directory().join("kamailio.cfg");
+        fs::write(&file, configuration(at, carrier)).expect("the test's directory can be written");
+        let run = stage.directory().join("kamailio");
+        fs::create_dir_all(&run).expect("the test's directory can be written");
+        let mut command = Command::new("kamailio");
+        // -DD: not a daemon, and all of its children are; -E: log to the terminal.
+        command.args(["-DD", "-E", "-m", "32", "-M", "4", "-f"]).arg(&file);
+        command.arg("-Y").arg(&run).arg("-P").arg(run.join("pid"));
+        let mut process = Process::start("kamailio", &mut command, stage.directory());
+        process.wait_for_output("ready to relay", LONG);
+        Kamailio { process }
+    }
+
+    /// Everything it wrote: a line for each request it passed on.
+    pub fn output(&self) -> String {
+        self.process.output()
+    }
+
+    /// How many requests of a method it passed on.
+    pub fn passed(&self, method: &str) -> usize {
+        self.output().lines().filter(|line| line.contains(&format!("passing on {method} "))).count()
+    }
+}
+
+impl Drop for Kamailio {
+    /// Its children end only when it tells them to.
+    fn drop(&mut self) {
+        if self.process.runs() {
+            self.process.signal(Signal::Terminate);
+            self.process.wait(Duration::from_secs(10));
+        }
+    }
+}
+
+fn configuration(at: SocketAddr, carrier: SocketAddr) -> String {
+    format!(
+        r#"#!KAMAILIO
+debug=2
+log_stderror=yes
+children=1
+tcp_children=1
+listen=udp:{at}
+listen=tcp:{at}
+loadmodule "sl.so"
+loadmodule "tm.so"
+loadmodule "rr.so"
+loadmodule "pv.so"
+loadmodule "maxfwd.so"
+loadmodule "textops.so"
+loadmodule "siputils.so"
+loadmodule "xlog.so"
+
+event_route[core:worker-one-init] {{
+    xlog("L_WARN", "ready to relay\n");
+}}
+
+request_route {{
+    if (!mf_process_maxfwd_header("10")) {{
+        sl_send_reply("483", "Too Many Hops");
+        exit;
+    }}
+    if (is_method("CANCEL")) {{
+        if (t_check_trans()) {{
+            xlog("L_WARN", "passing on $rm $ci\n");
+            t_relay();
+        }}
+        exit;
+    }}
+    if (has_totag()) {{
+        if (loose_route()) {{
+            xlog("L_WARN", "passing on $rm $ci\n");
+            t_relay();
+        }} else if (is_method("ACK") && t_check_trans()) {{
+            t_relay();
+        }} else if (!is_method("ACK")) {{
+            sl_send_reply("404", "No Route");
+        }}
+        exit;
+    }}
+    if (!is_method("INVITE")) {{
+        sl_send_reply("200", "OK");
+        exit;
+    }}
+    record_route();
+    $du = "sip:{carrier};transport=udp";
+    xlog("L_WARN", "passing on $rm $ci\n");
+    t_relay();
+}}
+"#
+    )
+}
