@@ -24,6 +24,8 @@ use super::plan::Plan;
 pub const NODE: &str = "10.0.0.1:5060";
 /// The first carrier's.
 pub const CARRIER: &str = "10.0.1.1:5060";
+/// The number that people call.
+pub const CALLED: &str = "+15559990001";
 /// The trunk's account.
 const ACCOUNT: (&str, &str) = ("carillon", "tr0nk");
 /// RTP addresses of the carrier.

@@ -2,6 +2,7 @@
 //!
 //! Everything comes from one seed; the same seed gives the same trace. `CARILLON_WORLD_SEED=n` replays one world aloud.
 
+mod callers;
 pub(crate) mod cast;
 mod checkers;
 pub(crate) mod dice;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use carillon_core::attempt::outcome::Outcome;
 use carillon_core::campaign::spec::{Mode, Unanswered};
+use carillon_core::inbound::InboundOutcome;
 use carillon_core::time::Utc;
 
 use checkers::{Checkers, Violation};
@@ -93,6 +95,65 @@ fn campaigns_share_agents_by_weight() {
         let attempts = world.disk.durable.attempts().count();
         assert!(attempts > 150 && world.finished.len() == 2, "{attempts} attempts");
     }
+}
+
+/// How long a caller may be left without an agent or the message once answered: the message's first packet and lost datagrams.
+const CALLER_SERVED: Duration = Duration::from_secs(3);
+
+/// What a caller is owed: an answer in time, and after it an agent or the message, unless they or the process left.
+fn served(world: &World, fate: &callers::Fate) -> Result<(), String> {
+    let died = |from: Duration, to: Duration| {
+        let kills = world.plan.script.iter().filter_map(|(at, step)| match step {
+            Step::Kill { back_after } => Some((*at, *at + *back_after)),
+            _ => None,
+        });
+        kills.into_iter().any(|(at, back)| at <= to && back + Duration::from_secs(1) >= from)
+    };
+    let wait = world.plan.spec.inbound.wait_max + Duration::from_secs(25 + 10);
+    match fate.answer {
+        _ if fate.over_at.is_none() => Err(format!("is never over: {fate:?}")),
+        None if fate.gave_up || died(fate.called_at, fate.called_at + wait) => Ok(()),
+        None => Err(format!("got no answer: {fate:?}")),
+        Some((_, at)) if at > fate.called_at + wait && !died(fate.called_at, at) => {
+            Err(format!("waited too long: {fate:?}"))
+        }
+        Some((200, at)) => {
+            let until = at + CALLER_SERVED;
+            let in_time = |at: Option<Duration>| at.is_some_and(|at| at <= until);
+            let served = in_time(fate.heard_at) || in_time(fate.over_at) || died(at, until);
+            served.then_some(()).ok_or_else(|| format!("was answered and left in silence: {fate:?}"))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// People call while the campaign dials: each is answered by an agent or the message, no agent has two calls, each call has
+/// one outcome, and nobody is dialed while they talk; with loss, stalls and deaths too.
+#[test]
+fn callers_are_never_left_in_silence() {
+    let (mut talked, mut others) = (0, 0);
+    for seed in 2_000..2_010 {
+        let mut plan = if seed % 4 == 0 { Plan::calm(seed, 6, 60) } else { Plan::seeded(seed) };
+        (plan.shared, plan.planted) = (None, None);
+        plan.take_callers();
+        let checkers = Checkers::with_callers();
+        let mut world = World::new(plan, checkers);
+        world.trace.loud = one_seed() == Some(seed);
+        let told = world.run();
+        assert!(told.is_ok(), "seed {seed}: {:?}\n{}", told, world.trace.latest());
+        for fate in world.callers.fates() {
+            let told = served(&world, fate);
+            assert!(told.is_ok(), "seed {seed}: a caller {}", told.unwrap_err());
+        }
+        for row in world.disk.durable.inbound() {
+            assert!(row.outcome.is_some(), "seed {seed}: without an ending: {row:?}");
+            let talks = row.outcome == Some(InboundOutcome::Talked);
+            assert!(!talks || (row.agent.is_some() && row.disposition.is_some()), "seed {seed}: {row:?}");
+            talked += u32::from(talks);
+            others += u32::from(!talks);
+        }
+    }
+    assert!(talked > 80 && others > 20, "{talked} callers talked, {others} did not");
 }
 
 /// Calls and answers of each trunk, by the record.

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use carillon::demo::party::plan::{Faults, Plan as Callees, Shares, Spread};
 use carillon_core::attempt::outcome::Outcome;
-use carillon_core::campaign::spec::{CampaignSpec, ClosureSpec, Day, Jurisdiction, Mode, Window, WrapUp};
+use carillon_core::campaign::spec::{
+    CampaignSpec, ClosureSpec, Day, InboundSpec, Jurisdiction, Mode, Window, WrapUp,
+};
 use carillon_core::contact::ListedContact;
 use carillon_core::time::Utc;
 use carillon_sip::command::AgentLegMode;
 
-use super::cast::{trunk_name, user};
+use super::cast::{CALLED, trunk_name, user};
 use super::dice::Dice;
 use super::junk::KINDS;
 use super::net::Conditions;
@@ -47,6 +49,8 @@ pub enum Step {
     PhoneOn(usize),
     /// An agent presses the red button of the phone.
     PhoneHangsUp(usize),
+    /// The contact of this index calls; one beyond the list is nobody of it.
+    Calls(usize),
     /// A stranger or a broken peer sends something.
     Junk(usize),
 }
@@ -261,6 +265,22 @@ impl Plan {
     pub fn list_of(&self, campaign: usize) -> Vec<ListedContact> {
         let all = self.contacts.iter().enumerate();
         all.filter(|(at, _)| self.campaign_of(*at) == campaign).map(|(_, contact)| contact.clone()).collect()
+    }
+
+    /// People call: of the list and others, all the time.
+    pub fn take_callers(&mut self) {
+        let mut dice = Dice::new(self.seed, "callers of the plan");
+        let message = dice.chance(0.8).then(|| "nobody.wav".to_owned());
+        let wait_max = dice.between(2_000, 20_000);
+        let numbers = vec![CALLED.to_owned()];
+        self.spec.inbound = InboundSpec { numbers, message, wait_max, ..InboundSpec::default() };
+        self.max_calls += 30;
+        let listed = self.contacts.len() as u64;
+        for _ in 0..20 + dice.below(20) {
+            let contact = dice.below(listed + listed / 2) as usize;
+            self.script.push((dice.between(8_000, 620_000), Step::Calls(contact)));
+        }
+        self.script.sort_by_key(|(at, _)| *at);
     }
 
     /// Draws what happens when.

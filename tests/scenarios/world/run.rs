@@ -19,6 +19,7 @@ use carillon_core::inbound::KnownCaller;
 use carillon_core::store::read::Fetched;
 use carillon_core::time::Utc;
 
+use super::callers::Callers;
 use super::cast::{self, CARRIER, address};
 use super::checkers::{Checkers, Violation};
 use super::dice::Dice;
@@ -90,6 +91,7 @@ pub struct World {
     process: Option<Process>,
     life: u64,
     carriers: Vec<carrier::Carrier>,
+    pub callers: Callers,
     tamper: Tamper,
     /// The carrier and its line at each RTP address.
     carrier_lines: BTreeMap<SocketAddr, (usize, u64)>,
@@ -130,6 +132,7 @@ impl World {
             process: None,
             life: 0,
             carriers,
+            callers: Callers::new(seed),
             tamper,
             carrier_lines: BTreeMap::new(),
             phones: (0..plan.agents).map(|_| None).collect(),
@@ -196,7 +199,8 @@ impl World {
             self.process.as_ref().and_then(|process| Some(process.node.poll_timeout()? + process.since));
         let phones = self.phones.iter().flatten().filter_map(Party::poll_timeout).min();
         let carriers = self.carriers.iter().filter_map(Party::poll_timeout).min();
-        [queue, node, phones, carriers, self.disk.poll_timeout()].into_iter().flatten().min()
+        let callers = self.callers.poll_timeout();
+        [queue, node, phones, carriers, callers, self.disk.poll_timeout()].into_iter().flatten().min()
     }
 
     /// Lets happen what is due now: parties, disk and node by their timers, then one thing of the queue.
@@ -211,6 +215,10 @@ impl World {
                 }
             }
             return;
+        }
+        if self.callers.poll_timeout().is_some_and(|due| due <= now) {
+            self.callers.handle_timeout(now);
+            return self.drain_callers();
         }
         for trunk in 0..self.carriers.len() {
             if self.carriers[trunk].poll_timeout().is_some_and(|due| due <= now) {
@@ -348,6 +356,9 @@ impl World {
             self.trace.note(self.now, &format!("audio {local} {audio:?}"));
             self.see(What::Audio { local, audio });
             let remote = self.process.as_ref().and_then(|process| process.media.remote(local));
+            if let (Audio::Agent(_) | Audio::Message, Some(remote)) = (audio, remote) {
+                self.callers.hears(remote, self.now);
+            }
             if let (Audio::Message, Some((trunk, line))) =
                 (audio, remote.and_then(|remote| self.carrier_lines.get(&remote)))
             {

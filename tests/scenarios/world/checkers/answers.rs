@@ -178,6 +178,18 @@ impl OneCallPerAgent {
                 }
                 Some(_) | None => Ok(()),
             },
+            Write::Inbound(row) if row.outcome.is_some() => {
+                self.bridged.retain(|_, call| *call != row.call);
+                Ok(())
+            }
+            Write::Inbound(row) => {
+                match row.agent.clone().map(|agent| self.bridged.insert(agent, row.call)) {
+                    Some(Some(other)) if other != row.call => {
+                        Err(format!("{:?} takes caller {} and still has call {other}", row.agent, row.call))
+                    }
+                    Some(_) | None => Ok(()),
+                }
+            }
             Write::Ended(ended) => {
                 self.bridged.retain(|_, attempt| *attempt != ended.attempt);
                 Ok(())

@@ -9,6 +9,7 @@ use carillon::node::NodeInput;
 use carillon_sip::media::MediaEvent;
 
 use super::{Happening, World};
+use crate::world::callers::CALLERS;
 use crate::world::cast::{self, NODE, address, carrier_address, phone_address, phone_media, trunk_at};
 use crate::world::tamper::Departure;
 use crate::world::wire::{Way, What};
@@ -26,6 +27,9 @@ impl World {
                 bytes = self.tamper.arrival(&text, bytes);
             }
             self.tell(NodeInput::Datagram { bytes: Bytes::from(bytes), from, local: to.into() });
+        } else if to == address(CALLERS) {
+            self.callers.datagram(&bytes, from, self.now);
+            self.drain_callers();
         } else if let Some(trunk) = trunk_at(to).filter(|trunk| *trunk < self.carriers.len()) {
             self.carriers[trunk].datagram(&bytes, from, self.now);
             self.drain_carrier(trunk);
@@ -80,6 +84,14 @@ impl World {
                 }
                 PartyOutput::Media(PartyMedia::Sound { .. } | PartyMedia::Stop { .. }) => {}
                 PartyOutput::Event(_) => {}
+            }
+        }
+    }
+
+    pub(super) fn drain_callers(&mut self) {
+        while let Some(output) = self.callers.poll_output() {
+            if let PartyOutput::Transmit { to, bytes } = output {
+                self.send(address(CALLERS), to, bytes);
             }
         }
     }

@@ -72,6 +72,12 @@ impl World {
                     self.drain_phone(agent);
                 }
             }
+            Step::Calls(contact) => {
+                let listed = self.plan.contacts.get(contact).map(|contact| contact.number.clone());
+                let number = listed.unwrap_or_else(|| format!("+1666{contact:07}"));
+                self.callers.call(&number, self.now);
+                self.drain_callers();
+            }
             Step::Junk(kind) => {
                 let (from, bytes) = junk(kind, self.latest_invite.as_ref());
                 let bytes = self.tamper.junk(bytes, self.latest_invite.as_ref());
@@ -103,7 +109,10 @@ impl World {
             generator(seed, &format!("process {}", self.life)),
             now,
         );
-        self.campaigns.iter().for_each(|campaign| node.set_prompt(*campaign, cast::prompt()));
+        for campaign in &self.campaigns {
+            node.set_prompt(*campaign, cast::prompt());
+            node.set_message(*campaign, cast::prompt());
+        }
         let media = Media::new(self.tamper.first_packet());
         self.process = Some(Process { node, media, since: self.now });
         self.tamper.new_life();
@@ -140,6 +149,7 @@ impl World {
                 assert_eq!(imported.added, count);
                 if let Some(process) = &mut self.process {
                     process.node.set_prompt(campaign, cast::prompt());
+                    process.node.set_message(campaign, cast::prompt());
                 }
                 self.ask(Asked::Other("start"), CampaignCommand::Start(campaign));
             }
