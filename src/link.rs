@@ -203,6 +203,7 @@ pub fn news(event: Event, now: RealNow) -> News {
             Input::ConnectFailed { attempt: attempt(call), agent: user }
         }
         Event::AgentLeft { call, user: _ } => Input::AgentLeft { attempt: attempt(call) },
+        Event::HandedOver { call, user } => Input::HandedOver { attempt: attempt(call), agent: user },
         Event::AgentHeard { call, after_answer } => {
             Input::AgentHeard { attempt: attempt(call), after_answer }
         }

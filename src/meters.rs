@@ -147,6 +147,7 @@ impl Batches {
                 | Write::Ringing { .. }
                 | Write::Answered { .. }
                 | Write::Bridged { .. }
+                | Write::HandedOver { .. }
                 | Write::Recorded { .. }
                 | Write::Task { .. }
                 | Write::AgentTime { .. }

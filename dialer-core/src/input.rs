@@ -118,6 +118,13 @@ pub enum Input {
         /// The attempt.
         attempt: AttemptId,
     },
+    /// An agent has handed a connected call over to a colleague, who has it from now on.
+    HandedOver {
+        /// The attempt, or the inbound call.
+        attempt: AttemptId,
+        /// The colleague.
+        agent: String,
+    },
     /// First agent audio reached the callee.
     AgentHeard {
         /// The attempt.

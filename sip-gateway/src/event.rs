@@ -102,6 +102,13 @@ pub enum Event {
         /// The agent's user.
         user: String,
     },
+    /// An agent's phone has handed a connected call over: this colleague has it from now on.
+    HandedOver {
+        /// The call.
+        call: CallId,
+        /// The colleague's user.
+        user: String,
+    },
     /// First agent packet went to the customer.
     AgentHeard {
         /// The call.

@@ -30,10 +30,22 @@ enum Activity {
     Offline,
     Unreachable,
     Break,
-    Ready { since: Duration },
-    Reserved { attempt: AttemptId, ready_since: Duration },
-    Talking { attempt: AttemptId },
-    WrapUp { attempt: AttemptId, campaign: CampaignId, until: Option<Duration> },
+    Ready {
+        since: Duration,
+    },
+    Reserved {
+        attempt: AttemptId,
+        ready_since: Duration,
+    },
+    Talking {
+        attempt: AttemptId,
+    },
+    /// Without an attempt: it was handed over, and its word is the colleague's.
+    WrapUp {
+        attempt: Option<AttemptId>,
+        campaign: CampaignId,
+        until: Option<Duration>,
+    },
 }
 
 /// How long a phone that could not be joined is left alone.
@@ -132,9 +144,8 @@ impl Agent {
     /// The call in hand, or just had and in wrap-up.
     pub fn attempt(&self) -> Option<AttemptId> {
         match &self.activity {
-            Activity::Reserved { attempt, .. }
-            | Activity::Talking { attempt }
-            | Activity::WrapUp { attempt, .. } => Some(*attempt),
+            Activity::Reserved { attempt, .. } | Activity::Talking { attempt } => Some(*attempt),
+            Activity::WrapUp { attempt, .. } => *attempt,
             Activity::Offline | Activity::Unreachable | Activity::Break | Activity::Ready { .. } => None,
         }
     }
@@ -238,14 +249,36 @@ impl Agent {
     /// The call is over: wrap-up, until `until` or until a disposition.
     pub fn wrap_up(&mut self, attempt: AttemptId, campaign: CampaignId, until: Option<Duration>, now: Now) {
         if self.activity == (Activity::Talking { attempt }) {
-            self.change(Activity::WrapUp { attempt, campaign, until }, now);
+            self.change(Activity::WrapUp { attempt: Some(attempt), campaign, until }, now);
         }
     }
 
-    /// Wrap-up of this attempt is over.
-    pub fn wrapped_up(&mut self, attempt: AttemptId, now: Now) {
+    /// A colleague has the call: wrap-up, until `until` or until the agent is ready again.
+    pub fn hand_over(&mut self, attempt: AttemptId, campaign: CampaignId, until: Option<Duration>, now: Now) {
+        if self.activity == (Activity::Talking { attempt }) {
+            self.change(Activity::WrapUp { attempt: None, campaign, until }, now);
+        }
+    }
+
+    /// Has a colleague's call. Whatever the phone was, it is there.
+    pub fn take_over(&mut self, attempt: AttemptId, now: Now) {
+        match &self.activity {
+            Activity::Unreachable | Activity::Break | Activity::Ready { .. } => {
+                self.phone = Phone::Up;
+                self.calls = self.calls.saturating_add(1);
+                self.change(Activity::Talking { attempt }, now);
+            }
+            Activity::Offline
+            | Activity::Reserved { .. }
+            | Activity::Talking { .. }
+            | Activity::WrapUp { .. } => {}
+        }
+    }
+
+    /// Wrap-up of this attempt is over; `None`: of one that was handed over.
+    pub fn wrapped_up(&mut self, attempt: impl Into<Option<AttemptId>>, now: Now) {
         if let Activity::WrapUp { attempt: in_hand, .. } = self.activity
-            && in_hand == attempt
+            && in_hand == attempt.into()
         {
             self.rest(None, now);
         }

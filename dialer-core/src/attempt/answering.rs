@@ -162,3 +162,24 @@ pub(super) fn connect_failed(before: State, failed: AgentKey, actions: &mut Vec<
         | State::Over) => other,
     }
 }
+
+/// Whoever has the call in the end is the one who talked.
+pub(super) fn handed_over(before: State, to: AgentKey) -> State {
+    match before {
+        State::Talking { agent: _, since } => State::Talking { agent: to, since },
+        State::HangingUp { finding, talk: Some((_, since)), answered } => {
+            State::HangingUp { finding, talk: Some((to, since)), answered }
+        }
+        other @ (State::Reserving
+        | State::Intending { .. }
+        | State::Withdrawn
+        | State::Placing
+        | State::Dialing
+        | State::Ringing
+        | State::Waiting(_)
+        | State::Connecting { .. }
+        | State::Message
+        | State::HangingUp { talk: None, .. }
+        | State::Over) => other,
+    }
+}

@@ -43,6 +43,8 @@ pub(crate) enum Event {
     Offered(AgentKey),
     Connected,
     ConnectFailed(AgentKey),
+    /// A colleague has the call from now on.
+    HandedOver(AgentKey),
     /// The agent's phone left the call, or can't be reached any more.
     AgentLost(AgentKey),
     Failed(Failure),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use carillon_pacing::{AgentKey, Segment};
 
-use super::answering::{connect_failed, offered};
+use super::answering::{connect_failed, handed_over, offered};
 use super::event::{Action, Dropped, Event, Phase, Terms, Verdict};
 use super::outcome::{Attribution, Finding, Outcome, of_failure};
 use super::table::Rule;
@@ -198,6 +198,7 @@ impl Attempt {
             Event::Connected => self.connected(before, now, &mut actions),
             Event::ConnectFailed(agent) => connect_failed(before, agent, &mut actions),
             Event::AgentLost(agent) => self.agent_lost(before, agent, now, &mut actions),
+            Event::HandedOver(agent) => handed_over(before, agent),
             Event::Failed(failure) => self.failed(before, failure, now, &mut actions),
             Event::Ended(by, reason) => self.ended(before, by, &reason, now, &mut actions),
             Event::Cut(reason) => self.cut(before, reason, now, &mut actions),

@@ -314,12 +314,13 @@ impl Dialer {
     }
 
     /// Ends an agent's wrap-up; the script's word is spoken where the agent spoke none.
-    fn end_wrap_up(&mut self, key: AgentKey, now: Now) {
+    pub(super) fn end_wrap_up(&mut self, key: AgentKey, now: Now) {
         let Some(agent) = self.floor.agents.get(&key) else { return };
-        let (Some(campaign), Some(attempt)) = (agent.wrapping_up(), agent.attempt()) else { return };
+        let Some(campaign) = agent.wrapping_up() else { return };
+        let attempt = agent.attempt();
         let script = self.campaigns.get(&campaign).map(|campaign| campaign.spec.wrap_up.clone());
         if let Some(WrapUp::Script { disposition, .. }) = script
-            && self.dispositions.is_awaited(attempt)
+            && let Some(attempt) = attempt.filter(|attempt| self.dispositions.is_awaited(*attempt))
         {
             self.dispose(attempt, key, None, &disposition, "", now);
         }
@@ -416,10 +417,8 @@ impl Dialer {
     fn ready(&mut self, user: &str, now: Now) -> Result<Reply, Refused> {
         let (key, state) = self.signed_on(user)?;
         let attempt = self.floor.agents.get(&key).and_then(Agent::attempt);
-        if state == AgentState::WrapUp
-            && let Some(attempt) = attempt
-        {
-            if self.dispositions.is_awaited(attempt) {
+        if state == AgentState::WrapUp {
+            if attempt.is_some_and(|attempt| self.dispositions.is_awaited(attempt)) {
                 return Err(Refused::State("a disposition must be recorded first".into()));
             }
             self.with_agent(key, now, |agent| agent.wish_calls(now));

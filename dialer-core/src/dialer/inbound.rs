@@ -215,6 +215,13 @@ impl Dialer {
         Some(Write::Inbound(Box::new(call.row.clone())))
     }
 
+    /// A colleague has an inbound call: its row.
+    pub(super) fn inbound_handed_over(&mut self, id: AttemptId, user: &str) -> Option<Write> {
+        let call = self.callers.calls.get_mut(&id)?;
+        call.row.agent = Some(user.to_owned());
+        Some(Write::Inbound(Box::new(call.row.clone())))
+    }
+
     /// Whether the word is on an inbound call.
     pub(super) fn is_inbound(&self, id: AttemptId) -> bool {
         self.callers.calls.contains_key(&id)

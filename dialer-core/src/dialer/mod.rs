@@ -4,6 +4,7 @@ mod calls;
 mod campaigns;
 mod dispositions;
 mod floor;
+mod handover;
 mod inbound;
 mod outbox;
 mod owners;
@@ -172,6 +173,7 @@ impl Dialer {
                     self.step(attempt, Event::AgentLost(agent), now);
                 }
             }
+            Input::HandedOver { attempt, agent } => self.handed_over(attempt, &agent, now),
             Input::AgentHeard { attempt, after_answer } => self.agent_heard(attempt, after_answer),
             Input::MessageStarted { attempt } => {
                 tracing::debug!(%attempt, "safe-harbour message began");

@@ -111,6 +111,14 @@ impl Dispositions {
         }
     }
 
+    /// The word on a call is another agent's now, and none was given yet.
+    pub fn hand_over(&mut self, attempt: AttemptId, agent: &str) {
+        if let Some(awaited) = self.awaited.get_mut(&attempt) {
+            agent.clone_into(&mut awaited.agent);
+            awaited.early = None;
+        }
+    }
+
     fn remember(&mut self, attempt: AttemptId, agent: &str, disposition: &str) {
         if self.recorded.len() >= REMEMBERED_MAX {
             self.recorded.pop_first();

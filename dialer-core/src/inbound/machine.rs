@@ -166,6 +166,18 @@ impl Inbound {
             Event::Connected => self.connected(before, now, &mut actions),
             Event::ConnectFailed(agent) => self.agent_failed(before, agent, false, now, &mut actions),
             Event::AgentLost(agent) => self.agent_failed(before, agent, true, now, &mut actions),
+            Event::HandedOver(to) => match before {
+                State::Talking { agent: _, since } => State::Talking { agent: to, since },
+                State::HangingUp { outcome, reason, talk: Some((_, since)) } => {
+                    State::HangingUp { outcome, reason, talk: Some((to, since)) }
+                }
+                other @ (State::Looking
+                | State::Waiting { .. }
+                | State::Connecting { .. }
+                | State::Message
+                | State::HangingUp { talk: None, .. }
+                | State::Over) => other,
+            },
             Event::Failed(_) => self.ended(before, EndedBy::Network, "failed", now, &mut actions),
             Event::Ended(by, reason) => self.ended(before, by, &reason, now, &mut actions),
             Event::Cut(reason) => self.cut(before, reason, now, &mut actions),

@@ -85,6 +85,13 @@ pub enum Write {
         /// The agent's user.
         agent: String,
     },
+    /// A bridged call was handed over: whose it is from now on.
+    HandedOver {
+        /// The attempt.
+        attempt: AttemptId,
+        /// The colleague's user.
+        agent: String,
+    },
     /// First agent audio after the answer, in real milliseconds.
     AgentHeard {
         /// The attempt.
@@ -195,6 +202,7 @@ impl Write {
             | Self::Placed { .. }
             | Self::Ringing { .. }
             | Self::Bridged { .. }
+            | Self::HandedOver { .. }
             | Self::AgentHeard { .. }
             | Self::Recorded { .. }
             | Self::Disposition { .. }
@@ -216,6 +224,7 @@ impl Write {
             | Self::Ringing { .. }
             | Self::Answered { .. }
             | Self::Bridged { .. }
+            | Self::HandedOver { .. }
             | Self::AgentHeard { .. }
             | Self::Recorded { .. }
             | Self::Disposition { .. }

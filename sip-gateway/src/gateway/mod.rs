@@ -106,7 +106,7 @@ pub struct Gateway {
     offers: BTreeMap<OfferId, Offer>,
     offers_made: u64,
     agents: BTreeMap<String, Agent>,
-    /// Calls that were handed over, or are about to be.
+    /// Calls that are about to be handed over.
     transfers: BTreeMap<CallId, Transfer>,
     /// Boxed: legs are large and maps move what they hold.
     legs: BTreeMap<LegId, Box<LegEntry>>,
@@ -226,8 +226,6 @@ impl Gateway {
             MediaEvent::OpenFailed { stream } => self.stream_refused(stream, now),
             MediaEvent::Lost { stream } => self.stream_lost(stream, now),
             MediaEvent::PromptFinished { call } => self.prompt_finished(call, now),
-            // The first agent was heard; a colleague is no answer.
-            MediaEvent::AgentHeard { call, .. } if self.is_transferred(call) => {}
             MediaEvent::AgentHeard { call, after_answer } => {
                 self.event(Event::AgentHeard { call, after_answer });
             }

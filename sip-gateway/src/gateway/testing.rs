@@ -428,6 +428,7 @@ pub(super) fn words(media: &[MediaCommand]) -> Vec<String> {
         MediaCommand::Splice { customer, agent, record, .. } => {
             format!("splice {customer} {agent}{}", if record.is_some() { " recorded" } else { "" })
         }
+        MediaCommand::HandOver { customer, agent, .. } => format!("hand over {customer} {agent}"),
         MediaCommand::Unsplice { customer, agent, .. } => format!("unsplice {customer} {agent}"),
         MediaCommand::Play { stream, .. } => format!("play {stream}"),
         MediaCommand::Close { stream } => format!("close {stream}"),

@@ -1,8 +1,8 @@
 //! Transfers: an agent's phone hands its customer over to a colleague's (RFC 3515; blind, without Replaces).
 //!
-//! To the dialer the call stays with the agent who was given it, until it ends: who transfers a call answers for it. So what
-//! the first phone does meanwhile is not told, and the second one counts as out of reach. The target is never dialled: it
-//! names an agent who is signed on and free, or the transfer is refused.
+//! Until the colleague has the call, it is the first agent's to the dialer: what the first phone does meanwhile is not told,
+//! and the second one counts as out of reach. Then it is told as handed over, and is the colleague's like any other call. The target is
+//! never dialled: it names an agent who is signed on and free, or the transfer is refused.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::leg::{LegId, Referral};
 use crate::media::{Codec, MediaCommand};
 use crate::message::{HeaderName, Request, Scheme};
 
-/// One transfer, from the REFER to the end of the call.
+/// One transfer, from the REFER until the colleague has the call, or it came to nothing.
 #[derive(Debug)]
 pub(super) struct Transfer {
     /// Who asked for it.
@@ -28,8 +28,6 @@ pub(super) struct Transfer {
     leg: LegId,
     /// CSeq number of the REFER (RFC 3515 §2.4.6).
     refer: u32,
-    /// The colleague has the call.
-    done: bool,
 }
 
 impl Gateway {
@@ -44,8 +42,7 @@ impl Gateway {
         self.with_leg(leg, now, |leg, wire| leg.notify(refer, 100, false, wire, now));
         // Told first: whoever transfers is answered for, and the colleague takes no other call.
         self.tell_agent(&to, Err("in_transfer"));
-        self.transfers
-            .insert(call, Transfer { from: user.to_owned(), to: to.clone(), leg, refer, done: false });
+        self.transfers.insert(call, Transfer { from: user.to_owned(), to: to.clone(), leg, refer });
         let Some(agent) = self.agents.get_mut(&to) else { return };
         match (agent.mode, &mut agent.phone) {
             (AgentLegMode::Persistent, Phone::Up { stream, with, .. }) => {
@@ -62,52 +59,49 @@ impl Gateway {
         }
     }
 
-    /// Whether this phone is being called, or has been, for a transfer of this call.
+    /// Whether this phone is being called for a transfer of this call.
     pub(super) fn is_transferred_to(&self, call: CallId, user: &str) -> bool {
         self.transfers.get(&call).is_some_and(|transfer| transfer.to == user)
     }
 
-    /// Whether this agent handed the call over, or is about to.
+    /// Whether this agent is about to hand the call over.
     pub(super) fn is_transferred_from(&self, call: CallId, user: &str) -> bool {
         self.transfers.get(&call).is_some_and(|transfer| transfer.from == user)
     }
 
-    /// Whether this agent has a call that a colleague handed over, or is called for one.
+    /// Whether this agent is called for a customer of a colleague's.
     pub(super) fn is_in_transfer(&self, user: &str) -> bool {
         self.transfers.values().any(|transfer| transfer.to == user)
     }
 
-    /// Whether this call is being or was transferred.
+    /// Whether this call is being transferred.
     pub(super) fn is_transferred(&self, call: CallId) -> bool {
         self.transfers.contains_key(&call)
     }
 
-    /// Whether an agent has handed a call over that goes on.
+    /// Whether an agent is handing a call over.
     pub(super) fn answers_for_another(&self, user: &str) -> bool {
         self.transfers.values().any(|transfer| transfer.from == user)
     }
 
     /// The colleague's phone is there: it gets the customer, and the first one is free.
     pub(super) fn hand_over(&mut self, call: CallId, stream: StreamId, now: Duration) {
-        let Some(transfer) = self.transfers.get_mut(&call) else { return };
-        transfer.done = true;
-        let (from, to, leg, refer) =
-            (transfer.from.clone(), transfer.to.clone(), transfer.leg, transfer.refer);
-        let Some(Call { stage: Stage::Up { stream: customer, joined, answered_at, .. }, .. }) =
-            self.calls.get_mut(&call)
+        let Some(Transfer { from, to, leg, refer }) = self.transfers.remove(&call) else { return };
+        let Some(Call { stage: Stage::Up { stream: customer, joined, .. }, .. }) = self.calls.get_mut(&call)
         else {
             return;
         };
-        let (customer, answered_at) = (*customer, *answered_at);
-        let before = std::mem::replace(joined, Joined::Connected { user: to, agent: stream });
-        if let Joined::Connected { agent, .. } = before {
-            self.media_command(MediaCommand::Unsplice { call, customer, agent });
-        }
-        // The recording ended with the first agent.
-        self.media_command(MediaCommand::Splice { call, customer, agent: stream, answered_at, record: None });
+        let customer = *customer;
+        *joined = Joined::Connected { user: to.clone(), agent: stream };
+        self.media_command(MediaCommand::HandOver { call, customer, agent: stream });
         self.with_leg(leg, now, |leg, wire| leg.notify(refer, 200, true, wire, now));
+        // Told first: from now on the colleague answers for the call, and what either phone does is told.
+        self.event(Event::HandedOver { call, user: to.clone() });
         if self.has_in_hand(&from, call) {
             self.release_phone(&from, now);
+        }
+        for user in [from, to] {
+            self.tell_again(&user, now);
         }
     }
 
@@ -126,9 +120,7 @@ impl Gateway {
 
     /// The first phone hung up while the colleague's rings: the customer waits. False when nothing rings.
     pub(super) fn leave_to_colleague(&mut self, call: CallId) -> bool {
-        let Some(transfer) = self.transfers.get(&call).filter(|transfer| !transfer.done) else {
-            return false;
-        };
+        let Some(transfer) = self.transfers.get(&call) else { return false };
         let user = transfer.to.clone();
         let Some(Call { stage: Stage::Up { stream, joined, .. }, .. }) = self.calls.get_mut(&call) else {
             return false;

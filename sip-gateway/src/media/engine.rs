@@ -167,6 +167,9 @@ impl Engine {
             MediaCommand::Splice { call, customer, agent, answered_at, record } => {
                 self.splice(call, (customer, agent), answered_at, record, now);
             }
+            MediaCommand::HandOver { call, customer, agent } => {
+                self.hand_over(call, (customer, agent), now);
+            }
             MediaCommand::Unsplice { call, customer, agent } => {
                 let spliced = |slot: &Slot| {
                     self.at(*slot).and_then(|stream| stream.splice).is_some_and(|splice| splice.call == call)
@@ -350,6 +353,29 @@ impl Engine {
         }
         if let Some(path) = record {
             self.outputs.push_back(Output::Record(RecordCommand::Open { call, path }));
+        }
+    }
+
+    /// Splices the customer with another agent. The first one was heard, and the recording is kept.
+    fn hand_over(&mut self, call: CallId, (customer, agent): (StreamId, StreamId), now: Duration) {
+        let (Some(&customer), Some(&agent)) = (self.slots.get(&customer), self.slots.get(&agent)) else {
+            return;
+        };
+        if customer == agent {
+            return;
+        }
+        let recording = self.at_mut(customer).and_then(|stream| stream.recording.take());
+        self.part(customer, now);
+        self.part(agent, now);
+        let unheard = ![customer, agent].iter().any(|side| self.at(*side).is_some_and(Stream::is_heard));
+        if let Some(stream) = self.at_mut(customer) {
+            stream.splice =
+                Some(Splice { call, other: agent, side: Side::Customer, answered_at: None, unheard });
+            stream.recording = recording;
+        }
+        if let Some(stream) = self.at_mut(agent) {
+            stream.splice =
+                Some(Splice { call, other: customer, side: Side::Agent, answered_at: None, unheard });
         }
     }
 

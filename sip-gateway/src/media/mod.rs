@@ -75,6 +75,16 @@ pub enum MediaCommand {
         /// Stereo WAV to write.
         record: Option<PathBuf>,
     },
+    /// The customer hears another agent from now on; what is recorded goes on. The stream that was spliced with the customer's, if
+    /// one was, goes back to silence.
+    HandOver {
+        /// The call.
+        call: CallId,
+        /// Customer's stream.
+        customer: StreamId,
+        /// The other agent's stream.
+        agent: StreamId,
+    },
     /// Part two streams; what is recorded is closed.
     Unsplice {
         /// The call.

@@ -80,7 +80,7 @@ fn an_agent_hands_the_customer_over_to_a_colleague() {
     let mut carrier = stage.carrier("carrier_answer_wait.xml").customer(&customer).start();
     let phones = [stage.phone(0, &[Law::Mu]), stage.phone(1, &[Law::Mu])];
     let agents = vec![AgentPhone::Registers, AgentPhone::Registers];
-    let mut run = stage.run(&Campaign { agents, talk_limit: "6s", ..Campaign::default() });
+    let mut run = stage.run(&Campaign { agents, talk_limit: "6s", record: true, ..Campaign::default() });
     carrier.wait_for_message("ACK sip:", LONG);
     thread::sleep(Duration::from_millis(2_000));
     // Either of them may have been free the longest.
@@ -91,7 +91,14 @@ fn an_agent_hands_the_customer_over_to_a_colleague() {
     phones[usize::from(from)].types(&format!("/transfer {to}"));
     let report = run.finish();
     carrier.finish(LONG);
-    assert_eq!((report.count("bridged"), report.only_attempt().get("outcome")), (1, "answered"));
+    let attempt = report.only_attempt();
+    assert_eq!((report.count("bridged"), attempt.get("outcome")), (1, "answered"));
+    assert_eq!(attempt.get("agent"), Stage::user(1 - from), "the call is the colleague's");
+    assert_eq!(report.tasks[0].get("last_disposition"), "success");
+    let recording = hound::WavReader::open(stage.report_directory().join(attempt.get("recording"))).unwrap();
+    let recorded_ms = i64::from(recording.duration()) / 8;
+    let talk_ms = attempt.number("talk_ms");
+    assert!((recorded_ms - talk_ms).abs() < 1_000, "{recorded_ms} ms recorded of {talk_ms} ms");
     let heard = phones.map(|phone| seconds_of(&phone.stop(), CUSTOMER_HZ));
     assert!(heard.iter().all(|seconds| (1.0..=4.8).contains(seconds)), "heard the customer for {heard:?} s");
     assert!(seconds_of(&sound(&customer.packets()), AGENT_HZ) > 4.5, "somebody speaks all the time");

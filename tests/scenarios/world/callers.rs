@@ -19,7 +19,6 @@ const PATIENCE_MAX: Duration = Duration::from_secs(100);
 /// What became of one caller.
 #[derive(Clone, Debug, Default)]
 pub struct Fate {
-    pub number: String,
     pub called_at: Duration,
     /// Final status of the INVITE, and when.
     pub answer: Option<(u16, Duration)>,
@@ -77,7 +76,7 @@ impl Callers {
         let patient = self.dice.chance(0.8);
         let patience = if patient { PATIENCE_MAX } else { self.dice.between(100, 20_000) };
         let sending = Some(Resend::start(address(NODE), invite.clone().into_bytes(), now, &mut self.out));
-        let fate = Fate { number: number.to_owned(), called_at: now, ..Fate::default() };
+        let fate = Fate { called_at: now, ..Fate::default() };
         let talk = self.dice.between(500, 40_000);
         let target = format!("sip:{CALLED}@{NODE}");
         let leaves_at = Some(now + patience);

@@ -105,6 +105,11 @@ impl Media {
                 self.splices.insert(call, splice);
                 follows.later.push((now + self.first_packet, Later::Heard { call, splice: number }));
             }
+            MediaCommand::HandOver { call, customer: _, agent } => {
+                if let Some(splice) = self.splices.get_mut(&call) {
+                    splice.agent = agent;
+                }
+            }
             MediaCommand::Unsplice { call, customer, agent } => {
                 if let Some(splice) = self.splices.remove(&call) {
                     let heard = splice.heard;

@@ -6,6 +6,7 @@ mod closing;
 mod deaths;
 mod desk;
 mod ending;
+mod handover;
 mod inbound;
 mod learning;
 mod outage;

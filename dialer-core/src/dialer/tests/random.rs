@@ -46,7 +46,7 @@ enum Move {
 fn any_move() -> impl Strategy<Value = Move> {
     prop_oneof![
         6 => (1u64..4_000).prop_map(Move::Pass),
-        12 => (0u64..6, 0u8..16).prop_map(|(back, news)| Move::News(back, news)),
+        12 => (0u64..6, 0u8..18).prop_map(|(back, news)| Move::News(back, news)),
         4 => (0u8..4, 0u8..12).prop_map(|(agent, news)| Move::Agent(agent, news)),
         1 => (0u8..6).prop_map(Move::Campaign),
         2 => (0u64..24).prop_map(Move::Called),
@@ -71,6 +71,8 @@ fn news(attempt: AttemptId, which: u8) -> Input {
         11 => Input::AgentLeft { attempt },
         12 => Input::Busy { attempt },
         13 | 14 => Input::Diverted { attempt, failure: Failure::Status(503), route: route("other") },
+        15 => Input::HandedOver { attempt, agent: "agent1".into() },
+        16 => Input::HandedOver { attempt, agent: "agent2".into() },
         _ => Input::ConnectFailed { attempt, agent: "agent1".into() },
     }
 }

@@ -43,6 +43,11 @@ impl Memory {
                 known.row.bridged_at.get_or_insert(*at);
                 known.row.agent.get_or_insert_with(|| agent.clone());
             }),
+            Write::HandedOver { attempt, agent } => self.progress(*attempt, |known| {
+                if known.row.bridged_at.is_some() {
+                    known.row.agent = Some(agent.clone());
+                }
+            }),
             Write::AgentHeard { attempt, answer_to_agent } => self.progress(*attempt, |known| {
                 known.row.answer_to_agent_ms.get_or_insert(milliseconds(*answer_to_agent));
             }),

@@ -141,6 +141,7 @@ impl<'w> Bulk<'w> {
             Write::Campaign { .. }
             | Write::Diverted { .. }
             | Write::Inbound(_)
+            | Write::HandedOver { .. }
             | Write::AgentTime { .. }
             | Write::PacerState { .. }
             | Write::Journal(_)

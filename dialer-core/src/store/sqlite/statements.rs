@@ -165,6 +165,10 @@ impl Script {
                 self
             }
             Write::Inbound(row) => self.inbound(row),
+            Write::HandedOver { attempt, agent } => self
+                .statement("UPDATE attempts SET agent = ? WHERE attempt = ? AND bridged_at IS NOT NULL")
+                .bind(agent.as_str())
+                .bind(int(attempt.0)),
             Write::AgentTime { agent, ready, talking, wrap_up, away } => self
                 .statement(
                     "INSERT INTO agent_time (agent, ready_ms, talking_ms, wrap_up_ms, away_ms)

@@ -40,6 +40,12 @@ impl Studio {
                     assert!(!busy, "one agent, one customer");
                     self.spliced.insert(customer, agent);
                 }
+                MediaCommand::HandOver { customer, agent, .. } => {
+                    assert!(self.open.contains(&customer) && self.open.contains(&agent));
+                    let busy = self.spliced.iter().any(|(a, b)| *a != customer && *b == agent);
+                    assert!(!busy, "one agent, one customer");
+                    self.spliced.insert(customer, agent);
+                }
                 MediaCommand::Unsplice { customer, agent, .. } => {
                     assert_eq!(self.spliced.remove(&customer), Some(agent));
                 }
@@ -100,6 +106,7 @@ impl Ledger {
                 | Event::AgentLegCalling { .. }
                 | Event::Registered(_)
                 | Event::Unregistered { .. }
+                | Event::HandedOver { .. }
                 | Event::Incoming(_)
                 | Event::Moved { .. }
                 | Event::Trunk { .. } => {}

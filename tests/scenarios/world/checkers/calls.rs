@@ -382,6 +382,7 @@ impl Calls {
             Write::Campaign { .. }
             | Write::Ringing { .. }
             | Write::AgentHeard { .. }
+            | Write::HandedOver { .. }
             | Write::Recorded { .. }
             | Write::Disposition { .. }
             | Write::Task { .. }

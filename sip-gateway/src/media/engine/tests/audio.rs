@@ -87,3 +87,27 @@ fn closing_a_stream_ends_its_splice_and_recording() {
     assert!(!bed.receive(CUSTOMER, customer_address(), datagram(0, 1, 1, 9, &[4; 160])));
     assert_eq!(bed.engine.counters().unheard, 1);
 }
+
+#[test]
+fn a_customer_who_is_handed_over_hears_the_colleague_and_the_recording_goes_on() {
+    let mut bed = Bed::with_legs(Codec::Pcmu, Codec::Pcmu);
+    let colleague = StreamId(3);
+    let origin = Origin { ssrc: 0xB, sequence: 1, timestamp: 1 };
+    bed.command(MediaCommand::Open { stream: colleague, local: local(20_004), origin });
+    bed.remote(colleague, remote(SocketAddr::new(agent_address().ip(), 9_000), Codec::Pcmu, None));
+    bed.splice(Some("call.wav".into()));
+    assert!(bed.agent_says(1, 1, &[4; 160]));
+    bed.pass(100);
+    bed.command(MediaCommand::HandOver { call: CALL, customer: CUSTOMER, agent: colleague });
+    let closed = Output::Record(RecordCommand::Close { call: CALL });
+    assert!(!bed.outputs.contains(&closed), "one file for the whole call");
+    assert!(!bed.agent_says(2, 161, &[4; 160]), "the first agent is not heard any more");
+    let from = SocketAddr::new(agent_address().ip(), 9_000);
+    assert!(bed.receive(colleague, from, datagram(0, 1, 1, 7, &[5; 160])), "the colleague is");
+    let heard = |output: &Output| matches!(output, Output::Event(MediaEvent::AgentHeard { .. }));
+    assert_eq!(bed.outputs.iter().filter(|output| heard(output)).count(), 1, "the answer had its agent");
+    bed.command(MediaCommand::Unsplice { call: CALL, customer: CUSTOMER, agent: colleague });
+    assert!(bed.outputs.contains(&closed));
+    bed.command(MediaCommand::HandOver { call: CALL, customer: CUSTOMER, agent: StreamId(9) });
+    assert!(!bed.receive(CUSTOMER, customer_address(), datagram(0, 1, 1, 9, &[4; 160])), "nobody is there");
+}
