@@ -199,6 +199,15 @@ impl Gateway {
         }
     }
 
+    /// On the way down nobody is left ringing.
+    pub(super) fn refuse_ringing(&mut self, now: Duration) {
+        let rings = |(_, call): &(&CallId, &Call)| matches!(call.stage, Stage::Incoming { .. });
+        let ringing: Vec<CallId> = self.calls.iter().filter(rings).map(|(call, _)| *call).collect();
+        for call in ringing {
+            self.hang_up(call, "draining", now);
+        }
+    }
+
     /// The transaction of an INVITE is over.
     pub(super) fn forget_offer(&mut self, key: TransactionKey) {
         if !self.offers.is_empty() {

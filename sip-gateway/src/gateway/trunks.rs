@@ -117,6 +117,7 @@ impl Gateway {
     /// On the way down: no new calls, and carriers need not look for us.
     pub(super) fn drain(&mut self, now: Duration) {
         self.draining = true;
+        self.refuse_ringing(now);
         for index in 0..self.trunks.len() {
             self.timers.set(Timer::Health(index), None);
             self.with_registration(index, |registration, options, wire| {

@@ -404,6 +404,7 @@ fn a_full_trunk_is_busy_and_a_closing_gateway_asks_for_patience() {
     bench.feed(CARRIER, invite_to(NUMBER, "in2", &[], &sdp(4002, "0", "sendrecv")));
     assert_eq!(bench.starts(CARRIER), ["486 Busy Here"]);
     bench.command(Command::Drain);
+    assert_eq!(bench.starts(CARRIER), ["480 Temporarily Unavailable"], "nobody is left ringing");
     bench.feed(CARRIER, invite_to(NUMBER, "in3", &[], &sdp(4002, "0", "sendrecv")));
     let refusal = bench.sent(CARRIER).pop().unwrap();
     assert!(refusal.is("SIP/2.0 503 "));
