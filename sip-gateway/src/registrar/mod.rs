@@ -218,8 +218,8 @@ impl Registrar {
             Asked::Change { mut wishes, outbound } => {
                 for wish in wishes.iter_mut().filter(|wish| !wish.expires.is_zero()) {
                     let Some(claim) = claim else { continue };
-                    // Who came with a token is there no longer than it; a second says that it is there at all.
-                    let left = claim.expires_at.saturating_sub(now).max(Duration::from_secs(1));
+                    // Who came with a token is there no longer than it, but never so briefly that it has to come again at once.
+                    let left = claim.expires_at.saturating_sub(now).max(self.lifetimes.min);
                     wish.expires = wish.expires.min(left);
                     wish.session = Some(claim.session);
                 }

@@ -85,10 +85,13 @@ fn a_phone_registers_with_a_token_until_it_runs_out() {
     assert_eq!(granted.header("Contact"), "<sip:anna@10.0.0.5:5062>;expires=300", "no longer than the token");
     bench.events();
     bench.pass(ms(299_500));
-    assert!(phone.register(&mut bench, PHONE, &[ANNA]).header("Contact").ends_with(";expires=1"));
+    assert!(
+        phone.register(&mut bench, PHONE, &[ANNA]).header("Contact").ends_with(";expires=60"),
+        "the least"
+    );
     bench.pass(ms(500));
     assert!(phone.register(&mut bench, PHONE, &[ANNA]).is("SIP/2.0 401 "), "it has run out");
-    bench.pass(ms(1_000));
+    bench.pass(ms(60_000));
     assert!(matches!(bench.events().as_slice(), [.., Event::Unregistered { .. }]));
     assert!(bench.gateway.mint("nobody", 1, ms(1), bench.now).is_none());
 }

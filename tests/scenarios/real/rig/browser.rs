@@ -18,6 +18,18 @@ pub struct Browser {
 impl Browser {
     /// Opens the page of `agentN`, N = `index` + 1, which connects to `socket` (`ws://` or `wss://`).
     pub(super) fn open(stage: &Stage, index: u16, socket: &str) -> Browser {
+        Self::with(stage, index, &format!("socket={socket}"), &[])
+    }
+
+    /// The same, which registers with tokens of the API at `api` and tries to be another user with them.
+    pub(super) fn with_tokens(stage: &Stage, index: u16, socket: &str, api: &str) -> Browser {
+        let other = Stage::user(index + 1);
+        // A page of the service's own host needs no such leave; this one is a file.
+        let leave = ["--disable-web-security"];
+        Self::with(stage, index, &format!("socket={socket}&api={api}&other={other}"), &leave)
+    }
+
+    fn with(stage: &Stage, index: u16, query: &str, more: &[&str]) -> Browser {
         let source = repository().join("tests/browser");
         let page = stage.directory().join("page");
         fs::create_dir_all(&page).expect("the test's directory can be written");
@@ -34,10 +46,10 @@ impl Browser {
         command.args(["--no-first-run", "--disable-extensions", "--remote-debugging-port=0"]);
         // A microphone and the consent to use it; the certificate of a test is nobody's business.
         command.args(["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]);
-        command.arg("--ignore-certificate-errors");
+        command.arg("--ignore-certificate-errors").args(more);
         command.arg(format!("--user-data-dir={}", stage.directory().join("browser").display()));
         let (page, user) = (page.join("phone.html"), Stage::user(index));
-        command.arg(format!("file://{}?socket={socket}&user={user}&password={PASSWORD}", page.display()));
+        command.arg(format!("file://{}?{query}&user={user}&password={PASSWORD}", page.display()));
         Browser { process: Process::start("browser", &mut command, stage.directory()) }
     }
 

@@ -168,6 +168,11 @@ impl Stage {
         Browser::open(self, index, socket)
     }
 
+    /// The same, which registers with tokens that it gets from the API at `api`.
+    pub fn browser_with_tokens(&self, index: u16, socket: &str, api: &str) -> Browser {
+        Browser::with_tokens(self, index, socket, api)
+    }
+
     /// Certificates for the loopback address.
     pub fn certificates(&self, name: &str) -> Certificates {
         Certificates::new(self.directory(), name)
