@@ -21,6 +21,7 @@ pub fn test(args: &[String]) -> Result<(), String> {
     let phones = [
         tools::SIPP,
         tools::BARESIP,
+        tools::LINPHONE,
         tools::SOCAT,
         tools::OPENSSL,
         tools::LINPHONE,
