@@ -24,7 +24,6 @@ pub fn test(args: &[String]) -> Result<(), String> {
         tools::LINPHONE,
         tools::SOCAT,
         tools::OPENSSL,
-        tools::LINPHONE,
         tools::SIPVICIOUS,
         tools::KAMAILIO,
         tools::DNSMASQ,
