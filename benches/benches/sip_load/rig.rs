@@ -1,0 +1,302 @@
+//! Starts carrier, phones and `carillon run`, and reads what came of it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::UdpSocket;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Seconds at the beginning and at the end of a run in which the rate is not yet, or no longer, the one asked for.
+const EDGE_SECONDS: usize = 3;
+/// How long a run may take to reach the calls whose memory is measured.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What is asked of a run.
+pub struct Plan {
+    /// Cap of the trunk.
+    pub calls_per_second: f64,
+    /// Contacts, each called once.
+    pub calls: usize,
+    /// Softphones.
+    pub agents: usize,
+    /// How long the callee talks.
+    pub talk_ms: usize,
+    /// Calls at once.
+    pub lines: usize,
+    /// Stop placing after so many seconds.
+    pub time_limit: Option<usize>,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self { calls_per_second: 150.0, calls: 0, agents: 0, talk_ms: 1_000, lines: 8_000, time_limit: None }
+    }
+}
+
+/// What came of it.
+pub struct Run {
+    /// Contacts.
+    pub wanted: usize,
+    /// Attempts placed.
+    pub placed: usize,
+    /// Attempts bridged.
+    pub bridged: usize,
+    /// Attempts without an outcome.
+    pub unended: usize,
+    /// CPU of our process, from its start to its end.
+    pub cpu_s: f64,
+    /// CPU of both SIPp.
+    pub sipp_cpu_s: f64,
+    bridged_in: BTreeMap<String, usize>,
+}
+
+impl Run {
+    /// Calls bridged a second, without the edges of the run.
+    pub fn per_second(&self) -> f64 {
+        let counts: Vec<usize> = self.bridged_in.values().copied().collect();
+        let end = counts.len().saturating_sub(EDGE_SECONDS).max(1);
+        let start = EDGE_SECONDS.min(end.saturating_sub(1));
+        let middle = counts.get(start..end).unwrap_or_default();
+        middle.iter().sum::<usize>() as f64 / middle.len().max(1) as f64
+    }
+}
+
+/// Where things are.
+pub struct Rig {
+    carillon: PathBuf,
+    sipp: PathBuf,
+}
+
+impl Rig {
+    /// Looks for the binary of the same build.
+    pub fn new() -> Self {
+        let repository =
+            Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the benches lie in the repository");
+        // Benches lie in `deps` beside it.
+        let bench = std::env::current_exe().expect("a bench knows its own path");
+        let carillon = bench.ancestors().nth(2).expect("target/release/deps").join("carillon");
+        assert!(carillon.exists(), "build first: cargo build --release --package carillon");
+        Self { carillon, sipp: repository.join("tests/sipp") }
+    }
+
+    /// Runs a campaign to its end.
+    pub fn run(&self, plan: &Plan) -> Run {
+        let stage = self.stage(plan);
+        let report = stage.work.path().join("report");
+        // `times` of the shell: user and system time of its ended children.
+        let script = format!(
+            "CARILLON_LOG=error '{}' run '{}' --report '{}'; code=$?; times; exit $code",
+            self.carillon.display(),
+            stage.work.path().join("campaign.toml").display(),
+            report.display()
+        );
+        let output = Command::new("bash").arg("-c").arg(script).output().expect("bash");
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "run failed: {}\n{text}", String::from_utf8_lossy(&output.stderr));
+        let (cpu_s, sipp_cpu_s) = (children_seconds(&text), stage.sipp_cpu_s());
+        let mut run = Run {
+            wanted: plan.calls,
+            placed: 0,
+            bridged: 0,
+            unended: 0,
+            cpu_s,
+            sipp_cpu_s,
+            bridged_in: BTreeMap::new(),
+        };
+        let attempts = fs::read_to_string(report.join("attempts.csv")).expect("attempts.csv");
+        let mut lines = attempts.lines().map(|line| line.split(',').collect::<Vec<_>>());
+        let heads = lines.next().expect("attempts.csv has heads");
+        let column =
+            |name: &str| heads.iter().position(|head| *head == name).expect("a column of the report");
+        let (placed, bridged, outcome) = (column("placed_at"), column("bridged_at"), column("outcome"));
+        for cells in lines {
+            let cell = |index: usize| cells.get(index).copied().unwrap_or_default();
+            run.placed += usize::from(!cell(placed).is_empty());
+            run.unended += usize::from(cell(outcome).is_empty());
+            if let Some(second) = cell(bridged).get(..19) {
+                run.bridged += 1;
+                *run.bridged_in.entry(second.to_owned()).or_default() += 1;
+            }
+        }
+        run
+    }
+
+    /// Resident memory of the process with so many calls up; it is then killed.
+    pub fn resident_kib(&self, plan: &Plan, calls: usize) -> f64 {
+        let stage = self.stage(plan);
+        let report = stage.work.path().join("report");
+        let mut process = Command::new(&self.carillon)
+            .env("CARILLON_LOG", "error")
+            .arg("run")
+            .arg(stage.work.path().join("campaign.toml"))
+            .arg("--report")
+            .arg(&report)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("carillon");
+        let id = process.id();
+        let until = Instant::now() + PATIENCE;
+        // Two sockets for each of two streams: the calls that are up, as the system sees them.
+        while descriptors(id) < calls * 4 && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        let reached = descriptors(id) >= calls * 4;
+        // Until nothing is under way any more.
+        std::thread::sleep(Duration::from_secs(4));
+        let resident = resident_kib(id);
+        let _ = process.kill();
+        let _ = process.wait();
+        assert!(reached, "{calls} calls were not up within {} s", PATIENCE.as_secs());
+        resident
+    }
+
+    fn stage(&self, plan: &Plan) -> Stage {
+        let work = tempfile::tempdir().expect("temporary directory");
+        let [listen, carrier, phones] = free_ports();
+        write_campaign(work.path(), plan, listen, carrier, phones);
+        let talk = plan.talk_ms.to_string();
+        let carrier =
+            Sipp::start(work.path(), &self.sipp.join("carrier_answer.xml"), carrier, &["-d", &talk]);
+        let phones = Sipp::start(work.path(), &self.sipp.join("agent_answer.xml"), phones, &[]);
+        Stage { work, carrier, phones }
+    }
+}
+
+/// The parties of one run.
+struct Stage {
+    work: tempfile::TempDir,
+    carrier: Sipp,
+    phones: Sipp,
+}
+
+impl Stage {
+    fn sipp_cpu_s(&self) -> f64 {
+        self.carrier.cpu_seconds() + self.phones.cpu_seconds()
+    }
+}
+
+fn write_campaign(work: &Path, plan: &Plan, listen: u16, carrier: u16, phones: u16) {
+    let Plan { calls_per_second, calls, agents, lines, .. } = plan;
+    let mut list = String::from("id,number\n");
+    for call in 0..*calls {
+        list.push_str(&format!("{call},+1212{:07}\n", 2_000_000 + call));
+    }
+    fs::write(work.join("contacts.csv"), list).expect("contacts.csv");
+    let limit = plan.time_limit.map_or(String::new(), |seconds| format!("time_limit = \"{seconds}s\"\n"));
+    let mut file = format!(
+        r#"[campaign]
+name = "call load"
+mode = "progressive"
+jurisdiction = "none"
+abandon_limit = 1.0
+ring_timeout = "20s"
+{limit}[sip]
+listen = "127.0.0.1:{listen}"
+media_address = "127.0.0.1"
+rtp_ports = "10000-49999"
+[[trunk]]
+name = "carrier"
+uri = "sip:127.0.0.1:{carrier}"
+max_calls = {lines}
+calls_per_second = {calls_per_second:.1}
+caller_ids = ["+12125550100"]
+codecs = ["PCMU"]
+[list]
+file = "contacts.csv"
+region = "US"
+timezone = "UTC"
+[closure]
+attempts_max = 1
+[agents]
+leg = "per_call"
+wait_for = "20s"
+wrap_up = "0s"
+"#
+    );
+    for agent in 0..*agents {
+        file.push_str(&format!(
+            "[[agents.agent]]\nuser = \"agent{agent}\"\npassword = \"secret\"\ncontact = \"sip:agent{agent}@127.0.0.1:{phones}\"\n"
+        ));
+    }
+    fs::write(work.join("campaign.toml"), file).expect("campaign.toml");
+}
+
+/// A SIPp process, killed when dropped.
+struct Sipp(Child);
+
+impl Sipp {
+    fn start(work: &Path, scenario: &Path, port: u16, extra: &[&str]) -> Self {
+        let log: PathBuf = work.join(format!("sipp-{port}.log"));
+        let log = fs::File::create(log).expect("log");
+        let child = Command::new("sipp")
+            .args(["-sf", &scenario.to_string_lossy(), "-i", "127.0.0.1", "-p", &port.to_string()])
+            .args(["-nostdin", "-buff_size", "4194304", "-timeout", "600s"])
+            .args(extra)
+            .current_dir(work)
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("sipp (Debian package sip-tester)");
+        Self(child)
+    }
+
+    /// User and system time so far (proc(5): fields 14 and 15 of `stat`, in ticks of 10 ms).
+    fn cpu_seconds(&self) -> f64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id())).expect("SIPp runs to the end");
+        let fields = stat.rsplit(") ").next().unwrap_or_default().split(' ').skip(11).take(2);
+        fields.map(|ticks| ticks.parse::<f64>().unwrap_or(0.0) / 100.0).sum()
+    }
+}
+
+impl Drop for Sipp {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Three free UDP ports outside the range of RTP.
+fn free_ports() -> [u16; 3] {
+    let sockets: Vec<UdpSocket> =
+        (50_000..60_000).filter_map(|port| UdpSocket::bind(("127.0.0.1", port)).ok()).take(3).collect();
+    [0, 1, 2].map(|index: usize| sockets[index].local_addr().expect("bound").port())
+}
+
+/// Second line of the shell's `times`: user and system time of its children, `0m1.234s 0m0.567s`.
+fn children_seconds(text: &str) -> f64 {
+    let line = text.lines().rfind(|line| line.contains('m') && line.ends_with('s')).expect("times");
+    line.split_whitespace()
+        .map(|field| {
+            let (minutes, seconds) = field.split_once('m').expect("minutes");
+            let seconds: f64 = seconds.trim_end_matches('s').parse().expect("seconds");
+            minutes.parse::<f64>().expect("minutes") * 60.0 + seconds
+        })
+        .sum()
+}
+
+fn descriptors(process: u32) -> usize {
+    fs::read_dir(format!("/proc/{process}/fd")).map_or(0, Iterator::count)
+}
+
+fn resident_kib(process: u32) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).expect("carillon still runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("proc(5)");
+    line.trim().trim_end_matches(" kB").parse().expect("a number of kB")
+}
+
+/// Which machine this is.
+pub fn machine() -> String {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let name = read("/proc/sys/kernel/hostname").trim().to_owned();
+    let cpus = read("/proc/cpuinfo");
+    let model = cpus
+        .lines()
+        .find(|line| line.starts_with("model name"))
+        .and_then(|line| line.split_once(": "))
+        .map_or("unknown CPU", |(_, model)| model);
+    let cores = cpus.lines().filter(|line| line.starts_with("processor")).count();
+    format!("{name}, {cores} x {model}")
+}
