@@ -35,11 +35,14 @@ use mio::{Events, Poll, Token, Waker};
 use rand_chacha::ChaCha20Rng;
 use tokio::sync::{oneshot, watch};
 
+use crate::admission;
+use crate::breath::Breath;
 use crate::clock::{RealNow, wall};
 use crate::doorbell::Doorbell;
 use crate::meters::Batches;
 use crate::node::{self, Node, NodeInput, NodeOutput, TrunkFigures};
 use crate::sockets::{SocketError, Sockets};
+use crate::strain::Strain;
 
 /// Messages from other threads that may wait; a sender beyond that waits itself.
 const MESSAGES_MAX: usize = 65_536;
@@ -47,6 +50,9 @@ const MESSAGES_MAX: usize = 65_536;
 const MESSAGES_PER_TURN: usize = 256;
 /// How long streams that are to be closed may wait for other commands to wake the RTP thread. Less than their ports rest.
 const CLOSE_PATIENCE: Duration = Duration::from_millis(50);
+/// How long a stream that is to be opened may wait for other commands to wake the RTP thread. Its INVITE has yet to reach a
+/// phone and be answered; the thread looks by itself each time as long as it has streams.
+const OPEN_PATIENCE: Duration = Duration::from_millis(5);
 /// How often a wallboard gets a new view.
 const LIVE_INTERVAL: Duration = Duration::from_millis(250);
 /// How long to wait before reading the store again after a failure.
@@ -89,6 +95,10 @@ pub struct Status {
     pub counters: Counters,
     /// Campaign time.
     pub campaign_utc: Utc,
+    /// Share of the last window that the engine worked, 0 to 1.
+    pub busy_share: f64,
+    /// New calls a second that are taken on; `None` while nothing is paced.
+    pub admitted_per_second: Option<f64>,
 }
 
 /// The way to talk to a running engine. Cheap to clone.
@@ -314,6 +324,8 @@ pub fn start(
         known: Status::default(),
         live_due: Duration::ZERO,
         batches,
+        breath: Breath::default(),
+        strain: Strain::default(),
     };
     let thread = std::thread::Builder::new()
         .name("engine".into())
@@ -344,6 +356,8 @@ struct Engine {
     known: Status,
     live_due: Duration,
     batches: Batches,
+    breath: Breath,
+    strain: Strain,
 }
 
 impl Engine {
@@ -352,6 +366,9 @@ impl Engine {
         self.carry_out();
         loop {
             self.bell.answer();
+            let began = self.now().monotonic;
+            self.breath.turn(began);
+            self.strain.turn(began);
             let mut more = match self.take_messages() {
                 // Waits until streams and recordings are closed.
                 Turn::Quit => return self.media.stop(),
@@ -360,9 +377,16 @@ impl Engine {
             };
             more |= self.take_messages_of_peers();
             self.take_timers();
+            self.judge_load();
             self.show();
             self.wake_media();
+            self.strain.rest(self.now().monotonic, more);
             let wait = if more { Duration::ZERO } else { self.wait() };
+            let rest = self.breath.rest(self.now().monotonic);
+            if !more && !rest.is_zero() {
+                std::thread::sleep(rest);
+            }
+            let wait = wait.saturating_sub(rest);
             match self.poll.poll(&mut events, Some(wait)) {
                 Ok(()) => events.iter().for_each(|event| self.sockets.wake(event.token())),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -444,6 +468,7 @@ impl Engine {
     }
 
     fn handle(&mut self, input: NodeInput) {
+        self.breath.input();
         let now = self.now();
         self.node.handle(input, now);
         self.carry_out();
@@ -455,8 +480,15 @@ impl Engine {
             match output {
                 NodeOutput::Transmit { to, local, bytes } => self.transmit(to, local, &bytes),
                 NodeOutput::Media(command) => {
-                    let closes = matches!(command, MediaCommand::Close { .. });
-                    let patience = if closes { CLOSE_PATIENCE } else { Duration::ZERO };
+                    let patience = match &command {
+                        MediaCommand::Close { .. } | MediaCommand::Unsplice { .. } => CLOSE_PATIENCE,
+                        MediaCommand::Open { .. } => OPEN_PATIENCE,
+                        MediaCommand::SetRemote { .. }
+                        | MediaCommand::Silence { .. }
+                        | MediaCommand::Splice { .. }
+                        | MediaCommand::HandOver { .. }
+                        | MediaCommand::Play { .. } => Duration::ZERO,
+                    };
                     let due = self.now().monotonic + patience;
                     self.media_due = Some(self.media_due.map_or(due, |known| known.min(due)));
                     if let Err(error) = self.media.send(command) {
@@ -512,6 +544,18 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// Tells the node how it went, once a window.
+    fn judge_load(&mut self) {
+        let now = self.now().monotonic;
+        if now.saturating_sub(self.strain.since()) < admission::WINDOW {
+            return;
+        }
+        let load = self.strain.take(now, self.batches.oldest());
+        self.known.busy_share = load.busy_share();
+        self.handle(NodeInput::Load(load));
+        self.known.admitted_per_second = self.node.admission().rate();
     }
 
     fn wake_media(&mut self) {

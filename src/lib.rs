@@ -4,6 +4,8 @@
 //! and gateway in one machine; `clock` relates campaign time to real time; `engine` drives the node with real sockets,
 //! store and clock; `run`, `serve`, `demo`, `simulate`, `rehearse` and `replay` are the commands.
 
+pub mod admission;
+pub mod breath;
 pub mod check;
 pub mod clock;
 pub mod demo;
@@ -25,5 +27,6 @@ pub mod serve;
 pub mod signals;
 pub mod simulate;
 pub mod sockets;
+pub mod strain;
 pub mod telemetry;
 pub mod workers;

@@ -34,6 +34,10 @@ pub fn follow(engine: &EngineHandle, exporter: Exporter) {
             names::show_live(&live.borrow());
             show_counters(&status.borrow().counters);
             show_trunks(&status.borrow().trunk_figures);
+            gauge!(names::ENGINE_BUSY_RATIO).set(status.borrow().busy_share);
+            // Without a limit there is none to show.
+            let admitted = status.borrow().admitted_per_second.unwrap_or(f64::INFINITY);
+            gauge!(names::ADMITTED_CALLS_PER_SECOND).set(admitted);
             exporter.upkeep();
             if status.has_changed().is_err() {
                 return;
@@ -52,6 +56,7 @@ fn show_counters(counters: &Counters) {
     refused("credentials").absolute(counters.register_refused);
     refused("rate").absolute(counters.register_limited);
     refused("guesses").absolute(counters.register_guessed);
+    refused("overload").absolute(counters.shed);
     refused("foreign_source").absolute(counters.foreign_source);
     refused("stray").absolute(counters.strays.saturating_add(counters.strangers));
 }
@@ -164,6 +169,11 @@ impl Batches {
             }
         }
         self.under_way.insert(ticket, batch);
+    }
+
+    /// How long the oldest batch has been under way.
+    pub fn oldest(&self) -> Duration {
+        self.under_way.first_key_value().map_or(Duration::ZERO, |(_, batch)| batch.since.elapsed())
     }
 
     /// The store has answered.

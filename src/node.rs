@@ -33,6 +33,7 @@ use carillon_sip::transport::Local;
 use carillon_sip::trunk::tally::TrunkTally;
 use rand_chacha::ChaCha20Rng;
 
+use crate::admission::{self, Admission, Load};
 use crate::clock::{CampaignClock, RealNow};
 use crate::link::{self, Errand, News, Surroundings};
 use crate::minutes::Minutes;
@@ -139,6 +140,8 @@ pub enum NodeInput {
         /// The sign-in.
         session: u64,
     },
+    /// How the engine fared lately.
+    Load(Load),
     /// The way down: trunks are unregistered.
     Drain,
     /// Nothing but time.
@@ -247,6 +250,9 @@ pub struct Node {
     /// The room as the dialer was last told, and as the gateway tells it now.
     room: Option<Room>,
     room_now: Room,
+    admission: Admission,
+    /// While calls are paced: when the dialer is told the room again.
+    paced_until: Option<Duration>,
     outputs: VecDeque<NodeOutput>,
 }
 
@@ -268,6 +274,8 @@ impl Node {
             minutes,
             room: None,
             room_now: Room::default(),
+            admission: Admission::default(),
+            paced_until: None,
             outputs: VecDeque::new(),
         }
     }
@@ -305,6 +313,13 @@ impl Node {
             NodeInput::Media(event) => self.gateway.media(event, now.monotonic),
             NodeInput::EndSession { user, session } => {
                 self.gateway.command(Command::EndSession { user, session }, now.monotonic);
+            }
+            NodeInput::Load(load) => {
+                self.admission.judge(&load, now.monotonic);
+                self.gateway.shed(self.admission.sheds().then_some(admission::RETRY_AFTER));
+                // A rate that is new, or gone, is told at once.
+                self.paced_until = Some(now.monotonic);
+                self.tell_room(now);
             }
             NodeInput::Drain => self.gateway.command(Command::Drain, now.monotonic),
             NodeInput::Recovered(recovered) => {
@@ -344,10 +359,12 @@ impl Node {
     /// The real monotonic instant at which [`NodeInput::Timeout`] is due.
     pub fn poll_timeout(&self) -> Option<Duration> {
         let dialer = self.dialer.poll_timeout().map(|campaign| self.clock.real(campaign));
-        match (dialer, self.gateway.poll_timeout()) {
-            (Some(dialer), Some(gateway)) => Some(dialer.min(gateway)),
-            (one, other) => one.or(other),
-        }
+        [dialer, self.gateway.poll_timeout(), self.paced_until].into_iter().flatten().min()
+    }
+
+    /// How many new calls are taken on.
+    pub fn admission(&self) -> &Admission {
+        &self.admission
     }
 
     /// What a wallboard shows.
@@ -440,7 +457,12 @@ impl Node {
             message: &|campaign| messages.get(&campaign).cloned(),
         };
         self.outputs.push_back(match link::errand(output, &around) {
-            Errand::Gateway(command) => return self.gateway.command(command, now.monotonic),
+            Errand::Gateway(command) => {
+                if let Command::Reserve { .. } = &command {
+                    self.admission.placed(now.monotonic);
+                }
+                return self.gateway.command(command, now.monotonic);
+            }
             Errand::Record { ticket, writes } => NodeOutput::Record { ticket, writes },
             Errand::Fetch { campaign, limit, owners, now } => {
                 NodeOutput::Fetch { campaign, limit, owners, now }
@@ -471,10 +493,14 @@ impl Node {
     }
 
     fn tell_room(&mut self, now: RealNow) {
-        if !self.gateway.room_may_differ(now.monotonic) {
+        let paced = self.paced_until.is_some_and(|until| until <= now.monotonic);
+        if !paced && !self.gateway.room_may_differ(now.monotonic) {
             return;
         }
         self.gateway.update_room(&mut self.room_now, now.monotonic);
+        let free = self.admission.calls_free(now.monotonic);
+        self.room_now.lines_free = self.room_now.lines_free.min(free);
+        self.paced_until = self.admission.changes_at(now.monotonic);
         if self.room.as_ref() != Some(&self.room_now) {
             let told = link::room(&self.room_now, &self.gateway.options().trunks);
             self.room.get_or_insert_default().clone_from(&self.room_now);
@@ -482,3 +508,6 @@ impl Node {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -38,9 +38,16 @@ pub enum SocketError {
     Poll(#[from] io::Error),
 }
 
+/// A UDP socket, and whether it may hold something: asking one that is known to be empty costs a system call a turn.
+struct Listening {
+    socket: SipSocket,
+    token: Token,
+    ready: bool,
+}
+
 /// All sockets that SIP goes over.
 pub struct Sockets {
-    datagrams: Vec<SipSocket>,
+    datagrams: Vec<Listening>,
     streams: Vec<SipStreams>,
     /// When idle connections were last looked for.
     swept: Duration,
@@ -63,7 +70,7 @@ impl Sockets {
             } else {
                 let mut socket = SipSocket::bind(local.address)?;
                 socket.register(registry, Token(index))?;
-                datagrams.push(socket);
+                datagrams.push(Listening { socket, token: Token(index), ready: true });
             }
         }
         Ok(Self { datagrams, streams, swept: Duration::ZERO, received: Vec::new() })
@@ -71,7 +78,7 @@ impl Sockets {
 
     /// The addresses bound: no media may be sent there.
     pub fn own(&self) -> Vec<SocketAddr> {
-        let datagrams = self.datagrams.iter().map(SipSocket::local);
+        let datagrams = self.datagrams.iter().map(|it| it.socket.local());
         datagrams.chain(self.streams.iter().map(|streams| streams.local().address)).collect()
     }
 
@@ -86,16 +93,20 @@ impl Sockets {
 
     /// Takes note that the poll told of this token.
     pub fn wake(&mut self, token: Token) {
+        if let Some(listening) = self.datagrams.iter_mut().find(|it| it.token == token) {
+            listening.ready = true;
+        }
         self.streams.iter_mut().for_each(|streams| streams.wake(token));
     }
 
     /// Takes what came, up to the budget of a turn; true when there may be more.
     pub fn take(&mut self, now: Duration, inputs: &mut Vec<NodeInput>) -> bool {
         let mut more = false;
-        for socket in &mut self.datagrams {
+        for Listening { socket, ready, .. } in self.datagrams.iter_mut().filter(|it| it.ready) {
             let local = Local::from(socket.local());
             let each = |bytes: Bytes, from| inputs.push(NodeInput::Datagram { bytes, from, local });
-            more |= socket.receive(PER_TURN, each) == Drained::MayHoldMore;
+            *ready = socket.receive(PER_TURN, each) == Drained::MayHoldMore;
+            more |= *ready;
         }
         let sweeps = now >= self.swept.saturating_add(SWEEP_INTERVAL);
         if sweeps {
@@ -122,9 +133,9 @@ impl Sockets {
     pub fn send(&mut self, bytes: &[u8], to: SocketAddr, local: Local, now: Duration) -> Option<NodeInput> {
         let sent = match local.transport {
             Transport::Udp => {
-                let here = |socket: &&SipSocket| Local::from(socket.local()).serves(local);
-                let socket = self.datagrams.iter().find(here).or(self.datagrams.first());
-                socket.map_or(Err(io::ErrorKind::AddrNotAvailable.into()), |socket| socket.send(bytes, to))
+                let here = |it: &&Listening| Local::from(it.socket.local()).serves(local);
+                let listening = self.datagrams.iter().find(here).or(self.datagrams.first());
+                listening.map_or(Err(io::ErrorKind::AddrNotAvailable.into()), |it| it.socket.send(bytes, to))
             }
             Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
                 match self.streams.iter_mut().find(|it| it.local().serves(local)) {

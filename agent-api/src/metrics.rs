@@ -34,8 +34,12 @@ pub const STORE_BATCHES_TOTAL: &str = "dialer_store_batches_total";
 pub const STORE_COMMIT_SECONDS: &str = "dialer_store_commit_seconds";
 /// SIP datagrams; label `direction` (`received`, `sent`, `dropped`).
 pub const SIP_DATAGRAMS_TOTAL: &str = "dialer_sip_datagrams_total";
-/// SIP requests refused; label `reason` (`malformed`, `credentials`, `rate`, `foreign_source`, `stray`).
+/// SIP requests refused; label `reason` (`malformed`, `credentials`, `rate`, `foreign_source`, `overload`, `stray`).
 pub const SIP_REFUSED_TOTAL: &str = "dialer_sip_refused_total";
+/// Share of the last tenth of a second that the engine worked, 0 to 1.
+pub const ENGINE_BUSY_RATIO: &str = "dialer_engine_busy_ratio";
+/// New calls a second that are taken on; `+Inf` while nothing is paced.
+pub const ADMITTED_CALLS_PER_SECOND: &str = "dialer_admitted_calls_per_second";
 /// Lines in use; label `trunk`.
 pub const TRUNK_CALLS: &str = "dialer_trunk_calls";
 /// INVITEs sent to a trunk, calls seized; label `trunk`. Its rate is the calls per second.
@@ -147,6 +151,12 @@ fn describe() {
     describe_histogram!(STORE_COMMIT_SECONDS, Unit::Seconds, "Until a batch of writes is durable");
     describe_counter!(SIP_DATAGRAMS_TOTAL, Unit::Count, "SIP datagrams");
     describe_counter!(SIP_REFUSED_TOTAL, Unit::Count, "SIP requests refused");
+    describe_gauge!(ENGINE_BUSY_RATIO, "Share of the time that the engine works");
+    describe_gauge!(
+        ADMITTED_CALLS_PER_SECOND,
+        Unit::CountPerSecond,
+        "New calls taken on, +Inf while not paced"
+    );
     describe_gauge!(TRUNK_CALLS, Unit::Count, "Lines in use");
     describe_counter!(TRUNK_INVITES_TOTAL, Unit::Count, "INVITEs sent");
     describe_counter!(TRUNK_ANSWERS_TOTAL, Unit::Count, "Calls answered");

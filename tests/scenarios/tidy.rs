@@ -17,12 +17,15 @@ const ARROWS: [(&str, &[&str]); 6] = [
 ];
 
 /// Rooms without clock, randomness, threads, sockets or unordered iteration; and their I/O rooms left out.
-const PURE: [(&str, &[&str]); 5] = [
+const PURE: [(&str, &[&str]); 8] = [
     ("pacing/src", &[]),
     ("dialer-core/src", &["dialer-core/src/store/sqlite", "dialer-core/src/store/report"]),
     ("sip-gateway/src", &["sip-gateway/src/io"]),
     ("src/link.rs", &[]),
     ("src/node.rs", &[]),
+    ("src/admission.rs", &[]),
+    ("src/breath.rs", &[]),
+    ("src/strain.rs", &[]),
 ];
 
 /// What a pure room must not say, and why.

@@ -175,7 +175,8 @@ impl Dialog {
         route_set.reverse();
         // A peer of RFC 2543 may give no Contact either: then it is where we called.
         let remote_target = match response.headers.contacts()?.first() {
-            Some(contact) => contact.uri.clone(),
+            // The dialog outlives the datagram by far.
+            Some(contact) => contact.uri.detached(),
             None => invite.uri.clone(),
         };
         let mut dialog = Self {

@@ -37,6 +37,8 @@ pub struct Counters {
     pub register_guessed: u64,
     /// REGISTER requests granted.
     pub register_granted: u64,
+    /// New requests refused with 503 because there was too much to do.
+    pub shed: u64,
     /// Orphaned dialogs that were ended.
     pub orphans_ended: u64,
     /// Requests of ours that could not be written or found the transaction table full.

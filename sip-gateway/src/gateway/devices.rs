@@ -1,5 +1,6 @@
 //! The devices of one agent: which of them is called, and which after it.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use crate::leg::LegOptions;
 use crate::leg::requests::{OWN_USER, Side};
 use crate::media::Codec;
 use crate::message::Uri;
+use crate::options::UserOptions;
 use crate::registrar::bindings::Bound;
 use crate::transport::{Local, Transport};
 
@@ -221,12 +223,21 @@ impl Gateway {
     }
 
     fn fixed_contact(&self, user: &str) -> Option<Target> {
-        let contact = self.options.users.iter().find(|known| known.user == user)?.contact.clone()?;
-        let uri = Uri::parse(&contact).ok()?;
-        let (transport, address) = (uri.transport()?, uri.socket_addr()?);
+        let (contact, transport, address) = self.contacts.get(user)?.clone();
         let (key, device, path) = (String::new(), String::new(), Vec::new());
         Some(Target { key, device, contact, address, transport, local: None, path })
     }
+}
+
+/// Where the phones of users with a fixed contact are, so that no call has to look through all users.
+pub(super) fn contacts(users: &[UserOptions]) -> BTreeMap<String, (String, Transport, SocketAddr)> {
+    let known = |user: &UserOptions| {
+        let contact = user.contact.clone()?;
+        let uri = Uri::parse(&contact).ok()?;
+        let (transport, address) = (uri.transport()?, uri.socket_addr()?);
+        Some((user.user.clone(), (contact, transport, address)))
+    };
+    users.iter().filter_map(known).collect()
 }
 
 /// Whether another device of the user may take what this one did not.

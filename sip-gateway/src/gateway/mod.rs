@@ -106,6 +106,8 @@ pub struct Gateway {
     offers: BTreeMap<OfferId, Offer>,
     offers_made: u64,
     agents: BTreeMap<String, Agent>,
+    /// Fixed contacts of users.
+    contacts: BTreeMap<String, (String, Transport, SocketAddr)>,
     /// Calls that are about to be handed over.
     transfers: BTreeMap<CallId, Transfer>,
     /// Boxed: legs are large and maps move what they hold.
@@ -153,6 +155,7 @@ impl Gateway {
             offers: BTreeMap::new(),
             offers_made: 0,
             agents: BTreeMap::new(),
+            contacts: devices::contacts(&options.users),
             transfers: BTreeMap::new(),
             legs: BTreeMap::new(),
             legs_started: 0,
@@ -350,7 +353,12 @@ impl Gateway {
 
     /// What was counted since start.
     pub fn counters(&self) -> Counters {
-        self.wire.counters
+        Counters { shed: self.wire.layer.tally().shed, ..self.wire.counters }
+    }
+
+    /// From now on refuses what is new with 503, to come again after this time; `None`: takes everything.
+    pub fn shed(&mut self, retry_after: Option<Duration>) {
+        self.wire.layer.shed(retry_after);
     }
 
     /// What the transactions counted since start.

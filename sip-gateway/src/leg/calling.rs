@@ -23,6 +23,18 @@ const RAISED_MAX: u8 = 2;
 /// Most times that one INVITE is sent again.
 pub(super) const INVITES_AGAIN_MAX: u8 = REPETITIONS_MAX + RAISED_MAX;
 
+/// What the dialog of another fork's 2xx is made of (RFC 3261 §12.1.2, §13.2.2.4), beside that response.
+const WANTED_BY_FORKS: [HeaderName; 8] = [
+    HeaderName::Via,
+    HeaderName::From,
+    HeaderName::To,
+    HeaderName::CallId,
+    HeaderName::CSeq,
+    HeaderName::Contact,
+    HeaderName::Authorization,
+    HeaderName::ProxyAuthorization,
+];
+
 impl Leg {
     /// Sends the INVITE. Fails when the route can't be written as a request, or there is no room for a transaction.
     pub fn start(id: LegId, options: LegOptions, wire: &mut Wire, now: Duration) -> Result<Self, Failure> {
@@ -173,6 +185,9 @@ impl Leg {
                 self.deadline = self.options.up_max.map(|up_max| now.saturating_add(up_max));
                 let timer = SessionTimer::of_response(&response.headers, self.options.session, now);
                 self.change(State::Up(Box::new(Up::new(timer, &response.headers))));
+                // A call lasts longer than there is a use for the rest.
+                self.invite.body = Bytes::new();
+                self.invite.headers.keep(&WANTED_BY_FORKS);
                 vec![Notice::Answered { dialog: Box::new(dialog), remote }]
             }
             (_, _) => {

@@ -422,6 +422,8 @@ impl Leg {
         self.change(State::Over);
         // A 2xx may be retransmitted, or come late from a fork, for 64*T1 (§13.2.2.4, §13.3.1.4).
         self.deadline = Some(now.saturating_add(self.linger));
+        // Nothing is offered or described any more.
+        (self.invite.body, self.described) = (Bytes::new(), Bytes::new());
         vec![last]
     }
 

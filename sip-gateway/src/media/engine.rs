@@ -122,6 +122,8 @@ pub struct Engine {
     free: BTreeSet<Slot>,
     /// Where we listen: relaying there would feed us our own packets.
     own: BTreeSet<SocketAddr>,
+    /// Where each stream sends to, so that a new address of ours is held against it without asking every stream.
+    destinations: BTreeSet<(SocketAddr, Slot)>,
     /// Number of the next tick since the start.
     next_tick: u64,
     due: VecDeque<Due>,
@@ -146,6 +148,7 @@ impl Engine {
             slots: BTreeMap::new(),
             free: BTreeSet::new(),
             own: own.into_iter().collect(),
+            destinations: BTreeSet::new(),
             next_tick: 0,
             due: VecDeque::new(),
             outputs: VecDeque::new(),
@@ -290,11 +293,13 @@ impl Engine {
         for own in own_addresses(local) {
             self.own.insert(own);
             // A peer that was said to be here can't be: this is us.
-            for stream in self.streams.iter_mut().flatten() {
-                if stream.peer.as_ref().is_some_and(|peer| peer.source.destination() == own) {
+            let here = self.destinations.range((own, Slot(0))..=(own, Slot(usize::MAX)));
+            for slot in here.map(|(_, slot)| *slot).collect::<Vec<_>>() {
+                if let Some(stream) = self.at_mut(slot) {
                     stream.peer = None;
                     self.counters.refused_remotes += 1;
                 }
+                self.note_destination(slot);
             }
         }
         if let Some(place) = self.streams.get_mut(slot.0) {
@@ -310,13 +315,31 @@ impl Engine {
             || address.port() == 0
             || address.ip().is_unspecified()
             || address.ip().is_multicast();
-        if let Some(stream) = self.stream_mut(id) {
+        let Some(slot) = self.slots.get(&id).copied() else { return };
+        if let Some(stream) = self.at_mut(slot) {
             if refused {
                 stream.peer = None;
                 self.counters.refused_remotes += 1;
             } else {
                 stream.set_remote(remote, now);
             }
+        }
+        self.note_destination(slot);
+    }
+
+    /// Where a stream sends to may have changed.
+    fn note_destination(&mut self, slot: Slot) {
+        let Some(stream) = self.streams.get_mut(slot.0).and_then(Option::as_mut) else { return };
+        let destination = stream.peer.as_ref().map(|peer| peer.source.destination());
+        let known = std::mem::replace(&mut stream.destination, destination);
+        if known == destination {
+            return;
+        }
+        if let Some(known) = known {
+            self.destinations.remove(&(known, slot));
+        }
+        if let Some(destination) = destination {
+            self.destinations.insert((destination, slot));
         }
     }
 
@@ -420,6 +443,9 @@ impl Engine {
     fn forget(&mut self, stream: &Stream, slot: Slot) {
         self.slots.remove(&stream.id);
         self.free.insert(slot);
+        if let Some(destination) = stream.destination {
+            self.destinations.remove(&(destination, slot));
+        }
         for own in own_addresses(stream.local) {
             self.own.remove(&own);
         }

@@ -29,6 +29,8 @@ pub(super) struct Stream {
     pub(super) local: SocketAddr,
     /// Present once SDP was learnt.
     pub(super) peer: Option<Peer>,
+    /// Where it sends to, as the engine last took note of it.
+    pub(super) destination: Option<SocketAddr>,
     pub(super) outgoing: Outgoing,
     pub(super) reception: Reception,
     pub(super) reporter: Reporter,
@@ -85,6 +87,7 @@ impl Stream {
             id,
             local,
             peer: None,
+            destination: None,
             outgoing: Outgoing::new(origin),
             reception: Reception::default(),
             reporter: Reporter::new(rng, now),

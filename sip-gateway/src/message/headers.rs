@@ -73,6 +73,12 @@ impl Headers {
         self.list.retain(|header| header.name != name);
     }
 
+    /// Removes every header but those of these names, and gives the memory of the others back.
+    pub fn keep(&mut self, names: &[HeaderName]) {
+        self.list.retain(|header| names.contains(&header.name));
+        self.list.shrink_to_fit();
+    }
+
     /// Appends all headers of this name from another message, in order.
     pub fn copy(&mut self, name: HeaderName, from: &Self) {
         self.list.extend(from.list.iter().filter(|header| header.name == name).cloned());
@@ -86,6 +92,12 @@ impl Headers {
     /// Raw value of the first header of this name.
     pub fn first(&self, name: HeaderName) -> Option<&Bytes> {
         self.list.iter().find(|header| header.name == name).map(|header| &header.value)
+    }
+
+    /// The header of this name where there is just one.
+    pub fn only(&self, name: &HeaderName) -> Option<&Bytes> {
+        let mut named = self.list.iter().filter(|header| header.name == *name).map(|header| &header.value);
+        named.next().filter(|_| named.next().is_none())
     }
 
     /// The first header of this name as text; `None` when missing or not UTF-8.

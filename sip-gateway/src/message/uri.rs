@@ -71,6 +71,11 @@ impl Uri {
         &self.raw
     }
 
+    /// The same in memory of its own: what it was cut from may go.
+    pub fn detached(&self) -> Self {
+        Self { raw: self.raw().into(), parts: self.parts }
+    }
+
     /// The whole text, shared.
     pub fn to_bytes(&self) -> Bytes {
         self.raw.clone().into_bytes()

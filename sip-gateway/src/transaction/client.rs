@@ -11,7 +11,7 @@ use super::machine::Machine;
 use super::output::{Output, SendError};
 use super::table::{Audience, Entry};
 use super::{hop, large};
-use crate::message::{FieldError, Method, Request, Response};
+use crate::message::{FieldError, HeaderName, Headers, Method, Request, Response};
 use crate::transport::Local;
 
 impl Layer {
@@ -95,6 +95,9 @@ impl Layer {
 /// with a second Via it was meant for somebody else.
 fn is_answer(entry: &Entry, response: &Response) -> bool {
     let (ours, theirs) = (&entry.request.headers, &response.headers);
+    if is_copied(ours, theirs) {
+        return true;
+    }
     let same_via = match (ours.via_top(), theirs.vias().as_deref()) {
         (Ok(ours), Ok([only])) => ours.host.eq_ignore_ascii_case(&only.host) && ours.port == only.port,
         (Ok(_) | Err(_), Ok(_) | Err(_)) => false,
@@ -104,6 +107,22 @@ fn is_answer(entry: &Entry, response: &Response) -> bool {
         (Ok(_) | Err(_), Ok(_) | Err(_)) => false,
     };
     same_via && same_from && ours.call_id() == theirs.call_id() && ours.cseq() == theirs.cseq()
+}
+
+/// Whether the response has our own headers, octet by octet, as §8.2.6.2 asks of whoever answers: then nothing has to be
+/// read again. Of the Via all counts up to its parameters; the branch has been compared.
+fn is_copied(ours: &Headers, theirs: &Headers) -> bool {
+    fn sent_by(via: &[u8]) -> &[u8] {
+        let end = via.iter().position(|octet| *octet == b';').unwrap_or(via.len());
+        via.get(..end).unwrap_or_default()
+    }
+    let same = |name: HeaderName| matches!((ours.only(&name), theirs.only(&name)), (Some(one), Some(other)) if one == other);
+    let via = match (ours.only(&HeaderName::Via), theirs.only(&HeaderName::Via)) {
+        // A comma may begin a second Via.
+        (Some(ours), Some(theirs)) => !theirs.contains(&b',') && sent_by(ours) == sent_by(theirs),
+        (_, _) => false,
+    };
+    via && same(HeaderName::From) && same(HeaderName::CallId) && same(HeaderName::CSeq)
 }
 
 #[cfg(test)]

@@ -77,6 +77,23 @@ fn every_2xx_is_passed_up_and_acknowledged_by_the_user() {
     assert!(matches!(late.as_slice(), [Output::StrayResponse { .. }]));
 }
 
+// A client that waits for repetitions keeps what a response is known by, and nothing else of its request.
+#[test]
+fn an_answered_invite_keeps_what_a_response_is_known_by() {
+    let mut layer = layer();
+    let key = send(&mut layer, &invite_text("z9hG4bKa"), Duration::ZERO);
+    receive(&mut layer, &response_text("z9hG4bKa", 180, "b"), ms(1));
+    let has =
+        |layer: &super::Layer, name| layer.table.get(key).expect("until M").request.headers.contains(name);
+    assert!(has(&layer, HeaderName::Route));
+    receive(&mut layer, &response_text("z9hG4bKa", 200, "b"), ms(2));
+    assert!(!has(&layer, HeaderName::Route) && has(&layer, HeaderName::Via));
+    assert!(layer.table.get(key).expect("until M").last.is_empty());
+    let other_call = response_text("z9hG4bKa", 200, "c").replace("call-1", "call-2");
+    assert!(matches!(receive(&mut layer, &other_call, ms(3)).as_slice(), [Output::StrayResponse { .. }]));
+    assert_eq!(passed_up(&receive(&mut layer, &response_text("z9hG4bKa", 200, "c"), ms(4))), [200]);
+}
+
 // §17.1.3, §18.1.2: a response belongs to a request by branch, method and sent-by; we also compare Call-ID, From tag and
 // CSeq number, for a guessed branch shall answer no call.
 #[test]

@@ -53,7 +53,8 @@ impl MatchKey {
         {
             return Ok(Self::Server {
                 branch: branch.into(),
-                host: via.host.clone(),
+                // A copy: the datagram is not to stay in memory for as long as the transaction does.
+                host: via.host.as_str().into(),
                 port: via.port,
                 method,
             });

@@ -26,6 +26,8 @@ pub struct Layer {
     pub(super) table: Table,
     pub(super) outputs: VecDeque<Output>,
     pub(super) tally: Tally,
+    /// While set, new requests are refused: come again after this time.
+    pub(super) shedding: Option<Duration>,
 }
 
 /// The message that made a machine act.
@@ -40,7 +42,14 @@ impl Layer {
     /// A layer without transactions. `tags` makes the To tags of responses that have none.
     pub fn new(options: LayerOptions, tags: TagMaker) -> Self {
         let table = Table::new(options.clients_max, options.servers_max);
-        Self { options, tags, table, outputs: VecDeque::new(), tally: Tally::default() }
+        Self { options, tags, table, outputs: VecDeque::new(), tally: Tally::default(), shedding: None }
+    }
+
+    /// From now on refuses requests that begin something (outside any dialog, and no ACK or CANCEL) with 503 and this
+    /// Retry-After, without a transaction (RFC 3261 §8.2.7, §21.5.4); `None`: takes everything. What belongs to a call or to
+    /// a transaction is always served.
+    pub fn shed(&mut self, retry_after: Option<Duration>) {
+        self.shedding = retry_after;
     }
 
     /// Sends a request in a new client transaction. Its topmost Via must have a branch of its own and name `local`.

@@ -161,6 +161,22 @@ impl Machine {
         }
     }
 
+    /// Whether it has had its final response and from now on only waits for repetitions of it: a client that neither repeats
+    /// nor acknowledges any more, a server of which only the response is wanted.
+    pub(super) fn is_waiting_out(&self) -> bool {
+        match self {
+            Self::InviteClient(machine) => matches!(machine.state(), client_invite::State::Accepted { .. }),
+            Self::NonInviteClient(machine) => {
+                matches!(machine.state(), client_non_invite::State::Completed { .. })
+            }
+            // The layer's user may give its 2xx again.
+            Self::InviteServer(_) => false,
+            Self::NonInviteServer(machine) => {
+                matches!(machine.state(), server_non_invite::State::Completed { .. })
+            }
+        }
+    }
+
     pub(super) fn is_terminated(&self) -> bool {
         match self {
             Self::InviteClient(machine) => machine.state() == client_invite::State::Terminated,

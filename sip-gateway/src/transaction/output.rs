@@ -9,12 +9,12 @@ use crate::message::{EncodeError, FieldError, Request, Response};
 use crate::options::Timers;
 use crate::transport::Local;
 
-/// Most client transactions at once. An answered call keeps its INVITE for 32 s and its BYE for 5 s, so this is
-/// room for about 800 calls a second.
-pub const CLIENTS_MAX: usize = 32_768;
+/// Most client transactions at once. An answered call keeps its INVITE for 32 s and its BYE for 5 s, on either side; so this is
+/// room for about 1,900 bridged calls a second. What waits for repetitions only is small.
+pub const CLIENTS_MAX: usize = 131_072;
 
-/// Most server transactions at once. Each REGISTER of a phone is kept for 32 s.
-pub const SERVERS_MAX: usize = 16_384;
+/// Most server transactions at once. Each REGISTER of a phone and each BYE of a peer is kept for 32 s.
+pub const SERVERS_MAX: usize = 65_536;
 
 /// What the layer must know before it starts.
 #[derive(Clone, Debug)]
@@ -151,4 +151,6 @@ pub struct Tally {
     pub merged: u64,
     /// Requests refused with 503 for want of room.
     pub refused: u64,
+    /// New requests refused with 503 because there was too much to do ([`super::Layer::shed`]).
+    pub shed: u64,
 }

@@ -42,6 +42,12 @@ impl Layer {
                 self.carry_out(key, actions, Cause::Nothing, now);
             }
             (Method::Cancel, None) => self.receive_cancel(request, matched_by, from, local, now),
+            (_, None) if let Some(after) = self.shedding.filter(|_| begins_something(&request)) => {
+                self.tally.shed += 1;
+                let mut response = plain(&request, 503);
+                response.headers.append(HeaderName::RetryAfter, after.as_secs().to_string());
+                self.answer_statelessly(&request, response, from, local);
+            }
             (_, None) if self.table.find_twin(&request).is_some() => {
                 self.tally.merged += 1;
                 let response = plain(&request, 482);
@@ -144,6 +150,25 @@ impl Layer {
     }
 }
 
+/// Whether a request is no part of anything that is going on: it has no To tag (§12.2), and is none of the requests that
+/// only make sense after another.
+fn begins_something(request: &Request) -> bool {
+    let begins = match request.method {
+        Method::Invite
+        | Method::Register
+        | Method::Options
+        | Method::Refer
+        | Method::Subscribe
+        | Method::Notify
+        | Method::Message
+        | Method::Publish
+        | Method::Info
+        | Method::Other(_) => true,
+        Method::Ack | Method::Bye | Method::Cancel | Method::Prack | Method::Update => false,
+    };
+    begins && request.headers.to().is_ok_and(|to| to.tag().is_none())
+}
+
 /// A response with the usual reason phrase and nothing of its own.
 pub(super) fn plain(request: &Request, status: u16) -> Response {
     request.response(status, reason_phrase(status))
@@ -151,7 +176,9 @@ pub(super) fn plain(request: &Request, status: u16) -> Response {
 
 /// §8.2.6.2: a 100 may do without a To tag, every other response has one.
 pub(super) fn tagged(mut response: Response, request: &Request, tags: &TagMaker) -> Response {
-    if response.status > 100 {
+    // Within a dialog it is there already.
+    let tagged = response.headers.to().is_ok_and(|to| to.tag().is_some());
+    if response.status > 100 && !tagged {
         response.headers.tag_to(&tags.tag(request));
     }
     response

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::message::{Method, reason_phrase};
+use crate::message::{HeaderName, Method, reason_phrase};
 use crate::options::Timers;
 use crate::transaction::testing::*;
 use crate::transaction::{Layer, LayerOptions, Output, TagMaker};
@@ -212,6 +212,54 @@ fn no_more_server_transactions_than_the_maximum() {
     send(&mut layer, &request_text("BYE", "z9hG4bKbye"), ms(4));
     run_to(&mut layer, secs(32));
     new_request(&receive(&mut layer, &text, secs(33)));
+}
+
+// §8.2.7, §21.5.4: in overload what is new is refused without a transaction; what belongs to something is served.
+#[test]
+fn only_what_is_new_is_shed() {
+    let mut layer = layer();
+    let (invite, _) = new_request(&receive(&mut layer, &invite_text("z9hG4bKa"), Duration::ZERO));
+    layer.shed(Some(secs(5)));
+    for (number, method) in ["INVITE", "REGISTER", "OPTIONS", "MESSAGE", "SUBSCRIBE"].into_iter().enumerate()
+    {
+        let text = request_text(method, &format!("z9hG4bKnew{number}")).replace("call-1", "call-new");
+        let refusal = receive(&mut layer, &text, ms(1));
+        let response = sent_response(&refusal);
+        assert_eq!((response.status, response.headers.retry_after()), (503, Some(5)), "{method}");
+        assert_eq!(refusal, receive(&mut layer, &text, ms(2)), "{method}: the same to its retransmission");
+    }
+    assert_eq!((layer.servers(), layer.tally().shed), (1, 10), "none of them left anything behind");
+
+    assert_eq!(receive(&mut layer, &invite_text("z9hG4bKa"), ms(3)), [], "a retransmission is absorbed");
+    let cancelled = receive(&mut layer, &request_text("CANCEL", "z9hG4bKa"), ms(4));
+    assert!(cancelled.contains(&Output::Cancelled { key: invite }));
+    for method in ["BYE", "INVITE", "INFO", "OPTIONS", "UPDATE"] {
+        let text = request_text(method, &format!("z9hG4bKin{method}"))
+            .replace("To: <sip:callee@192.0.2.10>", "To: <sip:callee@192.0.2.10>;tag=ours");
+        new_request(&receive(&mut layer, &text, ms(5)));
+    }
+    let ack = request_text("ACK", "z9hG4bKack");
+    assert!(matches!(receive(&mut layer, &ack, ms(6)).as_slice(), [Output::Ack { .. }]));
+    send(&mut layer, &request_text("INVITE", "z9hG4bKout"), ms(7));
+    drain(&mut layer);
+    assert_eq!(passed_up(&receive(&mut layer, &response_text("z9hG4bKout", 200, "b"), ms(8))), [200]);
+
+    layer.shed(None);
+    let text = request_text("REGISTER", "z9hG4bKagain").replace("call-1", "call-again");
+    new_request(&receive(&mut layer, &text, ms(9)));
+}
+
+// A server that only repeats its response keeps nothing else of the request.
+#[test]
+fn an_answered_request_is_given_back() {
+    let mut layer = layer();
+    let (key, request) =
+        new_request(&receive(&mut layer, &request_text("OPTIONS", "z9hG4bKa"), Duration::ZERO));
+    let answer = respond(&mut layer, key, &request, 200, ms(1));
+    let kept = &layer.table.get(key).expect("until timer J").request;
+    assert!(!kept.headers.contains(HeaderName::Via) && kept.uri != request.uri);
+    assert_eq!(respond(&mut layer, key, &request, 486, ms(2)), [], "it has its response");
+    assert_eq!(receive(&mut layer, &request_text("OPTIONS", "z9hG4bKa"), ms(3)), answer);
 }
 
 // ---- RFC 2543 -------------------------------------------------------------------------------------------

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::key::{MatchKey, MergeKey, TransactionKey};
 use super::machine::Machine;
-use crate::message::{Method, Request};
+use crate::message::{HeaderName, Method, Request, Uri};
 use crate::transport::Local;
 
 /// Who hears of a transaction.
@@ -38,6 +39,8 @@ pub(super) struct Entry {
     matched_by: MatchKey,
     merged_by: Option<MergeKey>,
     scheduled: Option<Duration>,
+    /// Only what repetitions need is still there.
+    lean: bool,
 }
 
 impl Entry {
@@ -61,9 +64,33 @@ impl Entry {
             matched_by,
             merged_by,
             scheduled: None,
+            lean: false,
+        }
+    }
+
+    /// Gives up what no repetition of the final response needs. A transaction waits for them for half a minute (§17.1.2.2,
+    /// §17.2.2, RFC 6026 §7.2), far longer than a request and the datagram it came in are of use.
+    fn slim(&mut self) {
+        self.lean = true;
+        let request = &mut self.request;
+        request.body = Bytes::new();
+        if self.machine.is_client() {
+            self.last = Bytes::new();
+            request.headers.keep(&ANSWERED_BY);
+        } else {
+            request.headers.keep(&[]);
+            request.uri = NOWHERE.clone();
         }
     }
 }
+
+/// What a response is known by to be to our request (§17.1.3, §18.1.2).
+const ANSWERED_BY: [HeaderName; 4] =
+    [HeaderName::Via, HeaderName::From, HeaderName::CallId, HeaderName::CSeq];
+
+/// Stands where a URI would keep a datagram in memory.
+static NOWHERE: LazyLock<Uri> =
+    LazyLock::new(|| Uri::parse("sip:nobody.invalid").expect("a constant that is a URI"));
 
 /// All transactions. Clients and servers have room of their own, so that a flood of requests can't keep us from
 /// ending our calls.
@@ -178,6 +205,11 @@ impl Table {
     /// Says whether it is over, and who hears of it.
     pub(super) fn settle(&mut self, key: TransactionKey) -> Option<Audience> {
         if !self.entries.get(&key).is_some_and(|entry| entry.machine.is_terminated()) {
+            if let Some(entry) =
+                self.entries.get_mut(&key).filter(|it| !it.lean && it.machine.is_waiting_out())
+            {
+                entry.slim();
+            }
             self.reschedule(key);
             return None;
         }

@@ -58,7 +58,11 @@ impl Engine {
         peer.heard_at = now;
         peer.heard = true;
         stream.reception.note(&packet.header, restart, now);
-        let Some(splice) = stream.splice else {
+        let splice = stream.splice;
+        if restart {
+            self.note_destination(slot);
+        }
+        let Some(splice) = splice else {
             self.counters.unheard += 1;
             return None;
         };
