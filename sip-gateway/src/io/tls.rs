@@ -121,7 +121,7 @@ pub struct Security {
 pub struct TlsTrunk<'a> {
     /// Its name.
     pub name: &'a str,
-    /// Where it is, if that is known yet ([`Security::follow`]).
+    /// Where it is, if that is known yet (`Security::follow`).
     pub address: Option<SocketAddr>,
     /// What it needs.
     pub tls: &'a TrunkTls,

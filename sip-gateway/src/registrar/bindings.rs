@@ -1,6 +1,6 @@
 //! Where softphones are: every device of a user once, replaced and not piled up.
 //!
-//! A binding is known by its [key](key): the device and the flow that it names (RFC 5626 §6), else the device, else the
+//! A binding is known by its [`key`]: the device and the flow that it names (RFC 5626 §6), else the device, else the
 //! contact (RFC 3261 §10.3).
 
 use std::collections::{BTreeMap, BTreeSet};
