@@ -316,16 +316,9 @@ impl Memory {
     }
 
     fn recover_inbound(&self) -> Vec<RecoveredInbound> {
-        let left = |row: &&InboundRow| match row.outcome {
-            None => true,
-            Some(InboundOutcome::Talked) => row.disposition.is_none(),
-            Some(InboundOutcome::Interrupted) => row.leg.is_some(),
-            Some(
-                InboundOutcome::Message
-                | InboundOutcome::NoAgent
-                | InboundOutcome::Left
-                | InboundOutcome::Failed,
-            ) => false,
+        let left = |row: &&InboundRow| {
+            let unsaid = row.outcome == Some(InboundOutcome::Talked) && row.disposition.is_none();
+            row.outcome.is_none() || row.leg.is_some() || unsaid
         };
         let rows = self.inbound.values().filter(left);
         rows.map(|row| RecoveredInbound {

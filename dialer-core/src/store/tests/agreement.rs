@@ -71,6 +71,9 @@ fn writes() -> impl Strategy<Value = Write> {
         5 => (n, states(), proptest::option::of(at.clone()), words())
             .prop_map(|(n, state, next_at, word)| task(n, state, next_at, word)),
         1 => (0_u64..500, 0_u64..500).prop_map(|(ready, talking)| agent_time("agent1", ready, talking)),
+        3 => (20_u64..24, 1_u64..5, at.clone(), 0_u64..6)
+            .prop_map(|(call, n, at, stage)| inbound(call, n, at, stage)),
+        1 => attempt.clone().prop_map(|attempt| handed_over(attempt, "agent2")),
         1 => attempt.clone().prop_map(|leg| {
             Write::AgentLeg { agent: "agent1".into(), leg: (leg % 2 == 0).then(|| orphan(leg, true)) }
         }),
@@ -141,6 +144,11 @@ proptest! {
         prop_assert_eq!(Disk::tasks(&model), disk.tasks());
         prop_assert_eq!(Disk::recover(&model), disk.recover());
         prop_assert_eq!(Disk::agent_time(&model), disk.agent_time());
+        prop_assert_eq!(Disk::inbound(&model), disk.inbound());
+        for n in 1..6 {
+            let both = [CampaignId(2), RENEWALS];
+            prop_assert_eq!(Disk::find_caller(&model, &both, &number(n)), disk.find_caller(&both, &number(n)));
+        }
         for id in [1, 2, 3] {
             let (campaign, now) = (CampaignId(id), Utc(now));
             prop_assert_eq!(Disk::fetch(&model, campaign, 3, now), disk.fetch(campaign, 3, now));

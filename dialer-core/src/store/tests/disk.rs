@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::writes::{RENEWALS, campaign, list};
 use crate::contact::ListedContact;
 use crate::id::CampaignId;
+use crate::inbound::{InboundRow, KnownCaller};
 use crate::store::memory::Memory;
 use crate::store::read::{AgentTimeRow, AttemptRow, Fetched, Imported, Recovered, TaskRow};
 use crate::store::write::{JournalPart, Refusal, Write};
@@ -20,6 +21,8 @@ pub trait Disk {
     fn attempts(&self) -> Vec<AttemptRow>;
     fn tasks(&self) -> Vec<TaskRow>;
     fn agent_time(&self) -> BTreeMap<String, AgentTimeRow>;
+    fn inbound(&self) -> Vec<InboundRow>;
+    fn find_caller(&self, campaigns: &[CampaignId], number: &str) -> Option<KnownCaller>;
     fn journal(&self, campaign: CampaignId) -> Vec<JournalPart>;
     /// The process ends and another one opens the same disk.
     fn reopen(&mut self);
@@ -87,6 +90,14 @@ impl Disk for Memory {
 
     fn agent_time(&self) -> BTreeMap<String, AgentTimeRow> {
         Memory::agent_time(self).clone()
+    }
+
+    fn inbound(&self) -> Vec<InboundRow> {
+        Memory::inbound(self).cloned().collect()
+    }
+
+    fn find_caller(&self, campaigns: &[CampaignId], number: &str) -> Option<KnownCaller> {
+        Memory::find_caller(self, campaigns, number)
     }
 
     fn reopen(&mut self) {
@@ -210,6 +221,14 @@ mod on_disk {
 
         fn agent_time(&self) -> BTreeMap<String, AgentTimeRow> {
             self.runtime.block_on(self.store().agent_time()).unwrap()
+        }
+
+        fn inbound(&self) -> Vec<InboundRow> {
+            self.runtime.block_on(self.store().inbound_calls(AttemptId(0), 1_000)).unwrap()
+        }
+
+        fn find_caller(&self, campaigns: &[CampaignId], number: &str) -> Option<KnownCaller> {
+            self.runtime.block_on(self.store().find_caller(campaigns, number)).unwrap()
         }
 
         fn reopen(&mut self) {

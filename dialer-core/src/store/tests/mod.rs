@@ -5,6 +5,7 @@ mod claims;
 mod disk;
 mod endings;
 mod imports;
+mod inbound;
 mod recovery;
 #[cfg(feature = "store")]
 mod sqlite;

@@ -7,6 +7,8 @@ use crate::campaign::CampaignState;
 use crate::campaign::spec::{CampaignSpec, ClosureSpec, Jurisdiction, Mode};
 use crate::contact::ListedContact;
 use crate::id::{AttemptId, CampaignId, ContactId, TaskId};
+use crate::inbound::{InboundOutcome, InboundRow};
+use crate::input::Recording;
 use crate::store::write::{CallDialog, CallRoute, Ended, Intent, OrphanRow, Write};
 use crate::task::TaskState;
 use crate::time::Utc;
@@ -136,6 +138,10 @@ pub fn bridged(attempt: u64, at: i64, agent: &str) -> Write {
     Write::Bridged { attempt: AttemptId(attempt), at: Utc(at), agent: agent.into() }
 }
 
+pub fn handed_over(attempt: u64, agent: &str) -> Write {
+    Write::HandedOver { attempt: AttemptId(attempt), agent: agent.into() }
+}
+
 pub fn heard(attempt: u64, after_ms: u64) -> Write {
     Write::AgentHeard { attempt: AttemptId(attempt), answer_to_agent: Duration::from_millis(after_ms) }
 }
@@ -184,4 +190,53 @@ pub fn agent_time(agent: &str, ready_ms: u64, talking_ms: u64) -> Write {
         wrap_up: Duration::from_millis(5),
         away: Duration::from_millis(1),
     }
+}
+
+/// A caller who is rung for at `at`.
+pub fn inbound_row(call: u64, at: i64) -> InboundRow {
+    InboundRow {
+        call: AttemptId(call),
+        campaign: RENEWALS,
+        trunk: "carrier".into(),
+        number: "+15550000001".into(),
+        caller: Some(number(1)),
+        diversion: "<sip:+15550100@carrier.example>".into(),
+        history_info: String::new(),
+        contact: None,
+        task: None,
+        arrived_at: Utc(at),
+        answered_at: None,
+        bridged_at: None,
+        ended_at: None,
+        outcome: None,
+        reason: String::new(),
+        agent: None,
+        talk_ms: 0,
+        disposition: None,
+        note: String::new(),
+        recording: None,
+        leg: None,
+    }
+}
+
+/// One of this contact, up, ended or with its word, by `stage`.
+pub fn inbound(call: u64, n: u64, at: i64, stage: u64) -> Write {
+    let mut row = inbound_row(call, 5);
+    (row.contact, row.task) = (Some(ContactId(n)), Some(TaskId(n)));
+    let up = || Some(orphan(call, true));
+    match stage {
+        0 => {}
+        1 => (row.answered_at, row.bridged_at, row.leg) = (Some(Utc(at)), Some(Utc(at)), up()),
+        2 => (row.ended_at, row.outcome) = (Some(Utc(at)), Some(InboundOutcome::Left)),
+        3 => (row.ended_at, row.outcome) = (Some(Utc(at)), Some(InboundOutcome::Talked)),
+        4 => {
+            (row.ended_at, row.outcome, row.leg) = (Some(Utc(at)), Some(InboundOutcome::Interrupted), up());
+        }
+        _ => {
+            (row.ended_at, row.outcome) = (Some(Utc(at)), Some(InboundOutcome::Talked));
+            row.disposition = Some("success".into());
+            row.recording = Some(Recording { file: "a.wav".into(), duration_ms: 9, sha256: "ab".into() });
+        }
+    }
+    Write::Inbound(Box::new(row))
 }
