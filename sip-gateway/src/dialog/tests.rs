@@ -75,7 +75,7 @@ fn no_session(_: Option<&Bytes>) -> Negotiation {
 
 fn answered(served: Served) -> Response {
     match served {
-        Served::Answered(response) => response,
+        Served::Answered(response) | Served::Pracked(response) => response,
         other => panic!("{other:?}"),
     }
 }
