@@ -26,6 +26,9 @@ use carillon_sip::resolve::Target;
 
 use crate::clock::{CampaignClock, RealNow};
 
+/// Trunks are compared by what a call of this length costs: with long increments short calls are dear.
+const RECKONED: Duration = Duration::from_secs(30);
+
 /// Directory of recordings within the report's directory.
 pub const RECORDINGS: &str = "recordings";
 
@@ -252,7 +255,7 @@ pub fn sharing(trunks: &[TrunkOptions]) -> Sharing {
         priority: trunk.priority,
         weight: trunk.weight,
         prices: trunk.rates.as_ref().map(|rates| {
-            Prices::new(rates.iter().map(|(prefix, rate)| (prefix.to_owned(), rate.per_minute)))
+            Prices::new(rates.iter().map(|(prefix, rate)| (prefix.to_owned(), rate.charge(RECKONED))))
         }),
     };
     Sharing::new(trunks.iter().map(share).collect())

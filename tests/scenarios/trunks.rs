@@ -1,6 +1,7 @@
 //! The choice of a trunk: what the dialer foretells is what the gateway does.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use carillon::link;
@@ -10,6 +11,7 @@ use carillon_sip::event::{Event, Route};
 use carillon_sip::gateway::{Gateway, Output};
 use carillon_sip::id::CallId;
 use carillon_sip::options::Options;
+use carillon_sip::trunk::rates::Rates;
 
 use super::world::dice::{Dice, generator};
 use super::world::plan::Plan;
@@ -149,4 +151,20 @@ fn another_trunk_is_taken_where_the_one_asked_for_has_no_room() {
     assert_eq!(asked(1), Some(cast::trunk_name(1)));
     assert_eq!(asked(1), Some(cast::trunk_name(0)));
     assert_eq!(asked(1), None);
+}
+
+#[test]
+fn trunks_are_compared_by_what_half_a_minute_costs_in_whole_increments() {
+    let mut plan = Plan::calm(1, 1, 1);
+    plan.others = vec![OtherTrunk { callees: plan.callees.clone(), max_calls: 9, calls_per_second: 9.0 }];
+    let mut options = cast::node_options(&plan).sip;
+    for (trunk, (price, increment)) in options.trunks.iter_mut().zip([("0.015", "60"), ("0.02", "1")]) {
+        let mut rates = Rates::default();
+        rates.add("+1", price, increment).unwrap();
+        trunk.rates = Some(Arc::new(rates));
+    }
+    let sharing = link::sharing(&options.trunks);
+    // A cent and a half for the minute that is counted, a cent for half of one.
+    assert_eq!(sharing.order(&[], "+12025550100"), [cast::trunk_name(1), cast::trunk_name(0)]);
+    assert_eq!(sharing.order(&[], "+4420"), [cast::trunk_name(0), cast::trunk_name(1)], "nobody knows");
 }

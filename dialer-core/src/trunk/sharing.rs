@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::Room;
 
-/// Prices of a minute by prefix of the number, in millionths; digits without `+`, the longest that fits holds.
+/// Prices of a call by prefix of the number, in millionths; digits without `+`, the longest that fits holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Prices(Arc<BTreeMap<String, u64>>);
 
