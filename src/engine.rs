@@ -3,6 +3,8 @@
 //! Each turn, in this order: what other threads sent (store, media, people), datagrams, timers; each on a budget, so
 //! that none starves the others. Everything the node wants done is done before the next input.
 
+mod handle;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
@@ -11,25 +13,16 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use carillon_core::agent::AgentCommand;
-use carillon_core::campaign::CampaignCommand;
-use carillon_core::campaign::decisions::Decided;
-use carillon_core::id::{AttemptId, CampaignId, RequestId, Ticket};
-use carillon_core::inbound::KnownCaller;
+use carillon_core::id::{AttemptId, CampaignId, RequestId};
 use carillon_core::live::LiveView;
 use carillon_core::output::{Refused, Reply};
-use carillon_core::store::read::{Fetched, Recovered};
+use carillon_core::store::read::Recovered;
 use carillon_core::store::sqlite::{OnStored, Store};
 use carillon_core::store::write::Refusal;
 use carillon_core::time::Utc;
-use carillon_sip::auth;
-use carillon_sip::event::TrunkState;
-use carillon_sip::gateway::counters::Counters;
 use carillon_sip::io::media::{self, MediaHandle, MediaOptions};
 use carillon_sip::io::resolve::{self, ResolverHandle};
-use carillon_sip::media::prompt::Prompt;
-use carillon_sip::media::{MediaCommand, MediaEvent};
-use carillon_sip::resolve::{Answer, Question};
+use carillon_sip::media::MediaCommand;
 use carillon_sip::transport::Local;
 use mio::{Events, Poll, Token, Waker};
 use rand_chacha::ChaCha20Rng;
@@ -40,9 +33,11 @@ use crate::breath::Breath;
 use crate::clock::{RealNow, wall};
 use crate::doorbell::Doorbell;
 use crate::meters::Batches;
-use crate::node::{self, Node, NodeInput, NodeOutput, TrunkFigures};
+use crate::node::{self, Node, NodeInput, NodeOutput};
 use crate::sockets::{SocketError, Sockets};
 use crate::strain::Strain;
+use handle::Message;
+pub use handle::{EngineHandle, Status, Stopped};
 
 /// Messages from other threads that may wait; a sender beyond that waits itself.
 const MESSAGES_MAX: usize = 65_536;
@@ -59,154 +54,6 @@ const LIVE_INTERVAL: Duration = Duration::from_millis(250);
 const FETCH_AGAIN: Duration = Duration::from_secs(1);
 
 const WAKER: Token = Token(usize::MAX);
-
-/// What other threads tell the engine.
-enum Message {
-    Media(MediaEvent),
-    Resolved { question: Question, answer: Answer },
-    Stored { ticket: Ticket, result: Result<(), Refusal> },
-    Fetched { campaign: CampaignId, fetched: Fetched },
-    Campaign { command: CampaignCommand, reply: oneshot::Sender<Result<Reply, Refused>> },
-    Agent { command: AgentCommand, reply: oneshot::Sender<Result<Reply, Refused>> },
-    CallerFound { call: AttemptId, known: Option<KnownCaller> },
-    Prompt { campaign: CampaignId, prompt: Arc<Prompt> },
-    Greeting { campaign: CampaignId, prompt: Arc<Prompt> },
-    Phone { user: String, session: u64, life: Duration, reply: oneshot::Sender<Option<auth::Token>> },
-    EndSession { user: String, session: u64, reply: oneshot::Sender<()> },
-    Decisions { campaign: CampaignId, limit: usize, reply: oneshot::Sender<Option<Vec<Decided>>> },
-    Drain,
-    Quit,
-}
-
-/// What the engine shows of itself: the newest state, never a backlog.
-#[derive(Clone, Debug, Default)]
-pub struct Status {
-    /// State of each trunk that changed since start.
-    pub trunks: BTreeMap<String, TrunkState>,
-    /// What each trunk has carried, in the order of the file.
-    pub trunk_figures: Vec<TrunkFigures>,
-    /// Campaigns that have ended.
-    pub finished: Vec<CampaignId>,
-    /// Calls reserved or up.
-    pub calls: usize,
-    /// On the way down with no word of a peer's outstanding: nothing is cut short by ending the engine.
-    pub at_rest: bool,
-    /// What the gateway counted.
-    pub counters: Counters,
-    /// Campaign time.
-    pub campaign_utc: Utc,
-    /// Share of the last window that the engine worked, 0 to 1.
-    pub busy_share: f64,
-    /// New calls a second that are taken on; `None` while nothing is paced.
-    pub admitted_per_second: Option<f64>,
-}
-
-/// The way to talk to a running engine. Cheap to clone.
-#[derive(Clone)]
-pub struct EngineHandle {
-    messages: SyncSender<Message>,
-    bell: Arc<Doorbell>,
-    live: watch::Receiver<Arc<LiveView>>,
-    status: watch::Receiver<Arc<Status>>,
-}
-
-/// The engine is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the engine has stopped")]
-pub struct Stopped;
-
-impl EngineHandle {
-    /// Asks something about campaigns.
-    pub async fn campaign(&self, command: CampaignCommand) -> Result<Reply, Refused> {
-        let (reply, answer) = oneshot::channel();
-        self.send(Message::Campaign { command, reply }).map_err(stopped)?;
-        answer.await.map_err(|_| stopped(Stopped))?
-    }
-
-    /// Asks something for an agent.
-    pub async fn agent(&self, command: AgentCommand) -> Result<Reply, Refused> {
-        let (reply, answer) = oneshot::channel();
-        self.send(Message::Agent { command, reply }).map_err(stopped)?;
-        answer.await.map_err(|_| stopped(Stopped))?
-    }
-
-    /// The newest decisions of a campaign's pacer, newest first; `None` where there is no such campaign.
-    pub async fn decisions(
-        &self,
-        campaign: CampaignId,
-        limit: usize,
-    ) -> Result<Option<Vec<Decided>>, Stopped> {
-        let (reply, answer) = oneshot::channel();
-        self.send(Message::Decisions { campaign, limit, reply })?;
-        answer.await.map_err(|_| Stopped)
-    }
-
-    /// Something for the phone of `user` to register with; `None` where there is no such user.
-    pub async fn phone_token(
-        &self,
-        user: String,
-        session: u64,
-        life: Duration,
-    ) -> Result<Option<auth::Token>, Stopped> {
-        let (reply, answer) = oneshot::channel();
-        self.send(Message::Phone { user, session, life, reply })?;
-        answer.await.map_err(|_| Stopped)
-    }
-
-    /// Ends what phones of `user` registered with tokens of a sign-in.
-    pub async fn end_session(&self, user: String, session: u64) -> Result<(), Stopped> {
-        let (reply, answer) = oneshot::channel();
-        self.send(Message::EndSession { user, session, reply })?;
-        answer.await.map_err(|_| Stopped)
-    }
-
-    /// Gives a campaign its safe-harbour message.
-    pub fn set_prompt(&self, campaign: CampaignId, prompt: Arc<Prompt>) -> Result<(), Stopped> {
-        self.send(Message::Prompt { campaign, prompt })
-    }
-
-    /// Gives a campaign the message for callers whom nobody could take.
-    pub fn set_message(&self, campaign: CampaignId, prompt: Arc<Prompt>) -> Result<(), Stopped> {
-        self.send(Message::Greeting { campaign, prompt })
-    }
-
-    /// Leaves the trunks (unregisters) and waits until every peer has said its last word, at most `longest`. Calls that
-    /// are up go on. Whether all was said.
-    pub async fn drain(&self, longest: Duration) -> bool {
-        let mut status = self.status();
-        let rest = async {
-            self.send(Message::Drain)?;
-            status.wait_for(|status| status.at_rest).await.map_err(|_| Stopped).map(|_| ())
-        };
-        matches!(tokio::time::timeout(longest, rest).await, Ok(Ok(())))
-    }
-
-    /// Ends the engine's thread.
-    pub fn quit(&self) {
-        // An engine that is gone has quit already.
-        let _ = self.send(Message::Quit);
-    }
-
-    /// What a wallboard shows, newest state.
-    pub fn live(&self) -> watch::Receiver<Arc<LiveView>> {
-        self.live.clone()
-    }
-
-    /// What the engine shows of itself.
-    pub fn status(&self) -> watch::Receiver<Arc<Status>> {
-        self.status.clone()
-    }
-
-    fn send(&self, message: Message) -> Result<(), Stopped> {
-        self.messages.send(message).map_err(|_| Stopped)?;
-        self.bell.ring();
-        Ok(())
-    }
-}
-
-fn stopped(_: Stopped) -> Refused {
-    Refused::State("the engine has stopped".into())
-}
 
 /// What an engine is made of.
 pub struct EngineOptions {
