@@ -14,7 +14,7 @@ pub const HORIZON: Duration = Duration::from_millis(500);
 /// more than this, so the cap still holds in every sliding second.
 const LATE_MAX: Duration = Duration::from_millis(10);
 
-/// Even spacing of INVITEs: no burst after idle time, no catching up after one that is later than [`LATE_MAX`].
+/// Even spacing of INVITEs: no burst after idle time, no catching up after one that is later than `LATE_MAX`.
 ///
 /// A cap of one or more is rounded down to a whole number, because no window may hold more than the cap: 2.5
 /// calls per second are two in every second. A cap below one stretches the spacing: 0.5 is one in two seconds.
