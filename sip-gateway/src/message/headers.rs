@@ -249,22 +249,22 @@ impl Headers {
     }
 
     /// Option tags of Require.
-    pub fn require(&self) -> Vec<String> {
+    pub fn require(&self) -> Vec<&str> {
         self.tokens(HeaderName::Require)
     }
 
     /// Option tags of Supported.
-    pub fn supported(&self) -> Vec<String> {
+    pub fn supported(&self) -> Vec<&str> {
         self.tokens(HeaderName::Supported)
     }
 
     /// Non-empty elements of the headers of this name as text (Allow, Accept, Require, Supported, Unsupported ...).
     /// Elements that aren't UTF-8 and those beyond [`ELEMENTS_MAX`] are left out.
-    pub fn tokens(&self, name: HeaderName) -> Vec<String> {
+    pub fn tokens(&self, name: HeaderName) -> Vec<&str> {
         self.all(name)
             .flat_map(|value| Elements::of(value))
             .filter(|element| !element.is_empty())
-            .filter_map(|element| std::str::from_utf8(element).ok().map(str::to_owned))
+            .filter_map(|element| std::str::from_utf8(element).ok())
             .take(ELEMENTS_MAX)
             .collect()
     }
