@@ -184,6 +184,7 @@ impl Dialer {
             history: history(&attempt.due, attempt.opened_at),
             agent: user.clone(),
             early: None,
+            settled: false,
             ended: false,
         };
         self.dispositions.expect(id, awaited);
@@ -261,11 +262,13 @@ impl Dialer {
                 if let Some(campaign) = self.campaigns.get_mut(&campaign) {
                     campaign.fetching.open = campaign.fetching.open.saturating_sub(1);
                 }
+                self.settle_task(due.task);
                 let write = close_task(&due, ClosedReason::Number);
                 self.outbox.record(Purpose::Rule, Some(campaign), vec![write]);
             }
             Dropped::Refused(Refusal::Suppressed) => {
                 self.compliance.suppress(&due.number);
+                self.settle_task(due.task);
                 let write = close_task(&due, ClosedReason::Suppressed);
                 self.outbox.record(Purpose::Rule, Some(campaign), vec![write]);
             }
@@ -390,6 +393,7 @@ impl Dialer {
                 if let Some(campaign) = self.campaigns.get_mut(&campaign) {
                     campaign.fetching.open = campaign.fetching.open.saturating_sub(1);
                 }
+                self.settle_task(task);
                 (TaskState::Closed(reason), None)
             }
             Closure::RetryAt(at) => {

@@ -77,8 +77,9 @@ impl Dialer {
                 note: note.to_owned(),
             })
         });
-        let task =
-            task.map(|task| self.task_row(*campaign, task, closure, Some(disposition.to_owned()), now));
+        let task = task
+            .filter(|_| !awaited.settled)
+            .map(|task| self.task_row(*campaign, task, closure, Some(disposition.to_owned()), now));
         let writes = word.into_iter().chain(task).collect();
         self.outbox.record(Purpose::Disposed { request }, Some(*campaign), writes);
         self.forget_inbound(attempt);

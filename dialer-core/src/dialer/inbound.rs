@@ -16,7 +16,7 @@ use crate::attempt::outcome::{Attribution, Finding, Outcome};
 use crate::campaign::machine::Campaign;
 use crate::closure::History;
 use crate::disposition::Awaited;
-use crate::id::{AttemptId, CampaignId, ContactId};
+use crate::id::{AttemptId, CampaignId, ContactId, TaskId};
 use crate::inbound::machine::{Action, Inbound, Terms};
 use crate::inbound::{InboundOutcome, InboundRow, KnownCaller, Offered};
 use crate::input::Recording;
@@ -144,7 +144,11 @@ impl Dialer {
         let Some(call) = self.callers.calls.get(&id) else { return };
         let before = call.row.campaign;
         // A campaign that is gone from memory has nobody to take the call.
-        let known = known.filter(|known| self.campaigns.contains_key(&known.campaign));
+        let mut known = known.filter(|known| self.campaigns.contains_key(&known.campaign));
+        // What is closed here the store may not know yet.
+        if let Some(known) = known.as_mut() {
+            known.open = known.open && !self.outbox.closes(known.task);
+        }
         let terms = self.terms_for_callers(known.as_ref().map_or(before, |known| known.campaign));
         let Some(call) = self.callers.calls.get_mut(&id) else { return };
         call.terms = terms;
@@ -213,6 +217,13 @@ impl Dialer {
         call.row.disposition = Some(disposition.to_owned());
         call.row.note = note.to_owned();
         Some(Write::Inbound(Box::new(call.row.clone())))
+    }
+
+    /// A task is closed: neither a caller nor a word that is still awaited opens or closes it once more.
+    pub(super) fn settle_task(&mut self, task: TaskId) {
+        let of_callers = self.callers.calls.values_mut().filter_map(|call| call.known.as_mut());
+        of_callers.filter(|known| known.task == task).for_each(|known| known.open = false);
+        self.dispositions.settle_task(task);
     }
 
     /// A colleague has an inbound call: its row.
@@ -491,6 +502,7 @@ fn awaited(
         history: known.map_or(none, |known| history(known, now)),
         agent,
         early: None,
+        settled: false,
         ended,
     }
 }

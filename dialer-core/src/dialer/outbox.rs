@@ -6,9 +6,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use crate::id::{AttemptId, CampaignId, RequestId, Ticket};
+use crate::id::{AttemptId, CampaignId, RequestId, TaskId, Ticket};
 use crate::output::Output;
 use crate::store::write::{Refusal, Write};
+use crate::task::TaskState;
 
 /// Time between two tries of a batch.
 pub(crate) const RETRY: Duration = Duration::from_secs(1);
@@ -133,6 +134,15 @@ impl Outbox {
             }
         }
         Some(Settled { purpose: batch.purpose, campaign: batch.campaign, result })
+    }
+
+    /// Whether this task is closed by a batch that the store does not have yet.
+    pub fn closes(&self, task: TaskId) -> bool {
+        let of_task = |write: &Write| match write {
+            Write::Task { task: written, state: TaskState::Closed(_), .. } => *written == task,
+            _ => false,
+        };
+        self.batches.values().any(|batch| batch.writes.iter().any(of_task))
     }
 
     /// Whether nothing waits for the store to come back.

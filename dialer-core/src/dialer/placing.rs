@@ -138,6 +138,7 @@ impl Dialer {
             match verdict {
                 Verdict::Allowed(_) => {}
                 Verdict::Never(reason) => {
+                    self.settle_task(due.task);
                     writes.push(close_task(&due, reason));
                     if let Some(campaign) = self.campaigns.get_mut(&id) {
                         campaign.fetching.open = campaign.fetching.open.saturating_sub(1);

@@ -150,6 +150,7 @@ impl Dialer {
             },
             agent: row.agent,
             early: None,
+            settled: false,
             ended: true,
         };
         self.expect_word(row.attempt, awaited, now);

@@ -24,6 +24,8 @@ pub(crate) struct Awaited {
     pub agent: String,
     /// The word, where the agent gave it while the call was still up.
     pub early: Option<(String, String)>,
+    /// Whether the task is closed already.
+    pub settled: bool,
     /// Whether the call has ended.
     pub ended: bool,
 }
@@ -56,6 +58,12 @@ impl Dispositions {
     pub fn expect(&mut self, attempt: AttemptId, awaited: Awaited) {
         self.tasks.extend(awaited.task);
         self.awaited.insert(attempt, awaited);
+    }
+
+    /// The task is closed by another word or outcome: what is still said of it changes nothing any more.
+    pub fn settle_task(&mut self, task: TaskId) {
+        let of_task = self.awaited.values_mut().filter(|awaited| awaited.task == Some(task));
+        of_task.for_each(|awaited| awaited.settled = true);
     }
 
     /// The call has ended; its early word, where there is one, is due now.
