@@ -58,6 +58,8 @@ pub(crate) struct Outbox {
     batches: BTreeMap<Ticket, Batch>,
     /// Batches that wait for the store to come back.
     kept: BTreeMap<Ticket, ()>,
+    /// The one of them that was sent again and is not answered yet: a slow store is not given it twice.
+    asked: Option<Ticket>,
     pending: BTreeMap<CampaignId, u64>,
     last_ticket: u64,
     dropped: u64,
@@ -103,6 +105,7 @@ impl Outbox {
 
     /// The store's word on a batch; what it was for, unless it is kept to be sent again.
     pub fn stored(&mut self, ticket: Ticket, result: Result<(), Refusal>) -> Option<Settled> {
+        self.asked = self.asked.filter(|asked| *asked != ticket);
         let batch = self.batches.get(&ticket)?;
         let keep = match &result {
             Ok(()) => false,
@@ -155,9 +158,11 @@ impl Outbox {
         self.pending.get(&campaign).copied().unwrap_or(0)
     }
 
-    /// Sends the first kept batch again, to see whether the store is back.
+    /// Sends the first kept batch again, to see whether the store is back; not while it has yet to answer that.
     pub fn retry_first(&mut self) {
-        if let Some(ticket) = self.kept.first_key_value().map(|(ticket, ())| *ticket) {
+        let first = self.kept.first_key_value().map(|(ticket, ())| *ticket);
+        if let Some(ticket) = first.filter(|_| self.asked.is_none()) {
+            self.asked = Some(ticket);
             self.send(ticket);
         }
     }
