@@ -262,14 +262,12 @@ impl Dialer {
                 if let Some(campaign) = self.campaigns.get_mut(&campaign) {
                     campaign.fetching.open = campaign.fetching.open.saturating_sub(1);
                 }
-                self.settle_task(due.task);
-                let write = close_task(&due, ClosedReason::Number);
+                let write = self.close_task(due.task, ClosedReason::Number);
                 self.outbox.record(Purpose::Rule, Some(campaign), vec![write]);
             }
             Dropped::Refused(Refusal::Suppressed) => {
                 self.compliance.suppress(&due.number);
-                self.settle_task(due.task);
-                let write = close_task(&due, ClosedReason::Suppressed);
+                let write = self.close_task(due.task, ClosedReason::Suppressed);
                 self.outbox.record(Purpose::Rule, Some(campaign), vec![write]);
             }
             Dropped::Refused(Refusal::Open) => {
@@ -379,6 +377,12 @@ impl Dialer {
         }
     }
 
+    /// The row of a task that is never called again.
+    pub(super) fn close_task(&mut self, task: crate::id::TaskId, reason: ClosedReason) -> Write {
+        self.settle_task(task);
+        Write::Task { task, state: TaskState::Closed(reason), next_at: None, disposition: None }
+    }
+
     /// The row of a task after a closure; a retry is remembered, so that it is looked for in time.
     pub(super) fn task_row(
         &mut self,
@@ -467,11 +471,6 @@ pub(super) fn history(due: &crate::store::read::Due, opened_at: Utc) -> History 
         attempts: due.attempts.saturating_add(1),
         first_attempt_at: due.first_attempt_at.unwrap_or(opened_at),
     }
-}
-
-/// The row of a task that is never called again.
-pub(super) fn close_task(due: &crate::store::read::Due, reason: ClosedReason) -> Write {
-    Write::Task { task: due.task, state: TaskState::Closed(reason), next_at: None, disposition: None }
 }
 
 /// What the pacer learns of an ending.

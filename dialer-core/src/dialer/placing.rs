@@ -6,7 +6,6 @@ use std::time::Duration;
 use carillon_pacing::event::{CallKey, Ending};
 use carillon_pacing::{AgentKey, Capacity, EventKind, Outlook, Segment, Upcoming};
 
-use super::calls::close_task;
 use super::outbox::Purpose;
 use super::{Dialer, Timer};
 use crate::attempt::event::Event;
@@ -138,8 +137,7 @@ impl Dialer {
             match verdict {
                 Verdict::Allowed(_) => {}
                 Verdict::Never(reason) => {
-                    self.settle_task(due.task);
-                    writes.push(close_task(&due, reason));
+                    writes.push(self.close_task(due.task, reason));
                     if let Some(campaign) = self.campaigns.get_mut(&id) {
                         campaign.fetching.open = campaign.fetching.open.saturating_sub(1);
                     }

@@ -4,9 +4,10 @@
 //! Each REGISTER of a source puts off the instant at which the source has all its allowance back; one that would put it
 //! off too far is dropped, and the phone repeats it (RFC 3261 timer E). A source that has all back is forgotten.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
+
+use super::debts::{DEBTORS_MAX, Debts};
 
 /// REGISTERs that one unknown source may send at once: an office of 200 phones behind one address that come back after a
 /// power cut, each with a first REGISTER and one with credentials. Once one of them is registered its address is known.
@@ -16,45 +17,24 @@ pub const BURST: u32 = 400;
 pub const EVERY: Duration = Duration::from_millis(50);
 
 /// Most sources at once. Sources that send one REGISTER stay for [`EVERY`], so that 200,000 forged ones a second fill it.
-pub const SOURCES_MAX: usize = 10_000;
+pub const SOURCES_MAX: usize = DEBTORS_MAX;
 
 /// Which sources have sent REGISTERs lately. Deterministic: time is the caller's.
 #[derive(Debug, Default)]
 pub struct Flood {
-    /// When each source has all its allowance back.
-    whole_at: BTreeMap<IpAddr, Duration>,
-    /// The same in order of time.
-    by_time: BTreeSet<(Duration, IpAddr)>,
+    sources: Debts<IpAddr>,
 }
 
 impl Flood {
     /// Whether a REGISTER from `source` is to be looked at.
     pub fn admits(&mut self, source: IpAddr, now: Duration) -> bool {
-        self.forget(now);
         let source = household(source);
-        let known = self.whole_at.get(&source).copied();
-        if known.is_none() && self.whole_at.len() >= SOURCES_MAX {
-            return false;
+        let admitted = self.sources.has_room(&source, now)
+            && self.sources.of(&source, now) <= EVERY.saturating_mul(BURST - 1);
+        if admitted {
+            self.sources.charge(source, EVERY, now);
         }
-        let whole_at = known.unwrap_or(now).saturating_add(EVERY);
-        if whole_at.saturating_sub(now) > EVERY.saturating_mul(BURST) {
-            return false;
-        }
-        if let Some(known) = known {
-            self.by_time.remove(&(known, source));
-        }
-        self.by_time.insert((whole_at, source));
-        self.whole_at.insert(source, whole_at);
-        true
-    }
-
-    fn forget(&mut self, now: Duration) {
-        while let Some((at, source)) = self.by_time.first().copied()
-            && at <= now
-        {
-            self.by_time.remove(&(at, source));
-            self.whole_at.remove(&source);
-        }
+        admitted
     }
 }
 
@@ -104,11 +84,11 @@ mod tests {
         assert!((0..sources).all(|index| flood.admits(v4(index), now)));
         assert!(!flood.admits(v4(sources), now), "full");
         assert!(flood.admits(v4(0), now), "who is in it goes on");
-        assert_eq!((flood.whole_at.len(), flood.by_time.len()), (SOURCES_MAX, SOURCES_MAX));
+        assert_eq!(flood.sources.len(), SOURCES_MAX);
         assert!(flood.admits(v4(sources), now + EVERY));
-        assert_eq!(flood.whole_at.len(), 2, "the one that sent twice, and the new one");
+        assert_eq!(flood.sources.len(), 2, "the one that sent twice, and the new one");
         assert!(flood.admits(v4(9), now + Duration::from_secs(9)));
-        assert_eq!((flood.whole_at.len(), flood.by_time.len()), (1, 1));
+        assert_eq!(flood.sources.len(), 1);
     }
 
     #[test]

@@ -5,11 +5,11 @@
 //! Like [`super::flood`]: each wrong password puts off the instant at which all is forgiven. What comes while that lies too
 //! far ahead is dropped unread, even the right password, so a guesser can't tell.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::debts::Debts;
 use super::flood::household;
 
 /// Wrong passwords for one user from one source that are looked at at once.
@@ -25,24 +25,20 @@ pub const SOURCE_BURST: u32 = 200;
 /// One more is looked at after each such time.
 pub const SOURCE_EVERY: Duration = Duration::from_secs(6);
 
-/// Most users and sources remembered. When it is full, who has least to be forgiven is forgotten.
-pub const REMEMBERED_MAX: usize = 10_000;
-
 /// Wrong passwords of late. Deterministic: time is the caller's.
 #[derive(Debug, Default)]
 pub struct Guesses {
     /// When each user of each source is forgiven. Users by a hash: their names are the guesser's to choose, at any length.
-    users: Ledger<(IpAddr, u64)>,
-    sources: Ledger<IpAddr>,
+    users: Debts<(IpAddr, u64)>,
+    sources: Debts<IpAddr>,
 }
 
 impl Guesses {
     /// Whether a password for `user` from `source` is to be looked at. `has_phone`: a phone of ours is registered there.
     pub fn admits(&self, source: IpAddr, user: &str, has_phone: bool, now: Duration) -> bool {
         let source = household(source);
-        let user_may =
-            self.users.debt(&(source, hash(user)), now) <= USER_EVERY.saturating_mul(USER_BURST - 1);
-        let source_may = self.sources.debt(&source, now) <= SOURCE_EVERY.saturating_mul(SOURCE_BURST - 1);
+        let user_may = self.users.of(&(source, hash(user)), now) <= USER_EVERY.saturating_mul(USER_BURST - 1);
+        let source_may = self.sources.of(&source, now) <= SOURCE_EVERY.saturating_mul(SOURCE_BURST - 1);
         user_may && (has_phone || source_may)
     }
 
@@ -60,44 +56,9 @@ fn hash(user: &str) -> u64 {
     hasher.finish()
 }
 
-/// Until when somebody has to be forgiven, in a table that can't grow without end.
-#[derive(Debug)]
-struct Ledger<K> {
-    forgiven_at: BTreeMap<K, Duration>,
-    /// The same in order of time.
-    by_time: BTreeSet<(Duration, K)>,
-}
-
-impl<K> Default for Ledger<K> {
-    fn default() -> Self {
-        Self { forgiven_at: BTreeMap::new(), by_time: BTreeSet::new() }
-    }
-}
-
-impl<K: Ord + Copy> Ledger<K> {
-    fn debt(&self, who: &K, now: Duration) -> Duration {
-        self.forgiven_at.get(who).map_or(Duration::ZERO, |at| at.saturating_sub(now))
-    }
-
-    fn charge(&mut self, who: K, more: Duration, now: Duration) {
-        let known = self.forgiven_at.remove(&who);
-        if let Some(known) = known {
-            self.by_time.remove(&(known, who));
-        }
-        while let Some((at, other)) = self.by_time.first().copied()
-            && (at <= now || self.forgiven_at.len() >= REMEMBERED_MAX)
-        {
-            self.by_time.remove(&(at, other));
-            self.forgiven_at.remove(&other);
-        }
-        let at = known.unwrap_or(now).max(now).saturating_add(more);
-        self.forgiven_at.insert(who, at);
-        self.by_time.insert((at, who));
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::debts::DEBTORS_MAX;
     use super::*;
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 50));
@@ -137,13 +98,12 @@ mod tests {
     fn the_table_is_bounded_and_keeps_who_guesses_most() {
         let (mut guesses, now) = (Guesses::default(), Duration::ZERO);
         tried(&mut guesses, HERE, "anna", USER_BURST, now);
-        for index in 0..2 * u32::try_from(REMEMBERED_MAX).unwrap() {
+        for index in 0..2 * u32::try_from(DEBTORS_MAX).unwrap() {
             guesses.wrong(IpAddr::V4(std::net::Ipv4Addr::from(0x0A00_0000 + index)), "x", now);
         }
-        assert_eq!(guesses.users.forgiven_at.len(), REMEMBERED_MAX);
-        assert_eq!(guesses.users.by_time.len(), REMEMBERED_MAX);
+        assert_eq!(guesses.users.len(), DEBTORS_MAX);
         assert!(!guesses.admits(HERE, "anna", false, now));
         guesses.wrong(THERE, "anna", now + USER_EVERY * USER_BURST);
-        assert_eq!((guesses.users.forgiven_at.len(), guesses.sources.forgiven_at.len()), (1, 1), "forgotten");
+        assert_eq!((guesses.users.len(), guesses.sources.len()), (1, 1), "forgotten");
     }
 }

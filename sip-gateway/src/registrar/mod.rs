@@ -1,6 +1,7 @@
 //! Registrar for softphones (RFC 3261 §10.3): who may register, and what is granted.
 
 pub mod bindings;
+mod debts;
 pub mod flood;
 pub mod guesses;
 mod request;
