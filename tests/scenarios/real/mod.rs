@@ -22,6 +22,7 @@ mod register;
 mod replay;
 mod resume;
 pub mod rig;
+mod rsipstack;
 mod service;
 mod sipvicious;
 mod strangers;

@@ -11,6 +11,7 @@ pub mod phone;
 pub mod ports;
 pub mod process;
 pub mod report;
+pub mod rsipstack;
 pub mod sipp;
 pub mod tone;
 
@@ -56,23 +57,26 @@ pub fn repository() -> &'static Path {
 /// The binary, built from the sources as they are now.
 pub fn carillon() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        // The test is target/PROFILE/deps/scenarios-...
-        let test = std::env::current_exe().expect("a test knows its program");
-        let profile = test.ancestors().nth(2).expect("target/PROFILE above the test's folder");
-        let target = profile.parent().expect("target above the profile");
-        let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        build
-            .current_dir(repository())
-            .args(["build", "--quiet", "--package", "carillon", "--target-dir"])
-            .arg(target);
-        if profile.file_name().is_some_and(|name| name == "release") {
-            build.arg("--release");
-        }
-        let status = build.status().expect("cargo is there");
-        assert!(status.success(), "carillon does not build");
-        profile.join("carillon")
-    })
+    BUILT.get_or_init(|| built("carillon", "carillon"))
+}
+
+/// A program of a package, built from the sources as they are now.
+fn built(package: &str, program: &str) -> PathBuf {
+    // The test is target/PROFILE/deps/scenarios-...
+    let test = std::env::current_exe().expect("a test knows its program");
+    let profile = test.ancestors().nth(2).expect("target/PROFILE above the test's folder");
+    let target = profile.parent().expect("target above the profile");
+    let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    build
+        .current_dir(repository())
+        .args(["build", "--quiet", "--package", package, "--target-dir"])
+        .arg(target);
+    if profile.file_name().is_some_and(|name| name == "release") {
+        build.arg("--release");
+    }
+    let status = build.status().expect("cargo is there");
+    assert!(status.success(), "{package} does not build");
+    profile.join(program)
 }
 
 /// One test's directory and ports.
