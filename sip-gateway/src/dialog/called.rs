@@ -16,6 +16,7 @@ impl Dialog {
         local_tag: &str,
         local_cseq: u32,
         contact: Bytes,
+        reach: Reach,
         from: SocketAddr,
         local: Local,
     ) -> Result<Self, DialogError> {
@@ -41,7 +42,7 @@ impl Dialog {
             local_cseq,
             remote_cseq: Some(cseq.number),
             contact,
-            reach: Reach::Follow,
+            reach,
             next_hop: from,
             met: Some(from.ip()),
             local,

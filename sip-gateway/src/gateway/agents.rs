@@ -90,8 +90,7 @@ impl Gateway {
             }
             Phone::Up { leg, stream, with, .. } => {
                 if let Some(call) = with {
-                    self.unsplice(call, now);
-                    self.event(Event::AgentLeft { call, user: user.to_owned() });
+                    self.agent_left(call, user, now);
                 }
                 self.close_stream(stream, now);
                 self.drop_leg(leg, now);
@@ -179,6 +178,8 @@ impl Gateway {
                         if let Some((call, record)) = join {
                             if self.is_transferred_to(call, user) {
                                 self.hand_over(call, stream, now);
+                            } else if self.is_consulted(call, user) {
+                                self.answer_consultation(call, now);
                             } else {
                                 self.join_phone(call, user, stream, record, now);
                             }
@@ -244,8 +245,7 @@ impl Gateway {
                 if let Some(call) = with
                     && !(self.is_transferred_from(call, user) && self.leave_to_colleague(call))
                 {
-                    self.unsplice(call, now);
-                    self.event(Event::AgentLeft { call, user: user.to_owned() });
+                    self.agent_left(call, user, now);
                 }
                 self.close_stream(stream, now);
             }
@@ -257,14 +257,27 @@ impl Gateway {
                 self.tell_agent(user, Err(reason));
                 self.recall_later(user, now);
             }
-            AgentLegMode::PerCall => {}
+            AgentLegMode::PerCall => self.attend(user, now),
         }
+    }
+
+    /// The phone has left the call it was on the line for: the customer has nobody, or whoever asked for advice has none.
+    fn agent_left(&mut self, call: CallId, user: &str, now: Duration) {
+        if self.is_consulted(call, user) {
+            return self.consultation_over(call, None, now);
+        }
+        self.unsplice(call, now);
+        self.event(Event::AgentLeft { call, user: user.to_owned() });
     }
 
     /// The phone that was called for a customer won't come.
     pub(super) fn not_joined(&mut self, call: CallId, user: &str, reason: &'static str, now: Duration) {
         if self.is_transferred_to(call, user) {
             return self.transfer_failed(call, 480, now);
+        }
+        if self.is_consulted(call, user) {
+            let status = if reason == "declined" { 486 } else { 480 };
+            return self.consultation_over(call, Some(status), now);
         }
         self.unsplice(call, now);
         self.event(Event::ConnectFailed { call, user: user.to_owned(), reason });
@@ -316,7 +329,7 @@ impl Gateway {
 
     /// Tells whether the agent can be reached, unless that was the last thing told.
     pub(super) fn tell_agent(&mut self, user: &str, state: Result<Option<Dialog>, &'static str>) {
-        if self.answers_for_another(user) || self.is_in_transfer(user) {
+        if self.answers_for_another(user) || self.is_in_transfer(user) || self.is_asked(user) {
             return;
         }
         let Some(agent) = self.agents.get_mut(user) else { return };

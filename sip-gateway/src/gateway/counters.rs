@@ -25,6 +25,10 @@ pub struct Counters {
     pub incoming: u64,
     /// Calls from outside that were refused: nobody's number, no room, nothing we could speak.
     pub incoming_refused: u64,
+    /// Colleagues whom agents called for advice.
+    pub consultations: u64,
+    /// Calls of agents' phones that were refused: not proved, nobody to be had, or no customer to ask about.
+    pub consultations_refused: u64,
     /// Calls that went on to another trunk after one had failed.
     pub diverted: u64,
     /// 200 responses of other forks that got ACK and BYE.

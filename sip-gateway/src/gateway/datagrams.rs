@@ -100,8 +100,14 @@ impl Gateway {
         !expected
     }
 
-    /// Whether a REGISTER brings a password after too many wrong ones.
-    fn is_guessed(&self, request: &Request, from: SocketAddr, has_phone: bool, now: Duration) -> bool {
+    /// Whether a request brings a password after too many wrong ones.
+    pub(super) fn is_guessed(
+        &self,
+        request: &Request,
+        from: SocketAddr,
+        has_phone: bool,
+        now: Duration,
+    ) -> bool {
         let user = auth::claimed_user(&request.headers, &self.options.realm);
         user.is_some_and(|user| !self.guesses.admits(from.ip(), user, has_phone, now))
     }

@@ -59,7 +59,7 @@ pub(super) enum Next {
 }
 
 impl Gateway {
-    /// An INVITE of a trunk, outside any dialog and sound so far.
+    /// An INVITE of a trunk or a phone, outside any dialog and sound so far.
     pub(super) fn invited(
         &mut self,
         key: TransactionKey,
@@ -67,8 +67,13 @@ impl Gateway {
         (from, local): (SocketAddr, Local),
         now: Duration,
     ) {
-        match self.admit(invite, from, local, now) {
-            Ok((trunk, number)) => {
+        let user = invite.headers.from().ok().and_then(|from| Some(from.uri.user()?.to_owned()));
+        let is_phone = user.is_some_and(|user| self.registrar.is_bound_at(&user, from, now));
+        let Some(trunk) = self.trunk_at(from, local).filter(|_| !is_phone) else {
+            return self.consult(key, invite, (from, local), now);
+        };
+        match self.admit(invite, trunk, now) {
+            Ok(number) => {
                 self.offers_made = self.offers_made.saturating_add(1);
                 let offer = OfferId(self.offers_made);
                 let Some(known) = self.trunks.get(trunk) else { return };
@@ -215,14 +220,8 @@ impl Gateway {
         }
     }
 
-    /// Trunk and number of an INVITE, or the response that refuses it.
-    fn admit(
-        &self,
-        invite: &Request,
-        from: SocketAddr,
-        local: Local,
-        now: Duration,
-    ) -> Result<(usize, String), Response> {
+    /// Whose trunk an INVITE comes over.
+    fn trunk_at(&self, from: SocketAddr, local: Local) -> Option<usize> {
         let own =
             |index: &usize| self.trunks.get(*index).is_some_and(|trunk| self.is_from(trunk, from, local));
         let exact = |index: &usize| {
@@ -233,9 +232,11 @@ impl Gateway {
                     .is_some_and(|trunk| trunk.targets.all().any(|target| target.address == from))
         };
         let all = 0..self.trunks.len();
-        let index = all.clone().find(exact).or_else(|| all.clone().find(own));
-        // A phone: nobody can be called by it.
-        let index = index.ok_or_else(|| refusal(invite, 404))?;
+        all.clone().find(exact).or_else(|| all.clone().find(own))
+    }
+
+    /// The number that an INVITE of a trunk calls, or the response that refuses it.
+    fn admit(&self, invite: &Request, index: usize, now: Duration) -> Result<String, Response> {
         let trunk = self.trunks.get(index).ok_or_else(|| refusal(invite, 404))?;
         let number = called(invite, &trunk.options).ok_or_else(|| refusal(invite, 404))?;
         if self.draining || self.offers.len() >= OFFERS_MAX || self.ports.free(now) == 0 {
@@ -244,7 +245,7 @@ impl Gateway {
         if trunk.lines_free() == 0 {
             return Err(refusal(invite, 486));
         }
-        Ok((index, number))
+        Ok(number)
     }
 
     fn take(&mut self, offer: Offer, call: CallId, now: Duration) -> Result<(), (Response, &'static str)> {
@@ -343,7 +344,7 @@ impl Gateway {
 }
 
 /// A refusal; 503 says when to come again (RFC 3261 §21.5.4).
-fn refusal(invite: &Request, status: u16) -> Response {
+pub(super) fn refusal(invite: &Request, status: u16) -> Response {
     let mut response = capability::response(invite, status);
     if status == 503 {
         response.headers.append(HeaderName::RetryAfter, RETRY_AFTER_S.to_string());

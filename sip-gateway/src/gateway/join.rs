@@ -126,6 +126,7 @@ impl Gateway {
     pub(super) fn unsplice(&mut self, call: CallId, now: Duration) -> Option<String> {
         let user = self.take_agent(call);
         self.transfer_over(call, now);
+        self.consultation_over(call, None, now);
         user
     }
 

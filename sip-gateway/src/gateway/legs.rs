@@ -16,6 +16,8 @@ pub(super) enum LegOwner {
     Call(CallId),
     /// An agent's phone.
     Agent(String),
+    /// The line over which an agent with this call consults a colleague.
+    Consultation(CallId),
     /// Its owner let go of it: it ends by itself.
     Nobody,
 }
@@ -86,6 +88,7 @@ impl Gateway {
             match &owner {
                 LegOwner::Call(call) => self.call_notice(*call, notice, now),
                 LegOwner::Agent(user) => self.phone_notice(user, id, notice, now),
+                LegOwner::Consultation(call) => self.consultation_notice(*call, id, notice, now),
                 LegOwner::Nobody => {}
             }
         }
@@ -103,6 +106,14 @@ impl Gateway {
             entry.owner = LegOwner::Nobody;
         }
         self.with_leg(id, now, |leg, wire| leg.abandon(wire, now));
+    }
+
+    /// Refuses a call of a phone with 300..699 without wanting to hear of it.
+    pub(super) fn refuse_leg(&mut self, id: LegId, status: u16, now: Duration) {
+        if let Some(entry) = self.legs.get_mut(&id) {
+            entry.owner = LegOwner::Nobody;
+        }
+        self.with_leg(id, now, |leg, wire| leg.refuse(status, "refused", wire, now));
     }
 
     /// Ends a leg without wanting to hear of it.

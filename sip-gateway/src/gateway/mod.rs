@@ -5,12 +5,13 @@
 //! After each call on a door, drain `poll_output` and then ask `poll_timeout` again.
 //!
 //! Rooms: `calls` (towards trunks), `divert` (on to the next trunk), `incoming` (from trunks), `agents` (towards phones), `devices` (which phone of
-//! an agent), `join` (splices), `transfer`, `phones` (REGISTER of phones),
+//! an agent), `join` (splices), `consult` (a colleague is asked), `transfer`, `phones` (REGISTER of phones),
 //! `trunks` (REGISTER with trunks), `places` (where trunks are), `numbers` (what calls show), `orphans`, `stray` (requests outside dialogs), `streams`, `ports`, `names`,
 //! `timers`, `counters`.
 
 mod agents;
 mod calls;
+mod consult;
 pub mod counters;
 mod datagrams;
 mod devices;
@@ -61,6 +62,7 @@ use crate::trunk::registration::Registration;
 use crate::trunk::tally::TrunkTally;
 use agents::Agent;
 use calls::{Call, Wish};
+use consult::Consultation;
 use counters::Counters;
 use incoming::Offer;
 use legs::LegEntry;
@@ -110,6 +112,8 @@ pub struct Gateway {
     contacts: BTreeMap<String, (String, Transport, SocketAddr)>,
     /// Calls that are about to be handed over.
     transfers: BTreeMap<CallId, Transfer>,
+    /// By the call that they are about.
+    consultations: BTreeMap<CallId, Consultation>,
     /// Boxed: legs are large and maps move what they hold.
     legs: BTreeMap<LegId, Box<LegEntry>>,
     legs_started: u64,
@@ -157,6 +161,7 @@ impl Gateway {
             agents: BTreeMap::new(),
             contacts: devices::contacts(&options.users),
             transfers: BTreeMap::new(),
+            consultations: BTreeMap::new(),
             legs: BTreeMap::new(),
             legs_started: 0,
             dialogs: BTreeMap::new(),

@@ -28,14 +28,25 @@ impl Gateway {
             self.wire.counters.register_granted += 1;
         } else {
             self.wire.counters.register_refused += 1;
-            if let Some(user) = auth::claimed_user(&request.headers, &self.options.realm)
-                && is_wrong_password(&registered.response)
-            {
-                self.guesses.wrong(from.ip(), user, now);
-            }
+            self.note_guess(request, from, &registered.response, now);
         }
         self.wire.layer.respond(key, registered.response, now);
         self.bindings_changed(registered.changes, now);
+    }
+
+    /// Counts a password that this response refuses.
+    pub(super) fn note_guess(
+        &mut self,
+        request: &Request,
+        from: SocketAddr,
+        response: &Response,
+        now: Duration,
+    ) {
+        if let Some(user) = auth::claimed_user(&request.headers, &self.options.realm)
+            && is_wrong_password(response)
+        {
+            self.guesses.wrong(from.ip(), user, now);
+        }
     }
 
     /// Puts back a stored binding.

@@ -59,6 +59,7 @@ impl Gateway {
         match owner {
             LegOwner::Call(call) => self.call_without_port(call, now),
             LegOwner::Agent(user) => self.phone_without_port(&user, now),
+            LegOwner::Consultation(call) => self.consultation_over(call, Some(503), now),
             LegOwner::Nobody => {}
         }
     }
@@ -69,6 +70,7 @@ impl Gateway {
         match owner.clone() {
             LegOwner::Call(call) => self.call_lost(call, now),
             LegOwner::Agent(user) => self.phone_lost(&user, now),
+            LegOwner::Consultation(call) => self.consultation_over(call, None, now),
             LegOwner::Nobody => {}
         }
     }

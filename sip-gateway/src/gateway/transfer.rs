@@ -1,8 +1,8 @@
-//! Transfers: an agent's phone hands its customer over to a colleague's (RFC 3515; blind, without Replaces).
+//! Transfers: an agent's phone hands its customer over to a colleague's (RFC 3515), asked before (RFC 3891) or not.
 //!
 //! Until the colleague has the call, it is the first agent's to the dialer: what the first phone does meanwhile is not told,
 //! and the second one counts as out of reach. Then it is told as handed over, and is the colleague's like any other call. The target is
-//! never dialled: it names an agent who is signed on and free, or the transfer is refused.
+//! never dialled: it names an agent who is signed on and free, or the one who is being consulted, or the transfer is refused.
 
 use std::time::Duration;
 
@@ -15,7 +15,10 @@ use crate::event::Event;
 use crate::id::{CallId, StreamId};
 use crate::leg::{LegId, Referral};
 use crate::media::{Codec, MediaCommand};
-use crate::message::{HeaderName, Request, Scheme};
+use crate::message::{HeaderName, Replaces, Request, Scheme};
+
+/// What a line that asks gets where the colleague is to have the customer before an answer to the question.
+const QUESTION_OVER: u16 = 487;
 
 /// One transfer, from the REFER until the colleague has the call, or it came to nothing.
 #[derive(Debug)]
@@ -30,6 +33,18 @@ pub(super) struct Transfer {
     refer: u32,
 }
 
+/// Who is to get the customer.
+#[derive(Debug)]
+enum Heir {
+    /// A free colleague.
+    Free(String),
+    /// The one who is being consulted.
+    Consulted(String),
+    /// Nobody, as the phone is told once its REFER is accepted: to refuse the REFER itself with such a status would say that
+    /// its own dialog is gone (RFC 5057 §5.1).
+    Nobody(u16),
+}
+
 impl Gateway {
     /// A phone asks to hand its customer over.
     pub(super) fn refer(&mut self, user: &str, leg: LegId, referral: &Referral, now: Duration) {
@@ -37,12 +52,22 @@ impl Gateway {
         let asked = self.transferable(user, leg, request);
         let status = asked.as_ref().map_or_else(|status| *status, |_| 202);
         self.with_leg(leg, now, |leg, wire| leg.answer_refer(*key, request, status, wire, now));
-        let Ok((call, to)) = asked else { return };
+        let Ok((call, heir)) = asked else { return };
         let refer = request.headers.cseq().map_or(0, |cseq| cseq.number);
         self.with_leg(leg, now, |leg, wire| leg.notify(refer, 100, false, wire, now));
+        let (to, consulted) = match heir {
+            Heir::Free(to) => (to, false),
+            Heir::Consulted(to) => (to, true),
+            Heir::Nobody(status) => {
+                return self.with_leg(leg, now, |leg, wire| leg.notify(refer, status, true, wire, now));
+            }
+        };
         // Told first: whoever transfers is answered for, and the colleague takes no other call.
         self.tell_agent(&to, Err("in_transfer"));
         self.transfers.insert(call, Transfer { from: user.to_owned(), to: to.clone(), leg, refer });
+        if consulted {
+            return self.hand_over_consulted(call, &to, now);
+        }
         let Some(agent) = self.agents.get_mut(&to) else { return };
         match (agent.mode, &mut agent.phone) {
             (AgentLegMode::Persistent, Phone::Up { stream, with, .. }) => {
@@ -84,6 +109,19 @@ impl Gateway {
         self.transfers.values().any(|transfer| transfer.from == user)
     }
 
+    /// The colleague who was asked gets the customer: at once, or when the phone that rings for the question answers.
+    fn hand_over_consulted(&mut self, call: CallId, to: &str, now: Duration) {
+        match self.agents.get(to).map(|agent| &agent.phone) {
+            Some(Phone::Up { stream, .. }) => {
+                let stream = *stream;
+                self.hand_over(call, stream, now);
+            }
+            Some(Phone::Calling { .. } | Phone::Idle) | None => {
+                self.consultation_over(call, Some(QUESTION_OVER), now);
+            }
+        }
+    }
+
     /// The colleague's phone is there: it gets the customer, and the first one is free.
     pub(super) fn hand_over(&mut self, call: CallId, stream: StreamId, now: Duration) {
         let Some(Transfer { from, to, leg, refer }) = self.transfers.remove(&call) else { return };
@@ -97,12 +135,20 @@ impl Gateway {
         self.with_leg(leg, now, |leg, wire| leg.notify(refer, 200, true, wire, now));
         // Told first: from now on the colleague answers for the call, and what either phone does is told.
         self.event(Event::HandedOver { call, user: to.clone() });
-        if self.has_in_hand(&from, call) {
+        let consulted = self.is_consulted(call, &to);
+        self.consultation_over(call, None, now);
+        if self.in_hand(&from) == Some(call) {
             self.release_phone(&from, now);
+            if consulted {
+                // Its line with the customer may be on hold: a persistent one is called again.
+                self.phone_lost(&from, now);
+            }
         }
-        for user in [from, to] {
-            self.tell_again(&user, now);
+        let persistent = self.agents.get(&from).is_some_and(|agent| agent.mode == AgentLegMode::Persistent);
+        if !(consulted && persistent) {
+            self.tell_again(&from, now);
         }
+        self.tell_again(&to, now);
     }
 
     /// The colleague can't be had: the call stays where it is, or ends for want of an agent if the first phone has left.
@@ -110,7 +156,7 @@ impl Gateway {
         let Some(transfer) = self.transfers.get(&call) else { return };
         let (from, leg, refer) = (transfer.from.clone(), transfer.leg, transfer.refer);
         self.with_leg(leg, now, |leg, wire| leg.notify(refer, status, true, wire, now));
-        if self.has_in_hand(&from, call) {
+        if self.in_hand(&from) == Some(call) {
             self.transfer_over(call, now);
         } else {
             self.unsplice(call, now);
@@ -135,7 +181,7 @@ impl Gateway {
     /// The call is parted from whoever had it: both phones are what they are again.
     pub(super) fn transfer_over(&mut self, call: CallId, now: Duration) {
         let Some(Transfer { from, to, .. }) = self.transfers.remove(&call) else { return };
-        if self.has_in_hand(&to, call) {
+        if self.in_hand(&to) == Some(call) {
             self.release_phone(&to, now);
         }
         for user in [from, to] {
@@ -143,13 +189,11 @@ impl Gateway {
         }
     }
 
-    /// Call and colleague of a REFER, or the status that refuses it.
-    fn transferable(&self, user: &str, leg: LegId, request: &Request) -> Result<(CallId, String), u16> {
-        let call = match self.agents.get(user).map(|agent| &agent.phone) {
-            Some(Phone::Up { leg: up, with: Some(call), .. }) if *up == leg => *call,
-            Some(_) | None => return Err(403),
-        };
-        if self.is_transferred(call) {
+    /// Call and heir of a REFER, or the status that refuses it.
+    fn transferable(&self, user: &str, leg: LegId, request: &Request) -> Result<(CallId, Heir), u16> {
+        let (with_customer, call) = self.customer_of(user).ok_or(403u16)?;
+        let asking = self.consulting_line(call);
+        if self.is_transferred(call) || !(leg == with_customer || Some(leg) == asking) {
             return Err(403);
         }
         // RFC 3515 §2.4.1: exactly one.
@@ -158,25 +202,51 @@ impl Gateway {
         }
         let target = request.headers.address(HeaderName::ReferTo).map_err(|_| 400u16)?.uri;
         let to = target.user_decoded().and_then(|user| String::from_utf8(user).ok()).unwrap_or_default();
-        // A number is never dialled this way: calls need a permit. Replaces would need a call of the agent's own.
-        let plain = matches!(target.scheme(), Scheme::Sip | Scheme::Sips) && target.headers().is_none();
-        if !plain || to == user || !self.options.users.iter().any(|known| known.user == to) {
+        if !matches!(target.scheme(), Scheme::Sip | Scheme::Sips) {
             return Err(403);
         }
-        let free = self.agents.get(&to).is_some_and(|agent| match (agent.mode, &agent.phone) {
-            (AgentLegMode::Persistent, Phone::Up { with, .. }) => with.is_none() && agent.is_reachable(),
-            (AgentLegMode::PerCall, Phone::Idle) => agent.is_reachable(),
-            (AgentLegMode::Persistent, Phone::Idle | Phone::Calling { .. })
-            | (AgentLegMode::PerCall, Phone::Calling { .. } | Phone::Up { .. }) => false,
-        });
-        if free { Ok((call, to)) } else { Err(480) }
+        // Whatever else the URI wants to be a header of ours is not even read.
+        if let Some(replaces) = Replaces::of_uri(&target).map_err(|_| 403u16)? {
+            return Ok((call, self.heir_named(call, &to, (leg, with_customer), &replaces)?));
+        }
+        // A number is never dialled this way: calls need a permit.
+        let known = || self.options.users.iter().any(|known| known.user == to);
+        if leg != with_customer || to == user || !known() {
+            return Err(403);
+        }
+        self.may_have(&to).map_err(|_| 480u16)?;
+        Ok((call, Heir::Free(to)))
     }
 
-    fn has_in_hand(&self, user: &str, call: CallId) -> bool {
-        match self.agents.get(user).map(|agent| &agent.phone) {
-            Some(Phone::Up { with, .. }) => *with == Some(call),
-            Some(Phone::Calling { join, .. }) => join.as_ref().is_some_and(|(joined, _)| *joined == call),
-            Some(Phone::Idle) | None => false,
+    /// Who is meant by a Replaces in a Refer-To (RFC 5589 §7.1): each of the agent's own two lines may name the other one, and
+    /// none else.
+    fn heir_named(
+        &self,
+        call: CallId,
+        to: &str,
+        (leg, with_customer): (LegId, LegId),
+        replaces: &Replaces,
+    ) -> Result<Heir, u16> {
+        let Some((asking, consulted)) = self.consulting_line(call).zip(self.consulted_of(call)) else {
+            return Ok(Heir::Nobody(481));
+        };
+        let (other, meant) = match leg == with_customer {
+            true => (asking, to == consulted),
+            // From the other line the customer is meant, of whom a phone knows no name but ours.
+            false => (with_customer, true),
+        };
+        let Some(named) =
+            self.legs.get(&other).map(|entry| entry.leg()).filter(|it| it.is_named_by(replaces))
+        else {
+            return Ok(Heir::Nobody(481));
+        };
+        if !meant {
+            return Err(403);
         }
+        // RFC 3891 §3.
+        if replaces.early_only && named.is_up() {
+            return Ok(Heir::Nobody(486));
+        }
+        Ok(Heir::Consulted(consulted.to_owned()))
     }
 }

@@ -13,7 +13,7 @@ use super::established::{RETRY_AFTER_END_S, write_terms};
 use super::requests::contact;
 use super::wire::{Owner, Wire};
 use super::{Leg, LegId, LegOptions, Notice, Reinvite, State, Up};
-use crate::dialog::capability::{self, ACCEPT, ALLOW, RELIABLE, SUPPORTED, lists};
+use crate::dialog::capability::{self, ACCEPT, RELIABLE, SUPPORTED, lists};
 use crate::dialog::session_timer::{SessionTimer, Terms, terms};
 use crate::dialog::{AnswerRepeater, Dialog, Negotiation, Served};
 use crate::event::EndedBy;
@@ -83,7 +83,9 @@ impl Leg {
         let refused = |status| capability::response(invite, status);
         let route = &options.route;
         let contact = contact(route).map_err(|_| refused(500))?;
-        let dialog = Dialog::from_invite(invite, &route.from_tag, route.cseq, contact, from, route.local)
+        let (tag, cseq) = (&route.from_tag, route.cseq);
+        let reach = options.side.reach();
+        let dialog = Dialog::from_invite(invite, tag, cseq, contact, reach, from, route.local)
             .map_err(|_| refused(400))?;
         let unknown = SessionTimer::of_terms(Terms::None, options.session, now);
         let terms = terms(&invite.headers, &unknown, options.session);
@@ -330,7 +332,7 @@ impl Leg {
         if let Some(dialog) = self.dialogs.first() {
             headers.append(HeaderName::Contact, dialog.contact().clone());
         }
-        headers.append(HeaderName::Allow, ALLOW);
+        headers.append(HeaderName::Allow, self.options.side.allow());
         response
     }
 }

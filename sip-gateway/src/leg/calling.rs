@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::early::Early;
-use super::requests::{self, Side};
+use super::requests;
 use super::wire::{Owner, Wire};
 use super::{FORKS_MAX, Leg, LegId, LegOptions, Notice, SignedIdentity, State, Tries, Up, reason};
 use crate::auth::{Asked, REPETITIONS_MAX};
@@ -290,10 +290,7 @@ impl Leg {
 
     /// Where requests of its dialogs go.
     pub(super) fn reach(&self) -> Reach {
-        match self.options.side {
-            Side::Trunk => Reach::Follow,
-            Side::Phone => Reach::Pinned,
-        }
+        self.options.side.reach()
     }
 
     /// The usable session of a response, if it carries one.

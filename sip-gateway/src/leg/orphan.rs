@@ -13,8 +13,8 @@ use super::requests::{self, Side};
 use super::wire::{Owner, Wire};
 use crate::auth::{Answers, Asked, Credentials, REPETITIONS_MAX};
 use crate::command;
+use crate::dialog::Dialog;
 use crate::dialog::capability::response as plain;
-use crate::dialog::{Dialog, Reach};
 use crate::message::{HeaderName, Method, Request, Response};
 use crate::transaction::{TransactionKey, hop};
 
@@ -148,11 +148,7 @@ impl Orphan {
             let ack = known.ack(&wire.names.branch());
             return wire.send_ack(&ack, known.destination(), known.local());
         }
-        let reach = match self.side {
-            Side::Trunk => Reach::Follow,
-            Side::Phone => Reach::Pinned,
-        };
-        let dialog = Dialog::from_answer(&invite, response, reach, route.next_hop, route.local);
+        let dialog = Dialog::from_answer(&invite, response, self.side.reach(), route.next_hop, route.local);
         if let (Ok(mut dialog), true) = (dialog, self.endings.len() < FORKS_MAX) {
             let ack = dialog.ack(&wire.names.branch());
             wire.send_ack(&ack, dialog.destination(), dialog.local());

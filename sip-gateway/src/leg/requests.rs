@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::dialog::Reach;
 use crate::dialog::capability::{ALLOW, ALLOW_PHONES, SUPPORTED};
 use crate::dialog::session_timer::TIMER;
 use crate::event::Route;
@@ -21,6 +22,24 @@ pub enum Side {
     Trunk,
     /// To an agent's phone, which is asked to answer by itself.
     Phone,
+}
+
+impl Side {
+    /// Where requests within its dialogs go: what a phone says of itself may lie behind a NAT.
+    pub(super) fn reach(self) -> Reach {
+        match self {
+            Self::Trunk => Reach::Follow,
+            Self::Phone => Reach::Pinned,
+        }
+    }
+
+    /// What it may ask of us, for Allow.
+    pub(super) fn allow(self) -> &'static str {
+        match self {
+            Self::Trunk => ALLOW,
+            Self::Phone => ALLOW_PHONES,
+        }
+    }
 }
 
 /// An INVITE outside a dialog. The body is still to be set.
@@ -44,7 +63,7 @@ pub fn invite(
     headers.append(HeaderName::CallId, route.call_id.clone());
     headers.append(HeaderName::CSeq, CSeq::new(cseq, Method::Invite));
     headers.append(HeaderName::Contact, contact(route)?);
-    headers.append(HeaderName::Allow, if side == Side::Trunk { ALLOW } else { ALLOW_PHONES });
+    headers.append(HeaderName::Allow, side.allow());
     // A phone answers by itself: what it says before is not worth a PRACK.
     headers.append(HeaderName::Supported, if side == Side::Trunk { SUPPORTED } else { TIMER });
     match side {

@@ -108,6 +108,20 @@ impl Registrar {
         }
     }
 
+    /// Whose phone sends a request that is no REGISTER: the user who proves it as for one, and who is named in From.
+    ///
+    /// # Errors
+    /// The response that asks for credentials, or refuses them.
+    pub fn caller(&mut self, request: &Request, from: SocketAddr, now: Duration) -> Result<String, Response> {
+        let (username, _) = self.prove(request, from, now)?;
+        let user = request.headers.from().ok().and_then(|from| from.uri.user_decoded());
+        let user = user.and_then(|user| String::from_utf8(user).ok()).ok_or_else(|| plain(request, 400))?;
+        if user != Claim::read(&username).map_or(username.as_str(), |claim| claim.user) {
+            return Err(plain(request, 403));
+        }
+        Ok(user)
+    }
+
     /// Something to register with instead of the password, for a phone whose user has signed in elsewhere. `None` for who is
     /// no user.
     pub fn mint(&self, user: &str, session: u64, life: Duration, now: Duration) -> Option<Token> {
@@ -139,6 +153,11 @@ impl Registrar {
     /// Nothing came back from a binding: it is called after all others until it registers again.
     pub fn doubt(&mut self, user: &str, key: &str) {
         self.bindings.doubt(user, key);
+    }
+
+    /// Whether a live binding of `user` is at exactly this address.
+    pub fn is_bound_at(&self, user: &str, address: SocketAddr, now: Duration) -> bool {
+        self.bindings.of(user).iter().any(|bound| bound.expires_at > now && bound.wish.address == address)
     }
 
     /// How many bindings there are.
@@ -180,27 +199,7 @@ impl Registrar {
         now: Duration,
     ) -> Result<Granted, Response> {
         // Steps 2 and 3: who is it.
-        let (users, tokens, realm) = (&self.users, &self.tokens, &self.realm);
-        let ha1 = |username: &str, algorithm| match Claim::read(username) {
-            // The arithmetic is the same for whoever is named; only then it is asked whether they are known.
-            Some(claim) => {
-                let ha1 = Ha1::one(username, realm, &tokens.password(username), algorithm);
-                let good = users.contains_key(claim.user) && tokens.is_good(claim, now);
-                good.then_some(Cow::Owned(ha1))
-            }
-            None => users.get(username).and_then(|known| known.ha1.get(algorithm)).map(Cow::Borrowed),
-        };
-        let (username, info) = match self.challenger.verify(request, from.ip(), ha1, now) {
-            Verdict::Accepted { username, info } => (username, info),
-            Verdict::Challenge { stale } => {
-                let mut response = plain(request, 401);
-                for challenge in self.challenger.challenges(from.ip(), stale, now) {
-                    response.headers.append(HeaderName::WwwAuthenticate, challenge);
-                }
-                return Err(response);
-            }
-            Verdict::Malformed => return Err(plain(request, 400)),
-        };
+        let (username, info) = self.prove(request, from, now)?;
         // Steps 4 and 5: everybody registers for nobody but themselves.
         let user = aor_user(request).ok_or_else(|| plain(request, 400))?;
         let claim = Claim::read(&username);
@@ -228,6 +227,36 @@ impl Registrar {
             }
         };
         Ok(Granted { user, changes, outbound, info })
+    }
+
+    /// The digest user whose credentials are right, with the value of Authentication-Info; `Err` asks for them.
+    fn prove(
+        &mut self,
+        request: &Request,
+        from: SocketAddr,
+        now: Duration,
+    ) -> Result<(String, Option<String>), Response> {
+        let (users, tokens, realm) = (&self.users, &self.tokens, &self.realm);
+        let ha1 = |username: &str, algorithm| match Claim::read(username) {
+            // The arithmetic is the same for whoever is named; only then it is asked whether they are known.
+            Some(claim) => {
+                let ha1 = Ha1::one(username, realm, &tokens.password(username), algorithm);
+                let good = users.contains_key(claim.user) && tokens.is_good(claim, now);
+                good.then_some(Cow::Owned(ha1))
+            }
+            None => users.get(username).and_then(|known| known.ha1.get(algorithm)).map(Cow::Borrowed),
+        };
+        match self.challenger.verify(request, from.ip(), ha1, now) {
+            Verdict::Accepted { username, info } => Ok((username, info)),
+            Verdict::Challenge { stale } => {
+                let mut response = plain(request, 401);
+                for challenge in self.challenger.challenges(from.ip(), stale, now) {
+                    response.headers.append(HeaderName::WwwAuthenticate, challenge);
+                }
+                Err(response)
+            }
+            Verdict::Malformed => Err(plain(request, 400)),
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod audio;
 mod check;
+mod consult;
 mod dialog;
 mod digest;
 mod exits;

@@ -418,7 +418,7 @@ fn strangers_and_phones_reach_nobody() {
     bench.feed(STRANGER, invite(&[]));
     assert!(bench.sent(STRANGER).is_empty());
     bench.feed(PHONE, invite(&[]));
-    assert_eq!(bench.starts(PHONE), ["404 Not Found"]);
+    assert_eq!(bench.starts(PHONE), ["401 Unauthorized"], "it has to prove whose it is");
     assert!(bench.events().is_empty());
 }
 

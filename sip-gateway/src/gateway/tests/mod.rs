@@ -2,8 +2,10 @@
 
 mod agent_per_call;
 mod agent_persistent;
+mod attended;
 mod cancel;
 mod chaos;
+mod consult;
 mod devices;
 mod digest;
 mod divert;

@@ -1,0 +1,306 @@
+//! Consultations: an agent with a customer asks a colleague, over a second line of the phone.
+//!
+//! The phone calls us, proves whose it is, and reaches a colleague who is signed on and free; nothing is ever dialled. The
+//! colleague's phone is on the line for the customer's call from then on, though the customer doesn't hear it, and counts as
+//! out of reach to the dialer: it gets no other call. A consultation is about its call and ends with it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::Gateway;
+use super::agents::Phone;
+use super::calls::Stage;
+use super::incoming::refusal;
+use super::join::Joined;
+use super::legs::{LegEntry, LegOwner};
+use super::timers::Timer;
+use crate::command::AgentLegMode;
+use crate::event::Route;
+use crate::id::{CallId, StreamId};
+use crate::leg::requests::Side;
+use crate::leg::{Leg, LegId, LegOptions, Notice, RING_MAX};
+use crate::media::{Codec, MediaCommand};
+use crate::message::{Request, Response, Scheme, Uri};
+use crate::transaction::TransactionKey;
+use crate::transport::Local;
+use crate::trunk::destination::canonical;
+
+/// No consultation is longer: the customer waits.
+pub const CONSULTATION_MAX: Duration = Duration::from_secs(3600);
+
+/// One consultation, from its INVITE until either hangs up or the colleague has the customer. At most one a call, so at most
+/// one an agent.
+#[derive(Debug)]
+pub(super) struct Consultation {
+    /// Who is asked.
+    to: String,
+    /// The line of whoever asks.
+    leg: LegId,
+    /// Its stream.
+    stream: StreamId,
+}
+
+impl Gateway {
+    /// An INVITE of a phone, outside any dialog and sound so far.
+    pub(super) fn consult(
+        &mut self,
+        key: TransactionKey,
+        invite: &Request,
+        (from, local): (SocketAddr, Local),
+        now: Duration,
+    ) {
+        let begun = self
+            .consultable(invite, from, now)
+            .and_then(|(call, to)| self.begin_consultation(call, to, (key, invite), (from, local), now));
+        if let Err(response) = begun {
+            self.wire.counters.consultations_refused += 1;
+            self.wire.layer.respond(key, response, now);
+        }
+    }
+
+    /// Whether this agent's phone is on the line for a call only to be asked about it.
+    pub(super) fn is_consulted(&self, call: CallId, user: &str) -> bool {
+        self.consultations.get(&call).is_some_and(|consultation| consultation.to == user)
+    }
+
+    /// Who is asked about a call.
+    pub(super) fn consulted_of(&self, call: CallId) -> Option<&str> {
+        self.consultations.get(&call).map(|consultation| consultation.to.as_str())
+    }
+
+    /// The line over which its agent asks about a call.
+    pub(super) fn consulting_line(&self, call: CallId) -> Option<LegId> {
+        self.consultations.get(&call).map(|consultation| consultation.leg)
+    }
+
+    /// Whether this agent is being asked by a colleague.
+    pub(super) fn is_asked(&self, user: &str) -> bool {
+        !self.consultations.is_empty() && self.in_hand(user).is_some_and(|call| self.is_consulted(call, user))
+    }
+
+    /// The leg of an agent's phone and the customer who is joined with it, not merely talked about.
+    pub(super) fn customer_of(&self, user: &str) -> Option<(LegId, CallId)> {
+        let Some(Phone::Up { leg, with: Some(call), .. }) = self.agents.get(user).map(|agent| &agent.phone)
+        else {
+            return None;
+        };
+        let Stage::Up { joined: Joined::Connected { user: joined, .. }, .. } = &self.calls.get(call)?.stage
+        else {
+            return None;
+        };
+        (joined == user).then_some((*leg, *call))
+    }
+
+    /// Whether a colleague can be had now; the status that says why not.
+    pub(super) fn may_have(&self, user: &str) -> Result<(), u16> {
+        let agent = self.agents.get(user).ok_or(480u16)?;
+        let free = match (agent.mode, &agent.phone) {
+            (AgentLegMode::Persistent, Phone::Up { with, .. }) => with.is_none(),
+            (AgentLegMode::PerCall, Phone::Idle) => true,
+            (AgentLegMode::PerCall, Phone::Calling { .. } | Phone::Up { .. }) => false,
+            (AgentLegMode::Persistent, Phone::Idle | Phone::Calling { .. }) => return Err(480),
+        };
+        match (free, agent.is_reachable()) {
+            (true, true) => Ok(()),
+            (true, false) => Err(480),
+            (false, _) => Err(486),
+        }
+    }
+
+    /// The colleague's phone is there: whoever asks is answered.
+    pub(super) fn answer_consultation(&mut self, call: CallId, now: Duration) {
+        if let Some(leg) = self.consulting_line(call) {
+            self.with_leg(leg, now, |leg, wire| leg.answer(wire, now));
+        }
+    }
+
+    /// What the line of whoever asks tells.
+    pub(super) fn consultation_notice(&mut self, call: CallId, leg: LegId, notice: Notice, now: Duration) {
+        let Some(consultation) = self.consultations.get(&call).filter(|it| it.leg == leg) else { return };
+        let (stream, to) = (consultation.stream, consultation.to.clone());
+        match notice {
+            Notice::Heard | Notice::Ringing { .. } => {}
+            Notice::Answered { dialog: _, remote } => {
+                self.start_stream(stream, remote);
+                if let Some(Phone::Up { stream: agent, .. }) = self.agents.get(&to).map(|agent| &agent.phone)
+                {
+                    let agent = *agent;
+                    // What they say is not recorded.
+                    self.media_command(MediaCommand::HandOver { call, customer: stream, agent });
+                }
+            }
+            Notice::Changed(remote) => self.media_command(MediaCommand::SetRemote { stream, remote }),
+            Notice::Referred(referral) => {
+                if let Some(user) = self.agent_of(call) {
+                    self.refer(&user, leg, &referral, now);
+                }
+            }
+            Notice::Failed { .. } | Notice::Ended { .. } => self.consultation_over(call, None, now),
+        }
+    }
+
+    /// Ends a consultation, if there is one about this call: the line of whoever asks, refused with `status` where it still
+    /// rings, and the colleague's part in the call.
+    pub(super) fn consultation_over(&mut self, call: CallId, status: Option<u16>, now: Duration) {
+        let Some(Consultation { to, leg, stream }) = self.consultations.remove(&call) else { return };
+        self.close_stream(stream, now);
+        match status.filter(|_| self.legs.get(&leg).is_some_and(|entry| !entry.leg().is_up())) {
+            Some(status) => self.refuse_leg(leg, status, now),
+            None => self.drop_leg(leg, now),
+        }
+        if self.agent_of(call).as_ref() == Some(&to) {
+            // By now the colleague has the customer.
+            return;
+        }
+        let on_the_line = self.in_hand(&to) == Some(call);
+        if on_the_line && !self.is_transferred_to(call, &to) {
+            self.release_phone(&to, now);
+        }
+        // A persistent leg that is gone is told of by whoever saw it go.
+        let per_call = self.agents.get(&to).is_some_and(|agent| agent.mode == AgentLegMode::PerCall);
+        if on_the_line || per_call {
+            self.tell_again(&to, now);
+        }
+    }
+
+    /// The call that an agent's phone is on the line for, or is called for.
+    pub(super) fn in_hand(&self, user: &str) -> Option<CallId> {
+        match &self.agents.get(user)?.phone {
+            Phone::Up { with, .. } => *with,
+            Phone::Calling { join, .. } => join.as_ref().map(|(call, _)| *call),
+            Phone::Idle => None,
+        }
+    }
+
+    /// Who has the customer of a call.
+    fn agent_of(&self, call: CallId) -> Option<String> {
+        match &self.calls.get(&call)?.stage {
+            Stage::Up { joined: Joined::Connected { user, .. }, .. } => Some(user.clone()),
+            Stage::Reserved { .. }
+            | Stage::Queued { .. }
+            | Stage::Out { .. }
+            | Stage::Incoming { .. }
+            | Stage::Up { .. }
+            | Stage::Ending => None,
+        }
+    }
+
+    /// About which call whom a phone asks, or the response that refuses it.
+    fn consultable(
+        &mut self,
+        invite: &Request,
+        from: SocketAddr,
+        now: Duration,
+    ) -> Result<(CallId, String), Response> {
+        let refused = |status| refusal(invite, status);
+        let user = self.caller(invite, from, now)?;
+        // Nobody calls a colleague but about a customer: while they talk, nobody else can be put through to either.
+        let (_, call) = self.customer_of(&user).ok_or_else(|| refused(403))?;
+        if self.is_transferred(call) {
+            return Err(refused(403));
+        }
+        let sip = matches!(invite.uri.scheme(), Scheme::Sip | Scheme::Sips) && invite.uri.headers().is_none();
+        let to = invite.uri.user_decoded().and_then(|user| String::from_utf8(user).ok()).unwrap_or_default();
+        // A number is never dialled this way: calls need a permit.
+        let number = canonical(&to).is_some() && !self.agents.contains_key(&to);
+        if !sip || number || to == user {
+            return Err(refused(403));
+        }
+        if self.draining || self.ports.free(now) == 0 {
+            return Err(refused(503));
+        }
+        if self.consultations.contains_key(&call) {
+            return Err(refused(486));
+        }
+        self.may_have(&to).map_err(refused)?;
+        Ok((call, to))
+    }
+
+    /// Whose phone calls, or the response that asks for credentials or refuses them.
+    fn caller(&mut self, invite: &Request, from: SocketAddr, now: Duration) -> Result<String, Response> {
+        if self.is_guessed(invite, from, true, now) {
+            return Err(refusal(invite, 403));
+        }
+        let caller = self.registrar.caller(invite, from, now);
+        if let Err(response) = &caller {
+            self.note_guess(invite, from, response, now);
+        }
+        caller
+    }
+
+    fn begin_consultation(
+        &mut self,
+        call: CallId,
+        to: String,
+        (key, invite): (TransactionKey, &Request),
+        (from, local): (SocketAddr, Local),
+        now: Duration,
+    ) -> Result<(), Response> {
+        let Some(port) = self.ports.take(now) else { return Err(refusal(invite, 503)) };
+        let uri = |address: Result<crate::message::NameAddr, _>| {
+            address.map_or_else(|_| String::new(), |it| it.uri.raw().to_owned())
+        };
+        let headers = &invite.headers;
+        let contact = headers.contacts().ok().and_then(|contacts| Some(contacts.first()?.uri.clone()));
+        let route = Route {
+            trunk: to.clone(),
+            caller_id: invite.uri.user().unwrap_or_default().to_owned(),
+            call_id: headers.call_id().unwrap_or_default().to_owned(),
+            branch: self.wire.names.branch(),
+            from_tag: self.wire.layer.tag(invite),
+            cseq: self.wire.names.cseq(),
+            request_uri: contact.as_ref().map(Uri::raw).unwrap_or_default().to_owned(),
+            from_uri: uri(headers.to()),
+            to_uri: uri(headers.from()),
+            next_hop: from,
+            local: local.reached_at(self.options.media_address),
+        };
+        let options = LegOptions {
+            route,
+            side: Side::Phone,
+            path: Vec::new(),
+            credentials: None,
+            own: self.own_media(),
+            port,
+            codecs: vec![Codec::Pcmu, Codec::Pcma],
+            ring_max: RING_MAX,
+            up_max: Some(CONSULTATION_MAX),
+            late_offer: false,
+            asserted_identity: false,
+            identity: None,
+            session: self.options.session,
+        };
+        self.legs_started += 1;
+        let id = LegId(self.legs_started);
+        let leg = match Leg::called(id, options, (key, invite, from), &mut self.wire, now) {
+            Ok(leg) => leg,
+            Err(response) => {
+                self.ports.unused(port);
+                return Err(response);
+            }
+        };
+        let owner = LegOwner::Consultation(call);
+        let stream = self.open_stream(port, owner.clone());
+        self.timers.set(Timer::Leg(id), leg.deadline());
+        self.dialogs.insert(leg.call_id().to_owned(), id);
+        self.legs.insert(id, Box::new(LegEntry::new(leg, owner)));
+        self.wire.counters.consultations += 1;
+        // Told first: the colleague takes no other call.
+        self.tell_agent(&to, Err("in_consultation"));
+        self.consultations.insert(call, Consultation { to: to.clone(), leg: id, stream });
+        self.with_leg(id, now, |leg, wire| leg.ring(wire, now));
+        match self.agents.get_mut(&to).map(|agent| (agent.mode, &mut agent.phone)) {
+            Some((AgentLegMode::Persistent, Phone::Up { with, .. })) => {
+                *with = Some(call);
+                self.answer_consultation(call, now);
+            }
+            Some((AgentLegMode::Persistent | AgentLegMode::PerCall, _)) | None => {
+                let codecs = vec![Codec::Pcmu, Codec::Pcma];
+                if self.call_phone(&to, codecs, Some((call, None)), now).is_err() {
+                    self.consultation_over(call, Some(480), now);
+                }
+            }
+        }
+        Ok(())
+    }
+}
