@@ -3,6 +3,7 @@
 //! It speaks from a port of its own, so it can be used while the service runs. It changes nothing: REGISTER asks what is bound and
 //! binds nothing, and no call is made unless a number is given.
 
+mod books;
 mod names;
 mod questions;
 
@@ -16,7 +17,9 @@ use carillon_sip::options::{Options, TrunkOptions};
 use carillon_sip::resolve::Target;
 use carillon_sip::sdp::{OwnMedia, read_answer};
 use carillon_sip::transport::Transport;
+use carillon_sip::trunk::rates::{Billing, written};
 
+use crate::clock::wall;
 use crate::exit::Exit;
 use crate::say::say;
 use questions::{Called, Heard, Questions};
@@ -51,11 +54,13 @@ pub struct CheckOptions {
     pub trunk: String,
     /// A number to call; none: no call is made.
     pub call: Option<String>,
+    /// The database, where it is another than the service's.
+    pub store: Option<PathBuf>,
 }
 
 /// Checks a trunk. Fails with status 2 where the file is wrong or has no such trunk, with 3 where anything does not work.
-pub fn command(options: &CheckOptions) -> Result<(), Exit> {
-    let sip = load(&options.config)?;
+pub async fn command(options: &CheckOptions) -> Result<(), Exit> {
+    let (sip, store) = load(&options.config)?;
     let trunk = sip.trunks.iter().find(|trunk| trunk.name == options.trunk).ok_or_else(|| {
         let names: Vec<&str> = sip.trunks.iter().map(|trunk| trunk.name.as_str()).collect();
         Exit::file(format!(
@@ -109,20 +114,39 @@ pub fn command(options: &CheckOptions) -> Result<(), Exit> {
             }
         }
     }
+    let store = options.store.clone().or(store);
+    if let Some(store) = store {
+        let used = books::caps(trunk, &store, wall()).await;
+        let used = used.map_err(|error| Exit::file(format!("{}: {error}", store.display())))?;
+        used.into_iter().for_each(|(what, result)| tell(what, result));
+    }
+    if let Some(number) = options.call.as_ref().filter(|_| trunk.spend.is_capped()) {
+        tell("price", price(trunk, number));
+    }
     match failed {
         0 => Ok(()),
         _ => Err(Exit::never_came(format!("trunk `{}`: {failed} of its checks failed", trunk.name))),
     }
 }
 
-/// The gateway's options of a service's file, or of a campaign's.
-fn load(path: &Path) -> Result<Options, Exit> {
+/// What a minute to this number costs, by a trunk that may not call it without.
+fn price(trunk: &TrunkOptions, number: &str) -> Result<String, String> {
+    let rate = trunk.rates.as_ref().and_then(|rates| rates.of(number));
+    let rate = rate.ok_or("no price fits this number: with a cap on what is spent it is not called")?;
+    let Billing { first_s, next_s } = rate.billing;
+    let (minute, fee) = (written(rate.per_minute), written(rate.fee));
+    Ok(format!("{minute} {} a minute, {first_s}/{next_s}, fee {fee}", trunk.spend.currency)
+        .replace("  ", " "))
+}
+
+/// The gateway's options of a service's file, with its database, or of a campaign's.
+fn load(path: &Path) -> Result<(Options, Option<PathBuf>), Exit> {
     let text =
         std::fs::read_to_string(path).map_err(|error| Exit::file(format!("{}: {error}", path.display())))?;
     if text.lines().any(|line| line.trim_start().starts_with("[campaign]")) {
-        return CampaignFile::load(path).map(|file| file.sip).map_err(Exit::file);
+        return CampaignFile::load(path).map(|file| (file.sip, None)).map_err(Exit::file);
     }
-    ServiceConfig::load(path).map(|config| config.sip).map_err(Exit::file)
+    ServiceConfig::load(path).map(|config| (config.sip, Some(config.store))).map_err(Exit::file)
 }
 
 fn alive(heard: &Heard) -> Result<String, String> {

@@ -30,6 +30,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::admission;
 use crate::breath::Breath;
+use crate::caps::Used;
 use crate::clock::{RealNow, wall};
 use crate::doorbell::Doorbell;
 use crate::meters::Batches;
@@ -63,6 +64,8 @@ pub struct EngineOptions {
     pub store: Store,
     /// What it held.
     pub recovered: Recovered,
+    /// What was spent on capped trunks before.
+    pub spent: Vec<Used>,
 }
 
 /// The engine's letter box. Made before the engine, because the store needs it to report what is durable.
@@ -146,6 +149,7 @@ pub fn start(
     let now = real_now(origin);
     let mut node = Node::new(options.node, secure_generator()?, now);
     let batches = Batches::new(&options.recovered);
+    node.handle(NodeInput::Spent(options.spent), now);
     node.handle(NodeInput::Recovered(options.recovered), now);
 
     let (live_sender, live) = watch::channel(Arc::new(node.live(now)));
@@ -466,7 +470,7 @@ impl Engine {
         self.known.calls = self.node.calls();
         self.known.at_rest = self.node.is_draining() && self.node.unfinished() == 0;
         self.known.counters = self.node.counters();
-        self.known.trunk_figures = self.node.trunks();
+        self.known.trunk_figures = self.node.trunks(now);
         self.known.campaign_utc = self.node.campaign_utc(now);
         self.status.send_replace(Arc::new(self.known.clone()));
     }

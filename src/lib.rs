@@ -6,6 +6,7 @@
 
 pub mod admission;
 pub mod breath;
+pub mod caps;
 pub mod check;
 pub mod clock;
 pub mod demo;
@@ -15,7 +16,6 @@ pub mod exit;
 pub mod limits;
 pub mod link;
 pub mod meters;
-pub mod minutes;
 pub mod node;
 pub mod port;
 pub mod prompts;

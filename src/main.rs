@@ -150,6 +150,9 @@ enum TrunkAction {
         /// Call this number and hang up when it is answered, or after 20 s.
         #[arg(long, value_name = "NUMBER")]
         call: Option<String>,
+        /// The database with what the trunk's caps have used; that of the service unless given.
+        #[arg(long, value_name = "FILE")]
+        store: Option<PathBuf>,
     },
 }
 
@@ -185,8 +188,8 @@ fn main() -> ExitCode {
         Action::Replay { from, campaign, decision, at } => {
             runtime.block_on(carillon::replay::command(&ReplayOptions { from, campaign, decision, at }))
         }
-        Action::Trunk { what: TrunkAction::Check { name, config, call } } => {
-            carillon::check::command(&CheckOptions { config, trunk: name, call })
+        Action::Trunk { what: TrunkAction::Check { name, config, call, store } } => {
+            runtime.block_on(carillon::check::command(&CheckOptions { config, trunk: name, call, store }))
         }
         Action::Run { campaign, report } => runtime.block_on(carillon::run::command(&campaign, report)),
         Action::Serve { config } => runtime.block_on(carillon::serve::command(&config)),

@@ -62,7 +62,7 @@ fn show_counters(counters: &Counters) {
 }
 
 fn show_trunks(trunks: &[TrunkFigures]) {
-    for TrunkFigures { name, state, lines_used, tally } in trunks {
+    for TrunkFigures { name, state, lines_used, tally, caps } in trunks {
         let own = |metric: &'static str| counter!(metric, "trunk" => name.clone());
         own(names::TRUNK_INVITES_TOTAL).absolute(tally.invites);
         own(names::TRUNK_ANSWERS_TOTAL).absolute(tally.answers);
@@ -70,6 +70,16 @@ fn show_trunks(trunks: &[TrunkFigures]) {
         own(names::TRUNK_DIVERTED_TOTAL).absolute(tally.diverted);
         own(names::TRUNK_MOVED_TOTAL).absolute(tally.moved);
         own(names::TRUNK_NUMBERS_RESTED_TOTAL).absolute(tally.rested);
+        own(names::TRUNK_UNPRICED_TOTAL).absolute(tally.unpriced);
+        if let Some(spent) = caps.spent {
+            gauge!(names::TRUNK_SPENT, "trunk" => name.clone()).set(units(spent));
+        }
+        if let Some(left) = caps.spend_left {
+            gauge!(names::TRUNK_SPEND_LEFT, "trunk" => name.clone()).set(units(left));
+        }
+        if let Some(left) = caps.talk_left {
+            gauge!(names::TRUNK_TALK_LEFT_SECONDS, "trunk" => name.clone()).set(left.as_secs_f64());
+        }
         own(names::TRUNK_RANG_TOTAL).absolute(tally.rang);
         gauge!(names::TRUNK_POST_DIAL_SECONDS, "trunk" => name.clone()).set(tally.post_dial.as_secs_f64());
         gauge!(names::TRUNK_CALLS, "trunk" => name.clone()).set(f64::from(*lines_used));
@@ -78,6 +88,12 @@ fn show_trunks(trunks: &[TrunkFigures]) {
             counter!(names::TRUNK_FAILURES_TOTAL, "trunk" => name.clone(), "class" => class).absolute(count);
         }
     }
+}
+
+/// Millionths as units, to be looked at.
+#[allow(clippy::cast_precision_loss)]
+fn units(micros: u64) -> f64 {
+    micros as f64 / 1e6
 }
 
 /// Batches on their way to the store and what they will have counted once they are durable.

@@ -30,13 +30,13 @@ use carillon_sip::media::prompt::Prompt;
 use carillon_sip::media::{MediaCommand, MediaEvent};
 use carillon_sip::resolve::{Answer, Question, Target};
 use carillon_sip::transport::Local;
-use carillon_sip::trunk::tally::TrunkTally;
+use carillon_sip::trunk::tally::{TrunkCaps, TrunkTally};
 use rand_chacha::ChaCha20Rng;
 
 use crate::admission::{self, Admission, Load};
+use crate::caps::{self, Caps, Used};
 use crate::clock::{CampaignClock, RealNow};
 use crate::link::{self, Errand, News, Surroundings};
-use crate::minutes::Minutes;
 
 /// What a node is made of.
 pub struct Options {
@@ -98,6 +98,8 @@ pub enum NodeInput {
     Media(MediaEvent),
     /// What the store held at start. The first input.
     Recovered(Recovered),
+    /// What was spent on capped trunks before; to be told once, first of all.
+    Spent(Vec<Used>),
     /// A batch is durable, or refused.
     Stored {
         /// The batch.
@@ -235,6 +237,8 @@ pub struct TrunkFigures {
     pub lines_used: u32,
     /// What became of its calls.
     pub tally: TrunkTally,
+    /// How it stands to its caps.
+    pub caps: TrunkCaps,
 }
 
 /// Dialer, link and gateway in one machine.
@@ -246,7 +250,8 @@ pub struct Node {
     directory: PathBuf,
     prompts: BTreeMap<CampaignId, Arc<Prompt>>,
     messages: BTreeMap<CampaignId, Arc<Prompt>>,
-    minutes: Minutes,
+    talk: Caps,
+    spend: Caps,
     /// The room as the dialer was last told, and as the gateway tells it now.
     room: Option<Room>,
     room_now: Room,
@@ -262,7 +267,7 @@ impl Node {
         let clock = CampaignClock::new(now, options.speed);
         let outcomes = link::outcomes(&options.sip.trunks);
         let sharing = link::sharing(&options.sip.trunks);
-        let minutes = Minutes::new(&options.sip.trunks);
+        let (talk, spend) = (Caps::talk(&options.sip.trunks), Caps::spend(&options.sip.trunks));
         Self {
             dialer: Dialer::new(dialer::Options { outcomes, sharing, ..options.dialer }, clock.now(now)),
             gateway: Gateway::new(options.sip, identifiers, now.monotonic),
@@ -271,7 +276,8 @@ impl Node {
             directory: options.directory,
             prompts: BTreeMap::new(),
             messages: BTreeMap::new(),
-            minutes,
+            talk,
+            spend,
             room: None,
             room_now: Room::default(),
             admission: Admission::default(),
@@ -322,9 +328,13 @@ impl Node {
                 self.tell_room(now);
             }
             NodeInput::Drain => self.gateway.command(Command::Drain, now.monotonic),
+            NodeInput::Spent(used) => {
+                let left = self.spend.start(&used, self.clock.now(now).utc);
+                self.allow_spend(left, now);
+            }
             NodeInput::Recovered(recovered) => {
-                let left = self.minutes.start(&recovered.trunk_talk, self.clock.now(now).utc);
-                self.allow(left, now);
+                let left = self.talk.start(&caps::talked(&recovered.trunk_talk), self.clock.now(now).utc);
+                self.allow_talk(left, now);
                 for binding in recovered.bindings.iter().filter_map(|row| link::binding(row, now)) {
                     self.gateway.command(Command::RestoreBinding(binding), now.monotonic);
                 }
@@ -385,13 +395,15 @@ impl Node {
     }
 
     /// How each trunk stands, in the order of the file.
-    pub fn trunks(&self) -> Vec<TrunkFigures> {
+    pub fn trunks(&self, now: RealNow) -> Vec<TrunkFigures> {
         let states = self.gateway.trunks().zip(self.gateway.trunk_tallies());
-        let figures = states.map(|((name, state, lines_used), (_, tally))| TrunkFigures {
+        let states = states.zip(self.gateway.trunk_caps(now.monotonic));
+        let figures = states.map(|(((name, state, lines_used), (_, tally)), caps)| TrunkFigures {
             name: name.to_owned(),
             state,
             lines_used,
             tally,
+            caps,
         });
         figures.collect()
     }
@@ -476,15 +488,25 @@ impl Node {
         });
     }
 
-    /// Gives each capped trunk its minutes where a new day has begun.
+    /// Gives each capped trunk its minutes and its money where a new day has begun.
     fn turn_day(&mut self, now: RealNow) {
-        let left = self.minutes.turn(self.clock.now(now).utc, |trunk| self.gateway.talked(trunk));
-        self.allow(left, now);
+        let utc = self.clock.now(now).utc;
+        let left = self.talk.turn(utc, |trunk| caps::milliseconds(self.gateway.talked(trunk)));
+        self.allow_talk(left, now);
+        let left = self.spend.turn(utc, |trunk| self.gateway.spent(trunk));
+        self.allow_spend(left, now);
     }
 
-    fn allow(&mut self, left: Vec<(String, Duration)>, now: RealNow) {
+    fn allow_talk(&mut self, left: Vec<(String, u64)>, now: RealNow) {
         for (trunk, left) in left {
+            let left = Duration::from_millis(left);
             self.gateway.command(Command::Budget { trunk, left }, now.monotonic);
+        }
+    }
+
+    fn allow_spend(&mut self, left: Vec<(String, u64)>, now: RealNow) {
+        for (trunk, left) in left {
+            self.gateway.command(Command::SpendBudget { trunk, left }, now.monotonic);
         }
     }
 

@@ -14,6 +14,7 @@ use carillon_core::store::report::{ReportMeta, Summary, write_report};
 use carillon_core::store::sqlite::{ImportError, Store, check_list};
 use carillon_sip::event::TrunkState;
 
+use crate::caps;
 use crate::clock::wall;
 use crate::engine::{self, EngineHandle, EngineOptions, Mailbox};
 use crate::exit::Exit;
@@ -57,6 +58,8 @@ pub async fn run(file: CampaignFile, options: RunOptions) -> Result<Summary, Exi
 
     suppress(&file, &store).await?;
     let mut recovered = store.recover(wall()).await.map_err(Exit::other)?;
+    let spent = caps::spent(&store, &recovered.open_attempts, &file.sip.trunks, wall()).await;
+    let spent = spent.map_err(Exit::other)?;
     let known = recovered.campaigns.first_mut().map(|campaign| {
         // The file is the truth about the rules; the database about what has happened. Each run has its own time limit.
         let was = std::mem::replace(&mut campaign.spec, file.spec.clone());
@@ -89,6 +92,7 @@ pub async fn run(file: CampaignFile, options: RunOptions) -> Result<Summary, Exi
             },
             store: store.clone(),
             recovered,
+            spent,
         },
     )
     .map_err(Exit::other)?;

@@ -11,6 +11,7 @@ use carillon_core::store::sqlite::Store;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use crate::caps;
 use crate::clock::wall;
 use crate::engine::{self, EngineHandle, EngineOptions, Mailbox};
 use crate::exit::Exit;
@@ -37,6 +38,8 @@ pub async fn command(path: &Path) -> Result<(), Exit> {
     let mailbox = Mailbox::new().map_err(Exit::other)?;
     let store = Store::open(&config.store, mailbox.on_stored()).await.map_err(Exit::other)?;
     let recovered = store.recover(wall()).await.map_err(Exit::other)?;
+    let spent = caps::spent(&store, &recovered.open_attempts, &config.sip.trunks, wall()).await;
+    let spent = spent.map_err(Exit::other)?;
     let known: Vec<_> =
         recovered.campaigns.iter().map(|campaign| (campaign.campaign, campaign.spec.clone())).collect();
 
@@ -54,6 +57,7 @@ pub async fn command(path: &Path) -> Result<(), Exit> {
             },
             store: store.clone(),
             recovered,
+            spent,
         },
     )
     .map_err(Exit::other)?;

@@ -54,6 +54,14 @@ pub const TRUNK_DIVERTED_TOTAL: &str = "dialer_trunk_diverted_total";
 pub const TRUNK_NUMBERS_RESTED_TOTAL: &str = "dialer_trunk_numbers_rested_total";
 /// Calls of a trunk that went on to another of its servers.
 pub const TRUNK_MOVED_TOTAL: &str = "dialer_trunk_moved_total";
+/// Calls that could not go over a trunk that has a cap on what is spent and no price for their number; label `trunk`.
+pub const TRUNK_UNPRICED_TOTAL: &str = "dialer_trunk_unpriced_total";
+/// What a trunk's ended calls have cost since the start, in units of its currency; label `trunk`. Only with prices.
+pub const TRUNK_SPENT: &str = "dialer_trunk_spent";
+/// What may still be spent on a trunk by the nearer of its caps, beside what live calls cost; label `trunk`. Only with a cap.
+pub const TRUNK_SPEND_LEFT: &str = "dialer_trunk_spend_left";
+/// How long a trunk's calls may still last by the nearer of its caps; label `trunk`. Only with a cap.
+pub const TRUNK_TALK_LEFT_SECONDS: &str = "dialer_trunk_talk_left_seconds";
 /// Calls that rang; label `trunk`.
 pub const TRUNK_RANG_TOTAL: &str = "dialer_trunk_rang_total";
 /// Post-dial delay of all calls that rang, added up; label `trunk`. Over those that rang: its mean.
@@ -164,6 +172,18 @@ fn describe() {
     describe_counter!(TRUNK_DIVERTED_TOTAL, Unit::Count, "Calls that went on to another trunk");
     describe_counter!(TRUNK_NUMBERS_RESTED_TOTAL, Unit::Count, "Caller IDs that were put to rest");
     describe_counter!(TRUNK_MOVED_TOTAL, Unit::Count, "Calls that went on to another server of their trunk");
+    describe_counter!(
+        TRUNK_UNPRICED_TOTAL,
+        Unit::Count,
+        "Calls whose price nobody knows, kept off a capped trunk"
+    );
+    describe_gauge!(TRUNK_SPENT, "What ended calls have cost, in units of the trunk's currency");
+    describe_gauge!(TRUNK_SPEND_LEFT, "What may still be spent by the nearer cap");
+    describe_gauge!(
+        TRUNK_TALK_LEFT_SECONDS,
+        Unit::Seconds,
+        "How long calls may still last by the nearer cap"
+    );
     describe_counter!(TRUNK_RANG_TOTAL, Unit::Count, "Calls that rang");
     describe_gauge!(
         TRUNK_POST_DIAL_SECONDS,

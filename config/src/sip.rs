@@ -13,7 +13,7 @@ use carillon_sip::resolve::Place;
 use carillon_sip::transport::{Local, NotLocal, Transport};
 
 use crate::place::{nameservers, trunk_place};
-use crate::rates::rates;
+use crate::rates::money;
 use crate::reader::{At, Document, Section, named};
 use crate::signing::signing;
 use crate::spec::check_name;
@@ -259,7 +259,7 @@ fn one_trunk(
     let group = |at: Option<At<u64>>| at.and_then(|at| u32::try_from(at.value).ok()).unwrap_or(0);
     let priority = group(section.integer("priority", 0..=1_000));
     let weight = group(section.integer("weight", 0..=1_000));
-    let rates = rates(document, &mut section);
+    let (rates, spend) = money(document, &mut section);
     let signing = signing(document, &mut section, &name.value);
     let options_interval = section
         .duration_within("options_interval", Duration::from_secs(1)..=Duration::from_secs(24 * 3600))
@@ -311,6 +311,7 @@ fn one_trunk(
         priority,
         weight,
         rates,
+        spend,
         codecs: codecs.map_or_else(|| vec![Codec::Pcmu, Codec::Pcma], |at| check_codecs(document, at)),
         options_interval,
         outcomes,

@@ -35,6 +35,14 @@ pub enum Command {
         /// How long.
         left: Duration,
     },
+    /// From now on a trunk's answered calls may cost so much in sum, each charged when it ends; those that are up are cut by nothing, but
+    /// no new one is placed once the sum and what they have cost so far reach it.
+    SpendBudget {
+        /// The trunk's name.
+        trunk: String,
+        /// How much, in millionths of the currency's unit.
+        left: u64,
+    },
     /// Give a reserved line back; nothing was sent.
     Release {
         /// The reserved call.

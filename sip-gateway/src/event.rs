@@ -214,6 +214,8 @@ pub enum BusyReason {
     Ports,
     /// The trunk's calls have lasted as long as they may in this day or month.
     Minutes,
+    /// The trunk's calls have cost as much as they may in this day or month.
+    Spend,
     /// Every number that could be shown has had its day or has to rest.
     CallerIds,
     /// No trunk may call this number, or it is none: another time will be no better.

@@ -18,6 +18,7 @@ use crate::trunk::destination::Destinations;
 use crate::trunk::failover::Failover;
 use crate::trunk::health::Hysteresis;
 use crate::trunk::rates::Rates;
+use crate::trunk::spend::SpendOptions;
 
 /// Everything the gateway is configured with.
 #[derive(Clone, Debug)]
@@ -130,6 +131,8 @@ pub struct TrunkOptions {
     pub weight: u32,
     /// What its calls cost.
     pub rates: Option<Arc<Rates>>,
+    /// How much may be spent on them.
+    pub spend: SpendOptions,
     /// Most calls at once, counted from reservation to end.
     pub max_calls: u32,
     /// Most new INVITEs in any sliding second.

@@ -11,7 +11,7 @@ use carillon_sip::event::{Event, Route};
 use carillon_sip::gateway::{Gateway, Output};
 use carillon_sip::id::CallId;
 use carillon_sip::options::Options;
-use carillon_sip::trunk::rates::Rates;
+use carillon_sip::trunk::rates::{Billing, Line, Rates};
 
 use super::world::dice::{Dice, generator};
 use super::world::plan::Plan;
@@ -160,7 +160,7 @@ fn trunks_are_compared_by_what_half_a_minute_costs_in_whole_increments() {
     let mut options = cast::node_options(&plan).sip;
     for (trunk, (price, increment)) in options.trunks.iter_mut().zip([("0.015", "60"), ("0.02", "1")]) {
         let mut rates = Rates::default();
-        rates.add("+1", price, increment).unwrap();
+        rates.add(Line { prefix: "+1", price, increment, fee: "" }, Billing::default()).unwrap();
         trunk.rates = Some(Arc::new(rates));
     }
     let sharing = link::sharing(&options.trunks);

@@ -17,6 +17,7 @@ use crate::media::{MediaCommand, Remote};
 use crate::message::Uri;
 use crate::resolve::Target;
 use crate::transport::Transport;
+use crate::trunk::rates::Rate;
 use crate::trunk::reputation::Reputation;
 use crate::trunk::{Trunk, choice};
 
@@ -49,6 +50,8 @@ pub(super) struct Call {
     pub(super) rang: bool,
     /// Whether it came from outside.
     pub(super) incoming: bool,
+    /// What it costs, while the trunk reckons with it.
+    pub(super) rate: Option<Rate>,
 }
 
 /// Whom a call is for, and which trunks may carry it.
@@ -65,6 +68,8 @@ pub(super) struct Line {
     pub(super) trunk: usize,
     pub(super) route: Route,
     pub(super) port: u16,
+    /// What the call costs there.
+    pub(super) rate: Option<Rate>,
 }
 
 /// Where a call stands.
@@ -90,7 +95,7 @@ impl Gateway {
         let taken = self.calls.contains_key(&call);
         let held = if taken { Err(BusyReason::NoTrunk) } else { self.hold(&wish, first, &[], now) };
         match held {
-            Ok(Line { trunk, route, port }) => {
+            Ok(Line { trunk, route, port, rate }) => {
                 let stage = Stage::Reserved { port };
                 let reserved = Call {
                     trunk,
@@ -103,6 +108,7 @@ impl Gateway {
                     sent_at: now,
                     rang: false,
                     incoming: false,
+                    rate,
                 };
                 self.calls.insert(call, reserved);
                 self.timers.set(Timer::Call(call), Some(now.saturating_add(RESERVED_MAX)));
@@ -262,13 +268,16 @@ impl Gateway {
                 let Some(known) = self.calls.get_mut(&call) else { return };
                 let Stage::Out { leg, stream, failure } = &known.stage else { return };
                 let (leg, stream, refused) = (*leg, *stream, failure.is_some());
-                let joined = Joined::Alone;
+                let (joined, rate) = (Joined::Alone, known.rate);
                 known.stage = Stage::Up { leg, stream, remote, answered_at: now, joined };
                 self.note_ringing(call, now);
                 self.number_fared(call, Reputation::answered, now);
                 if let Some(trunk) = self.trunk_of(call) {
                     trunk.tally.answered();
                     trunk.talk.answered(now);
+                    if let Some(rate) = rate {
+                        trunk.spend.answered(rate, now);
+                    }
                 }
                 self.event(Event::Answered { call, dialog: *dialog });
                 if refused {
@@ -334,9 +343,13 @@ impl Gateway {
         if let Stage::Up { stream, answered_at, .. } = &known.stage {
             let (stream, answered_at) = (*stream, *answered_at);
             known.stage = Stage::Ending;
+            let rate = known.rate.take();
             // What a trunk may talk is what its calls out cost.
             if let Some(trunk) = self.trunks.get_mut(known.trunk).filter(|_| !known.incoming) {
                 trunk.talk.over(answered_at, now);
+                if let Some(rate) = rate {
+                    trunk.spend.over(rate, answered_at, now);
+                }
             }
             self.number_fared(call, |it| it.ended(now.saturating_sub(answered_at)), now);
             self.close_stream(stream, now);
@@ -380,15 +393,25 @@ impl Gateway {
                 denied = true;
                 continue;
             };
+            let rate = trunk.rate(&wish.number);
+            // What nobody knows the price of can't be held against a cap.
+            if rate.is_none() && trunk.options.spend.is_capped() {
+                trunk.tally.unpriced += 1;
+                denied = true;
+                continue;
+            }
             match trunk.reserve(&wish.number, now) {
                 Ok(caller_id) => {
                     let Some(port) = self.ports.take(now) else {
                         trunk.release(&caller_id);
                         return Err(BusyReason::Ports);
                     };
+                    if let Some(rate) = rate {
+                        trunk.spend.placed(rate);
+                    }
                     let at = self.next_target(index, &[], now);
                     let route = self.trunk_route(index, caller_id, target, at);
-                    return Ok(Line { trunk: index, route, port });
+                    return Ok(Line { trunk: index, route, port, rate });
                 }
                 // The limit that is nearest to letting the call through is the one to tell.
                 Err(BusyReason::CallsPerSecond) => (busy, elsewhere) = (BusyReason::CallsPerSecond, true),
@@ -513,10 +536,13 @@ impl Gateway {
 
     /// Gives back all that a call holds whose INVITE was never sent.
     fn forget_unsent(&mut self, call: CallId, now: Duration) {
-        let Some(Call { trunk, route, stage, .. }) = self.calls.remove(&call) else { return };
+        let Some(Call { trunk, route, stage, rate, .. }) = self.calls.remove(&call) else { return };
         self.timers.set(Timer::Call(call), None);
         if let Some(trunk) = self.trunks.get_mut(trunk) {
             trunk.release(&route.caller_id);
+            if let Some(rate) = rate {
+                trunk.spend.dropped(rate);
+            }
         }
         match stage {
             Stage::Reserved { port } => self.ports.unused(port),
@@ -533,10 +559,13 @@ impl Gateway {
 
     /// Gives back all that a call holds whose INVITE was sent.
     fn forget_sent(&mut self, call: CallId, now: Duration) {
-        let Some(Call { trunk, stage, .. }) = self.calls.remove(&call) else { return };
+        let Some(Call { trunk, stage, rate, .. }) = self.calls.remove(&call) else { return };
         self.timers.set(Timer::Call(call), None);
         if let Some(trunk) = self.trunks.get_mut(trunk) {
             trunk.ended();
+            if let Some(rate) = rate {
+                trunk.spend.dropped(rate);
+            }
         }
         match stage {
             Stage::Queued { stream }

@@ -23,11 +23,12 @@ impl Gateway {
         let line = self.next_server(call, failure, Gateway::next_awake, now);
         let line = line.or_else(|| self.next_line(call, failure, now));
         let line = line.or_else(|| self.next_server(call, failure, Gateway::next_target, now));
-        let Some(Line { trunk, route, port }) = line else { return false };
+        let Some(Line { trunk, route, port, rate }) = line else { return false };
         let Some(known) = self.calls.get_mut(&call) else { return false };
         let before = std::mem::replace(&mut known.stage, Stage::Reserved { port });
         let left = std::mem::replace(&mut known.route, route.clone());
         let failed = std::mem::replace(&mut known.trunk, trunk);
+        let cost = std::mem::replace(&mut known.rate, rate);
         if failed == trunk {
             known.tried_targets.push(left.target());
         } else {
@@ -39,6 +40,9 @@ impl Gateway {
                 from.tally.moved += 1;
             } else {
                 from.ended();
+                if let Some(rate) = cost {
+                    from.spend.dropped(rate);
+                }
                 from.tally.diverted += 1;
             }
         }
@@ -95,7 +99,7 @@ impl Gateway {
             return None;
         }
         let known = self.calls.get(&call).filter(|known| known.divertible && !self.draining)?;
-        let (trunk, route) = (known.trunk, &known.route);
+        let (trunk, route, rate) = (known.trunk, &known.route, known.rate);
         if self.trunks.get(trunk)?.state() != TrunkState::Up {
             return None;
         }
@@ -105,7 +109,7 @@ impl Gateway {
         let port = self.ports.take(now)?;
         self.trunks.get_mut(trunk)?.reserve_again();
         let route = self.trunk_route(trunk, caller_id, uri, Some(next));
-        Some(Line { trunk, route, port })
+        Some(Line { trunk, route, port, rate })
     }
 
     fn next_line(&mut self, call: CallId, failure: Failure, now: Duration) -> Option<Line> {

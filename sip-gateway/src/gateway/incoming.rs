@@ -316,6 +316,7 @@ impl Gateway {
             sent_at: now,
             rang: false,
             incoming: true,
+            rate: None,
         };
         self.calls.insert(call, taken);
         self.timers.set(Timer::Leg(id), leg.deadline());

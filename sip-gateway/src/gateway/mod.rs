@@ -59,7 +59,7 @@ use crate::transaction::{Layer, LayerOptions, TagMaker, Tally};
 use crate::transport::{Local, Transport};
 use crate::trunk::Trunk;
 use crate::trunk::registration::Registration;
-use crate::trunk::tally::TrunkTally;
+use crate::trunk::tally::{TrunkCaps, TrunkTally};
 use agents::Agent;
 use calls::{Call, Wish};
 use consult::Consultation;
@@ -195,7 +195,13 @@ impl Gateway {
             Command::Budget { trunk, left } => {
                 let named = self.trunks.iter_mut().find(|known| known.options.name == trunk);
                 if let Some(known) = named {
-                    known.talk.allow(left, now);
+                    known.allow_talk(left, now);
+                }
+            }
+            Command::SpendBudget { trunk, left } => {
+                let named = self.trunks.iter_mut().find(|known| known.options.name == trunk);
+                if let Some(known) = named {
+                    known.allow_spend(left);
                 }
             }
             Command::Release { call } => self.release(call, now),
@@ -277,14 +283,17 @@ impl Gateway {
         room.trunks.clear();
         (room.lines_free, room.calls_per_second_free) = (0, 0);
         let mut until = self.ports.changes_at(now).unwrap_or(Duration::MAX);
-        let usable = self.trunks.iter().enumerate().filter(|(_, trunk)| trunk.state() == TrunkState::Up);
-        for (index, trunk) in usable.filter(|(_, trunk)| !self.draining && !trunk.talk.is_spent(now)) {
+        for (index, trunk) in self.trunks.iter_mut().enumerate() {
+            if !trunk.is_within_caps(now) || self.draining || trunk.state() != TrunkState::Up {
+                continue;
+            }
             let (lines_free, calls_per_second_free) = (trunk.lines_free(), trunk.calls_per_second_free(now));
             room.lines_free = room.lines_free.saturating_add(lines_free);
             room.calls_per_second_free = room.calls_per_second_free.saturating_add(calls_per_second_free);
             room.trunks.push(TrunkRoom { trunk: index, lines_free, calls_per_second_free });
             until = until.min(trunk.rate_changes_at(now).unwrap_or(Duration::MAX));
             until = until.min(trunk.talk.spent_at(now).unwrap_or(Duration::MAX));
+            until = until.min(trunk.spend.spent_at(now).unwrap_or(Duration::MAX));
         }
         room.lines_free = room.lines_free.min(u32::try_from(self.ports.free(now)).unwrap_or(u32::MAX));
         self.room_until = Some(until);
@@ -304,7 +313,8 @@ impl Gateway {
             .trunks
             .iter()
             .enumerate()
-            .filter(|(_, trunk)| trunk.state() == TrunkState::Up && !trunk.talk.is_spent(now));
+            .filter(|(_, trunk)| trunk.state() == TrunkState::Up)
+            .filter(|(_, trunk)| !trunk.talk.is_spent(now) && !trunk.spend.is_spent(now));
         let trunks: Vec<TrunkRoom> = usable
             .map(|(index, trunk)| TrunkRoom {
                 trunk: index,
@@ -414,6 +424,21 @@ impl Gateway {
             .iter()
             .find(|known| known.options.name == trunk)
             .map_or(Duration::ZERO, |known| known.talk.ended)
+    }
+
+    /// What the answered calls of a trunk have cost since the start, in millionths, ended ones alone; zero where there is no such
+    /// trunk.
+    pub fn spent(&self, trunk: &str) -> u64 {
+        self.trunks.iter().find(|known| known.options.name == trunk).map_or(0, |known| known.spend.ended)
+    }
+
+    /// How each trunk stands to its caps, in the order of the options.
+    pub fn trunk_caps(&self, now: Duration) -> impl Iterator<Item = TrunkCaps> {
+        self.trunks.iter().map(move |trunk| TrunkCaps {
+            talk_left: trunk.talk.left(now),
+            spend_left: trunk.spend.left(now),
+            spent: trunk.options.rates.as_ref().map(|_| trunk.spend.ended),
+        })
     }
 
     /// What it was configured with.

@@ -148,6 +148,7 @@ pub(super) fn trunk(name: &str) -> TrunkOptions {
         priority: 0,
         weight: 0,
         rates: None,
+        spend: Default::default(),
         options_interval: None,
         outcomes: Vec::new(),
         failover: Failover::default(),

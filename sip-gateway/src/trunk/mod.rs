@@ -11,6 +11,7 @@ pub mod registration;
 pub mod reputation;
 pub mod shaper;
 pub mod silence;
+pub mod spend;
 pub mod talk;
 pub mod tally;
 
@@ -24,9 +25,11 @@ use crate::resolve::{Place, Target};
 use crate::transaction::TransactionKey;
 use caller_ids::{CallerIds, Rested};
 use health::Health;
+use rates::Rate;
 use reputation::Reputation;
 use shaper::Shaper;
 use silence::Silence;
+use spend::Spend;
 use talk::Talk;
 use tally::TrunkTally;
 
@@ -39,6 +42,10 @@ pub struct Trunk {
     pub tally: TrunkTally,
     /// How long they lasted, and how long they may.
     pub talk: Talk,
+    /// What they cost, and what they may.
+    pub spend: Spend,
+    /// Whether the log says that a cap is reached.
+    told_spent: bool,
     /// Where it is.
     pub targets: Targets,
     /// The OPTIONS check that is out, and where.
@@ -66,6 +73,8 @@ impl Trunk {
             checked: None,
             tally: TrunkTally::default(),
             talk: Talk::default(),
+            spend: Spend::default(),
+            told_spent: false,
             silence: Silence::default(),
             health: Health::new(options.hysteresis),
             lines_used: 0,
@@ -109,6 +118,9 @@ impl Trunk {
         if self.talk.is_spent(now) {
             return Err(BusyReason::Minutes);
         }
+        if self.spend.is_spent(now) {
+            return Err(BusyReason::Spend);
+        }
         if self.lines_free() == 0 {
             return Err(BusyReason::TrunkFull);
         }
@@ -119,6 +131,33 @@ impl Trunk {
         self.lines_used += 1;
         self.waiting += 1;
         Ok(shown)
+    }
+
+    /// What a call to this number costs; `None` where no price is known.
+    pub fn rate(&self, called: &str) -> Option<Rate> {
+        self.options.rates.as_ref()?.of(called)
+    }
+
+    /// Whether it may be used by the caps of what its calls last and cost. The log has it once for each time that one is reached.
+    pub fn is_within_caps(&mut self, now: Duration) -> bool {
+        let (talk, spend) = (self.talk.is_spent(now), self.spend.is_spent(now));
+        if (talk || spend) && !std::mem::replace(&mut self.told_spent, true) {
+            let cap = if talk { "minutes" } else { "spend" };
+            tracing::warn!(trunk = %self.options.name, cap, "a cap of the trunk is reached; it takes no new call");
+        }
+        !talk && !spend
+    }
+
+    /// From now on its calls may last so long in sum.
+    pub fn allow_talk(&mut self, left: Duration, now: Duration) {
+        self.told_spent = false;
+        self.talk.allow(left, now);
+    }
+
+    /// From now on its calls may cost so much in sum.
+    pub fn allow_spend(&mut self, left: u64) {
+        self.told_spent = false;
+        self.spend.allow(left);
     }
 
     /// Holds a slot for another INVITE of a call that has a line: at another of the trunk's servers.
@@ -238,6 +277,7 @@ pub(crate) mod tests {
             priority: 0,
             weight: 0,
             rates: None,
+            spend: Default::default(),
             options_interval: None,
             outcomes: Vec::new(),
             failover: failover::Failover::default(),

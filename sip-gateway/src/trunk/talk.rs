@@ -40,6 +40,11 @@ impl Talk {
         self.left.is_some_and(|left| self.under_way(now) >= left)
     }
 
+    /// How much may still be talked, beside what calls that are up have; `None` without a cap.
+    pub fn left(&self, now: Duration) -> Option<Duration> {
+        Some(self.left?.saturating_sub(self.under_way(now)))
+    }
+
     /// When that will be, by what is up now.
     pub fn spent_at(&self, now: Duration) -> Option<Duration> {
         let more = self.left?.saturating_sub(self.under_way(now));

@@ -24,8 +24,21 @@ pub struct TrunkTally {
     pub moved: u64,
     /// Times that a number was put to rest because it did far worse than the others.
     pub rested: u64,
+    /// Calls that could not go over it because there is a cap on what is spent and no price for their number.
+    pub unpriced: u64,
     /// Failures, by class.
     pub failures: Failures,
+}
+
+/// How a trunk stands to its caps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TrunkCaps {
+    /// How much may still be talked; `None` without a cap.
+    pub talk_left: Option<Duration>,
+    /// How much may still be spent, in millionths; `None` without a cap.
+    pub spend_left: Option<u64>,
+    /// What ended calls have cost since the start, in millionths; `None` where nothing is known of prices.
+    pub spent: Option<u64>,
 }
 
 /// Failures by class.

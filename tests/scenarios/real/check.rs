@@ -9,7 +9,7 @@ use super::rig::campaign::Campaign;
 use super::rig::{LONG, Stage, carillon};
 
 /// Exit status, standard output and standard error.
-fn check(stage: &Stage, more: &[&str]) -> (i32, String, String) {
+pub(super) fn check(stage: &Stage, more: &[&str]) -> (i32, String, String) {
     let mut command = Command::new(carillon());
     command
         .current_dir(stage.directory())

@@ -175,3 +175,34 @@ fn equals_share_calls_by_weight() {
     let taken: Vec<_> = report.attempts.iter().map(|attempt| attempt.get("trunk")).collect();
     assert_eq!(taken, ["carrier", "other", "carrier", "carrier", "other", "carrier"]);
 }
+
+#[test]
+fn a_trunk_is_left_when_its_money_is_spent_and_after_a_restart_too() {
+    let stage = Stage::new();
+    let mut cheap = stage.carrier("carrier_answer.xml").pause_ms(300).start();
+    let mut dear = stage.other_carrier("carrier_busy.xml").calls(2).start();
+    let mut phone = stage.sipp_phone("agent_answer.xml").start();
+    let mut campaign = Campaign {
+        contacts: 2,
+        other_trunk: true,
+        // Its first call costs a minute, which is all that it may.
+        trunk_keys: "priority = 0\nrates = [\"+1 0.05\"]\nbilling = \"60/60\"\ncurrency = \"EUR\"\nspend_daily_max = \"0.05\"",
+        other_keys: "priority = 1",
+        ..Campaign::with_sipp_agent()
+    };
+    let report = stage.run(&campaign).finish();
+    let taken = |report: &super::rig::report::Report| {
+        report.attempts.iter().map(|it| it.get("trunk").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(taken(&report), ["carrier", "other"]);
+    campaign.contacts = 3;
+    let report = stage.run(&campaign).finish();
+    for part in [&mut cheap, &mut dear, &mut phone] {
+        part.finish(LONG);
+    }
+    assert_eq!(taken(&report), ["carrier", "other", "other"], "it is still spent");
+    let database = stage.report_directory().join("carillon.db");
+    let (status, said, _) = super::check::check(&stage, &["--store", database.to_str().unwrap_or_default()]);
+    let spend = "FAIL  spend     0.05 EUR of 0.05 EUR today: used up, no new call is placed";
+    assert!(status == 3 && said.contains(spend), "{said}");
+}

@@ -110,6 +110,7 @@ pub fn node_options(plan: &Plan) -> node::Options {
         priority: 0,
         weight: 0,
         rates: None,
+        spend: Default::default(),
         options_interval: None,
         outcomes: Vec::new(),
         failover: carillon_sip::trunk::failover::Failover::default(),

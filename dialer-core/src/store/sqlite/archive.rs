@@ -15,6 +15,7 @@ use super::{StoreError, from_int, int};
 use crate::attempt::outcome::{Attribution, Outcome};
 use crate::campaign::spec::CampaignSpec;
 use crate::id::{CampaignId, TaskId};
+use crate::store::read::TrunkTalk;
 use crate::store::write::JournalPart;
 use crate::time::Utc;
 use crate::trunk::names_in;
@@ -173,6 +174,27 @@ impl Archive {
             })
         };
         rows.iter().map(part).collect()
+    }
+
+    /// What each trunk has carried in the day and month of `now`, by calls that have ended.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn trunk_talk(&mut self, now: Utc) -> Result<Vec<TrunkTalk>, StoreError> {
+        super::reads::trunk_talk(&mut self.connection, now).await
+    }
+
+    /// As [`super::Store::answered_since`], of attempts that have ended.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn answered_since(
+        &mut self,
+        trunks: &[&str],
+        since: Utc,
+        mut each: impl FnMut(&str, &str, Utc, Utc),
+    ) -> Result<(), StoreError> {
+        super::reads::answered_since(&mut self.connection, trunks, since, &mut each).await
     }
 
     async fn has_table(&mut self, name: &str) -> Result<bool, StoreError> {

@@ -20,6 +20,9 @@ use crate::store::words::Word;
 use crate::store::write::{BindingRow, CallDialog, CallRoute, JournalEnd, OrphanRow};
 use crate::time::{CalendarDay, Utc};
 
+/// How many answered attempts are read at a time.
+const ANSWERED_PAGE: u32 = 10_000;
+
 impl Store {
     /// Tasks of a campaign that are due at `now`: at most `limit` without an owner, and of each of `owners`
     /// [`OWNED_MAX`]. Uses indexes only.
@@ -78,6 +81,17 @@ impl Store {
         let mut counts = count_since(&mut reader, [(campaign, since)].into()).await?;
         let none = PeriodCounts { since, answered: 0, abandoned: 0, machines: 0 };
         Ok(counts.remove(&campaign).unwrap_or(none))
+    }
+
+    /// Each answered attempt of these trunks that ended after `since`: its trunk, its number, when it was answered and when it ended.
+    pub async fn answered_since(
+        &self,
+        trunks: &[&str],
+        since: Utc,
+        mut each: impl FnMut(&str, &str, Utc, Utc),
+    ) -> Result<(), StoreError> {
+        let mut reader = self.readers().acquire().await?;
+        answered_since(&mut reader, trunks, since, &mut each).await
     }
 
     /// What a process that starts at `now` must know.
@@ -316,7 +330,40 @@ async fn open_attempts(reader: &mut SqliteConnection) -> Result<Vec<OpenAttempt>
     rows.iter().map(open).collect()
 }
 
-async fn trunk_talk(reader: &mut SqliteConnection, now: Utc) -> Result<Vec<TrunkTalk>, StoreError> {
+pub(super) async fn answered_since(
+    reader: &mut SqliteConnection,
+    trunks: &[&str],
+    since: Utc,
+    each: &mut impl FnMut(&str, &str, Utc, Utc),
+) -> Result<(), StoreError> {
+    let (trunks, mut after) = (json(&trunks)?, -1_i64);
+    loop {
+        let rows = sqlx::query(
+            "SELECT attempt, trunk, number, answered_at, ended_at FROM attempts
+             WHERE attempt > $1 AND answered_at IS NOT NULL AND ended_at > $2
+                 AND trunk IN (SELECT value FROM json_each($3))
+             ORDER BY attempt LIMIT $4",
+        )
+        .bind(after)
+        .bind(since.0)
+        .bind(&trunks)
+        .bind(i64::from(ANSWERED_PAGE))
+        .fetch_all(&mut *reader)
+        .await?;
+        for row in &rows {
+            each(row.try_get(1)?, row.try_get(2)?, Utc(row.try_get(3)?), Utc(row.try_get(4)?));
+        }
+        match rows.last() {
+            Some(last) => after = last.try_get(0)?,
+            None => return Ok(()),
+        }
+    }
+}
+
+pub(super) async fn trunk_talk(
+    reader: &mut SqliteConnection,
+    now: Utc,
+) -> Result<Vec<TrunkTalk>, StoreError> {
     let CalendarDay { day, month, next: _ } = CalendarDay::of(now);
     let rows = sqlx::query(
         "SELECT trunk, sum(max(ended_at - max(answered_at, $1), 0)), sum(max(ended_at - max(answered_at, $2), 0))

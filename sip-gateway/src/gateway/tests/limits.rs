@@ -1,5 +1,6 @@
 //! Lines, rates, reservations that come to nothing, and the dead-trunk rule.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -9,6 +10,8 @@ use super::{CALL, failed};
 use crate::command::{Command, PlaceCall};
 use crate::event::{BusyReason, Event, Failure, Room, TrunkRoom, TrunkState};
 use crate::id::CallId;
+use crate::trunk::rates::{Billing, Line, Rates};
+use crate::trunk::spend::SpendOptions;
 
 fn reserve(bench: &mut Bench, call: u64, trunks: &[&str]) -> Event {
     let trunks = trunks.iter().map(|name| (*name).to_owned()).collect();
@@ -323,6 +326,45 @@ fn a_trunk_whose_minutes_are_used_up_takes_no_new_call() {
     assert_eq!(reserve(&mut bench, 2, &[]), busy(2, BusyReason::Minutes));
     bench.command(Command::Budget { trunk: "alpha".into(), left: Duration::from_secs(60) });
     assert!(matches!(reserve(&mut bench, 2, &[]), Event::Reserved { .. }), "a new day");
+}
+
+#[test]
+fn a_trunk_whose_money_is_spent_takes_no_new_call() {
+    let mut options = options();
+    let mut rates = Rates::default();
+    // A minute costs 0.06; the first one is charged whole.
+    let line = Line { prefix: "+1555", price: "0.06", increment: "60/6", fee: "0.01" };
+    rates.add(line, Billing::default()).unwrap();
+    options.trunks[0].rates = Some(Arc::new(rates));
+    options.trunks[0].spend = SpendOptions { daily_max: Some(1), ..SpendOptions::default() };
+    let mut bench = Bench::new(options);
+    bench.command(Command::SpendBudget { trunk: "alpha".into(), left: 100_000 + 40_000 });
+    let invite = bench.answered(1);
+    // The fee and the longer step are held from the beginning, and the seconds come on top.
+    bench.pass(ms(69_000));
+    assert!(bench.gateway.room(bench.now).lines_free > 0);
+    bench.pass(ms(1_000));
+    bench.events();
+    assert_eq!(bench.gateway.room(bench.now).lines_free, 0, "the call that is up counts");
+    assert_eq!(reserve(&mut bench, 2, &[]), busy(2, BusyReason::Spend));
+    bench.pass(ms(50_000));
+    bench.feed(CARRIER, invite.request("BYE", "callee", 1, &[], ""));
+    assert!(matches!(bench.events().as_slice(), [Event::Ended { .. }]), "it was not cut");
+    assert_eq!(bench.gateway.spent("alpha"), 130_000, "two minutes and the fee");
+    let caps: Vec<_> = bench.gateway.trunk_caps(bench.now).collect();
+    assert_eq!((caps[0].spend_left, caps[0].spent), (Some(10_000), Some(130_000)));
+    // What is left begins one more call; while it is placed there is nothing for another.
+    assert!(matches!(reserve(&mut bench, 3, &[]), Event::Reserved { .. }));
+    assert_eq!(reserve(&mut bench, 4, &[]), busy(4, BusyReason::Spend));
+    bench.command(Command::Release { call: CallId(3) });
+    assert!(matches!(reserve(&mut bench, 5, &[]), Event::Reserved { .. }), "it came to nothing");
+    bench.command(Command::SpendBudget { trunk: "alpha".into(), left: 0 });
+    assert_eq!(reserve(&mut bench, 6, &[]), busy(6, BusyReason::Spend));
+    bench.command(Command::SpendBudget { trunk: "alpha".into(), left: 200_000 });
+    assert!(matches!(reserve(&mut bench, 7, &[]), Event::Reserved { .. }), "a new day");
+    let elsewhere = Command::Reserve { call: CallId(8), number: "+4420".into(), first: None, trunks: vec![] };
+    bench.command(elsewhere);
+    assert_eq!(bench.last_event(), busy(8, BusyReason::Destination), "nobody knows what it would cost");
 }
 
 #[test]

@@ -89,6 +89,27 @@ fn a_suppression_list_is_durable_and_names_its_bad_lines() {
     assert_eq!(disk.recover().suppressed, [number(1), "+15551234567".into()]);
 }
 
+#[test]
+fn answered_calls_of_a_trunk_are_told_one_by_one() {
+    let mut disk = OnDisk::new();
+    disk.prepare(4);
+    for (attempt, answered_at, ended_at) in [(1, 1_000, 5_000), (2, 4_000, 6_000), (3, 5_000, 7_500)] {
+        disk.apply(vec![intent(attempt, attempt, 900), answered(attempt, answered_at)]).unwrap();
+        disk.apply(vec![ended(attempt, ended_at, Outcome::Answered)]).unwrap();
+    }
+    disk.apply(vec![intent(4, 4, 900), answered(4, 6_000)]).unwrap();
+    let told = |trunk: &str| {
+        let mut told = Vec::new();
+        let each = |_: &str, number: &str, answered: Utc, ended: Utc| {
+            told.push((number.to_owned(), answered.0, ended.0))
+        };
+        disk.runtime.block_on(disk.store().answered_since(&[trunk], Utc(5_000), each)).unwrap();
+        told
+    };
+    assert_eq!(told("carrier"), [(number(2), 4_000, 6_000), (number(3), 5_000, 7_500)], "ended since then");
+    assert_eq!(told("other"), []);
+}
+
 fn meta() -> ReportMeta {
     ReportMeta { started_at: Utc(5_000), ended_at: Utc(65_250), seed: 7, version: "0.1.0".into(), agents: 2 }
 }

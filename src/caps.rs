@@ -1,0 +1,240 @@
+//! The caps on what a trunk's calls last and cost: how much is left at the start, and anew with each UTC day and month. Pure, but for
+//! [`spent`], which reads what was spent.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use carillon_core::store::read::{OpenAttempt, TrunkTalk};
+use carillon_core::store::sqlite::{Store, StoreError};
+use carillon_core::time::{CalendarDay, Utc};
+use carillon_sip::options::TrunkOptions;
+
+/// What a capped trunk has used up: milliseconds of talk, or millionths of money.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Used {
+    /// The trunk.
+    pub trunk: String,
+    /// Since midnight UTC.
+    pub today: u64,
+    /// Since the first of the month, UTC.
+    pub month: u64,
+}
+
+/// What is left to each capped trunk.
+#[derive(Debug, Default)]
+pub struct Caps {
+    caps: BTreeMap<String, Cap>,
+    /// The day that was told of; `None`: the store has not said yet what was used.
+    day: Option<CalendarDay>,
+}
+
+#[derive(Debug, Default)]
+struct Cap {
+    daily_max: Option<u64>,
+    monthly_max: Option<u64>,
+    /// Of the day, and of the month, before `base`.
+    today: u64,
+    month: u64,
+    /// What the gateway had counted when the day began.
+    base: u64,
+}
+
+impl Caps {
+    /// The caps on the talk of these trunks, in milliseconds.
+    pub fn talk(trunks: &[TrunkOptions]) -> Self {
+        let most = |most: Option<Duration>| most.map(milliseconds);
+        Self::new(trunks, |trunk| (most(trunk.talk_daily_max), most(trunk.talk_monthly_max)))
+    }
+
+    /// The caps on what is spent on these trunks, in millionths.
+    pub fn spend(trunks: &[TrunkOptions]) -> Self {
+        Self::new(trunks, |trunk| (trunk.spend.daily_max, trunk.spend.monthly_max))
+    }
+
+    fn new(trunks: &[TrunkOptions], caps: impl Fn(&TrunkOptions) -> (Option<u64>, Option<u64>)) -> Self {
+        let cap = |trunk: &TrunkOptions| {
+            let (daily_max, monthly_max) = caps(trunk);
+            daily_max.or(monthly_max)?;
+            Some((trunk.name.clone(), Cap { daily_max, monthly_max, ..Cap::default() }))
+        };
+        Self { caps: trunks.iter().filter_map(cap).collect(), day: None }
+    }
+
+    /// What was used before; what is left from now on.
+    pub fn start(&mut self, used: &[Used], now: Utc) -> Vec<(String, u64)> {
+        self.day = Some(CalendarDay::of(now));
+        for Used { trunk, today, month } in used {
+            if let Some(cap) = self.caps.get_mut(trunk) {
+                (cap.today, cap.month) = (*today, *month);
+            }
+        }
+        self.left()
+    }
+
+    /// What is left where a new day has begun; else nothing. `counted` is what the gateway has counted of a trunk.
+    pub fn turn(&mut self, now: Utc, counted: impl Fn(&str) -> u64) -> Vec<(String, u64)> {
+        let Some(day) = self.day.filter(|day| now >= day.next && !self.caps.is_empty()) else {
+            return Vec::new();
+        };
+        let next = CalendarDay::of(now);
+        self.day = Some(next);
+        for (trunk, cap) in &mut self.caps {
+            let counted = counted(trunk);
+            let more = counted.saturating_sub(cap.base);
+            cap.today = 0;
+            cap.month = if next.month == day.month { cap.month.saturating_add(more) } else { 0 };
+            cap.base = counted;
+        }
+        self.left()
+    }
+
+    fn left(&self) -> Vec<(String, u64)> {
+        let left = |cap: &Cap| {
+            let today = cap.daily_max.map(|most| most.saturating_sub(cap.today));
+            let month = cap.monthly_max.map(|most| most.saturating_sub(cap.month));
+            today.into_iter().chain(month).min()
+        };
+        self.caps.iter().filter_map(|(trunk, cap)| Some((trunk.clone(), left(cap)?))).collect()
+    }
+}
+
+/// The talk that the store tells of.
+pub fn talked(talk: &[TrunkTalk]) -> Vec<Used> {
+    let used = |TrunkTalk { trunk, today, month }: &TrunkTalk| Used {
+        trunk: trunk.clone(),
+        today: milliseconds(*today),
+        month: milliseconds(*month),
+    };
+    talk.iter().map(used).collect()
+}
+
+/// What was spent in the day and month of `now` on trunks that have a cap: each answered call at the price that the trunk's table has
+/// now, those that an earlier process left up included, as if they ended now.
+///
+/// # Errors
+/// The store's.
+pub async fn spent(
+    store: &Store,
+    open: &[OpenAttempt],
+    trunks: &[TrunkOptions],
+    now: Utc,
+) -> Result<Vec<Used>, StoreError> {
+    let mut books = Books::new(trunks, now);
+    if !books.spent.is_empty() {
+        let names: Vec<&str> = books.spent.keys().copied().collect();
+        let each =
+            |trunk: &str, number: &str, answered: Utc, ended: Utc| books.add(trunk, number, answered, ended);
+        store.answered_since(&names, CalendarDay::of(now).month, each).await?;
+        for OpenAttempt { number, answered_at, orphan, .. } in open {
+            if let Some(answered) = answered_at {
+                books.add(&orphan.route.trunk, number, *answered, now);
+            }
+        }
+    }
+    Ok(books.used())
+}
+
+/// What calls have cost, by capped trunk.
+pub struct Books<'t> {
+    day: CalendarDay,
+    spent: BTreeMap<&'t str, (&'t TrunkOptions, Used)>,
+}
+
+impl<'t> Books<'t> {
+    /// Nothing yet, in the day and month of `now`.
+    pub fn new(trunks: &'t [TrunkOptions], now: Utc) -> Self {
+        let nothing = |trunk: &'t TrunkOptions| {
+            (trunk.name.as_str(), (trunk, Used { trunk: trunk.name.clone(), today: 0, month: 0 }))
+        };
+        let capped = trunks.iter().filter(|trunk| trunk.spend.is_capped());
+        Self { day: CalendarDay::of(now), spent: capped.map(nothing).collect() }
+    }
+
+    /// A call that ended in the month counts whole in the day in which it ended; one of another trunk, or without a price, not at all.
+    pub fn add(&mut self, trunk: &str, number: &str, answered: Utc, ended: Utc) {
+        let Some((options, used)) = self.spent.get_mut(trunk) else { return };
+        let Some(rate) = options.rates.as_ref().and_then(|rates| rates.of(number)) else { return };
+        let charge = rate.charge(ended.since(answered));
+        used.month = used.month.saturating_add(charge);
+        if ended >= self.day.day {
+            used.today = used.today.saturating_add(charge);
+        }
+    }
+
+    /// What was spent on each.
+    pub fn used(self) -> Vec<Used> {
+        self.spent.into_values().map(|(_, used)| used).collect()
+    }
+}
+
+/// A length in whole milliseconds.
+pub fn milliseconds(length: Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use carillon_config::ServiceConfig;
+
+    use super::*;
+
+    const DAY_MS: i64 = 86_400_000;
+
+    fn trunks() -> Vec<TrunkOptions> {
+        let file = "[sip]\nlisten = \"127.0.0.1:5060\"\n[[trunk]]\nname = \"one\"\nuri = \"sip:192.0.2.1\"\n\
+            caller_ids = [\"+15550100\"]\nrates = [\"+44 0.012 60\"]\nspend_daily_max = \"5\"\n\
+            [[trunk]]\nname = \"two\"\nuri = \"sip:192.0.2.2\"\ncaller_ids = [\"+15550101\"]\nrates = [\"+44 9\"]\n\
+            [[agents.agent]]\nuser = \"ann\"\npassword = \"a good password\"\n\
+            [api]\nadmin_password = \"a long enough password\"\n";
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("service.toml");
+        std::fs::write(&path, file).unwrap();
+        ServiceConfig::load(&path).unwrap().sip.trunks
+    }
+
+    fn capped(daily: u64, monthly: u64) -> Caps {
+        let cap = Cap { daily_max: Some(daily), monthly_max: Some(monthly), ..Cap::default() };
+        Caps { caps: [("one".to_owned(), cap)].into(), day: None }
+    }
+
+    fn left(told: Vec<(String, u64)>) -> Option<u64> {
+        told.first().map(|(_, left)| *left)
+    }
+
+    #[test]
+    fn a_call_is_charged_in_the_day_in_which_it_ended() {
+        let (trunks, now) = (trunks(), Utc(45 * DAY_MS + 5));
+        let mut books = Books::new(&trunks, now);
+        let minute = 60_000;
+        // Yesterday, over midnight, today; to nowhere that has a price, and over another trunk.
+        books.add("one", "+4420", Utc(44 * DAY_MS), Utc(44 * DAY_MS + minute));
+        books.add("one", "+4420", Utc(45 * DAY_MS - minute), Utc(45 * DAY_MS + minute));
+        books.add("one", "+4420", Utc(45 * DAY_MS), Utc(45 * DAY_MS + 1));
+        books.add("one", "+1202", Utc(45 * DAY_MS), Utc(45 * DAY_MS + minute));
+        books.add("two", "+4420", Utc(45 * DAY_MS), Utc(45 * DAY_MS + minute));
+        assert_eq!(books.used(), [Used { trunk: "one".into(), today: 36_000, month: 48_000 }]);
+    }
+
+    #[test]
+    fn a_restart_goes_on_where_the_last_process_was() {
+        let mut caps = capped(60, 100);
+        let used = [Used { trunk: "one".into(), today: 50, month: 70 }];
+        assert_eq!(left(caps.start(&used, Utc(5 * DAY_MS))), Some(10), "the day is the nearer cap");
+        let mut caps = capped(60, 75);
+        assert_eq!(left(caps.start(&used, Utc(5 * DAY_MS))), Some(5), "the month is");
+        let mut caps = capped(60, 60);
+        assert_eq!(left(caps.start(&used, Utc(5 * DAY_MS))), Some(0));
+    }
+
+    #[test]
+    fn each_day_begins_anew_and_each_month_too() {
+        let mut caps = capped(60, 100);
+        // The 30th of January 1970.
+        caps.start(&[], Utc(29 * DAY_MS + 5));
+        assert_eq!(left(caps.turn(Utc(30 * DAY_MS - 1), |_| 50)), None, "the same day");
+        assert_eq!(left(caps.turn(Utc(30 * DAY_MS), |_| 50)), Some(50), "of the month");
+        assert_eq!(left(caps.turn(Utc(30 * DAY_MS + 9), |_| 90)), None, "told once a day");
+        assert_eq!(left(caps.turn(Utc(31 * DAY_MS), |_| 95)), Some(60), "a new month");
+        assert_eq!(left(caps.turn(Utc(33 * DAY_MS), |_| 140)), Some(55), "two days later");
+    }
+}
