@@ -338,6 +338,7 @@ impl Engine {
                         | MediaCommand::Silence { .. }
                         | MediaCommand::Splice { .. }
                         | MediaCommand::HandOver { .. }
+                        | MediaCommand::Digit { .. }
                         | MediaCommand::Play { .. } => Duration::ZERO,
                     };
                     let due = self.now().monotonic + patience;

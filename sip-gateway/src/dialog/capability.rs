@@ -48,8 +48,7 @@ pub fn lists(headers: &Headers, name: HeaderName, token: &str) -> bool {
     headers.all(name).any(|value| value.split(|octet| *octet == b',').any(is_it))
 }
 
-/// Answers an INFO (RFC 6086). Digits that phones send this way are taken and let go: they come as RTP events as well
-/// (RFC 4733). An empty one is a phone's question whether we live.
+/// Answers an INFO (RFC 6086). What digits it carries is the leg's to read. An empty one is a phone's question whether we live.
 pub fn info(request: &Request) -> Response {
     // RFC 6086 §4.2.2: we have named no package that we would take.
     if request.headers.contains(HeaderName::from("Info-Package")) {

@@ -157,6 +157,12 @@ impl Gateway {
                 }
             }
             Notice::Referred(referral) => self.refer(user, leg, &referral, now),
+            Notice::Digit(digit) => {
+                if let Some(Phone::Up { stream, .. }) = self.agents.get(user).map(|agent| &agent.phone) {
+                    let stream = *stream;
+                    self.media_command(MediaCommand::Digit { stream, digit });
+                }
+            }
             Notice::Changed(remote) => {
                 if let Some(Phone::Up { stream, .. }) = self.agents.get(user).map(|agent| &agent.phone) {
                     let stream = *stream;

@@ -293,6 +293,11 @@ impl Gateway {
                     self.media_command(MediaCommand::SetRemote { stream, remote: changed });
                 }
             }
+            Notice::Digit(digit) => {
+                if let Some(stream) = self.customer_stream(call) {
+                    self.media_command(MediaCommand::Digit { stream, digit });
+                }
+            }
             // Legs towards trunks refuse it themselves.
             Notice::Referred(_) => {}
             Notice::Failed { failure, heard } => {

@@ -129,6 +129,7 @@ impl Gateway {
                     self.media_command(MediaCommand::HandOver { call, customer: stream, agent });
                 }
             }
+            Notice::Digit(digit) => self.media_command(MediaCommand::Digit { stream, digit }),
             Notice::Changed(remote) => self.media_command(MediaCommand::SetRemote { stream, remote }),
             Notice::Referred(referral) => {
                 if let Some(user) = self.agent_of(call) {

@@ -431,6 +431,7 @@ pub(super) fn words(media: &[MediaCommand]) -> Vec<String> {
         }
         MediaCommand::HandOver { customer, agent, .. } => format!("hand over {customer} {agent}"),
         MediaCommand::Unsplice { customer, agent, .. } => format!("unsplice {customer} {agent}"),
+        MediaCommand::Digit { stream, digit } => format!("digit {stream} {}", digit.event),
         MediaCommand::Play { stream, .. } => format!("play {stream}"),
         MediaCommand::Close { stream } => format!("close {stream}"),
     };

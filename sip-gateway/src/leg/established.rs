@@ -7,7 +7,7 @@ use super::refer::Referral;
 use super::refresh::Own;
 use super::requests::Side;
 use super::wire::Wire;
-use super::{Leg, Notice, Reinvite, State, Up, reason};
+use super::{Leg, Notice, Reinvite, State, Up, digits, reason};
 use crate::dialog::capability::{self, lists, response as plain};
 use crate::dialog::session_timer::{Refresher, SessionTimer, TIMER, Terms, response_value, terms};
 use crate::dialog::{AnswerRepeater, Dialog, Negotiation, Repetition, Served};
@@ -190,8 +190,10 @@ impl Leg {
             up.reinvite =
                 Some(Reinvite { transaction: key, repeater, offered: changed.is_none(), first: false });
         }
+        let digit = (request.method == Method::Info && response.status == 200).then(|| digits::of(request));
         wire.layer.respond(key, response, now);
-        changed.map(Notice::Changed).into_iter().collect()
+        let changed = changed.map(Notice::Changed);
+        changed.into_iter().chain(digit.flatten().map(Notice::Digit)).collect()
     }
 }
 

@@ -18,6 +18,7 @@
 pub mod called;
 mod calling;
 mod closing;
+mod digits;
 mod early;
 mod established;
 pub mod orphan;
@@ -33,6 +34,7 @@ use crate::auth::{Answers, Credentials};
 use crate::dialog::session_timer::{SessionOptions, SessionTimer};
 use crate::dialog::{AnswerRepeater, Dialog};
 use crate::event::{self, EndedBy, Failure, Route};
+use crate::media::dtmf::Digit;
 use crate::media::{Codec, Remote};
 use crate::message::{Request, Response};
 use crate::sdp::OwnMedia;
@@ -120,6 +122,8 @@ pub enum Notice {
     },
     /// The peer changed the session (hold, another address).
     Changed(Remote),
+    /// The peer pressed a key, and said so in an INFO.
+    Digit(Digit),
     /// The peer asks that we call somebody else in its place.
     Referred(Box<Referral>),
     /// Ended without an answer. Last.

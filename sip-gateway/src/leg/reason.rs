@@ -40,6 +40,7 @@ pub(super) fn of_notice(then: &Notice) -> &'static str {
         | Notice::Ringing { .. }
         | Notice::Answered { .. }
         | Notice::Changed(_)
+        | Notice::Digit(_)
         | Notice::Referred(_) => CLEARED,
     }
 }

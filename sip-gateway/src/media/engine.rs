@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 
+use super::dtmf::Digit;
 use super::prompt::Player;
 use super::record::{RecordCommand, Recording, Side};
 use super::rtcp;
@@ -182,6 +183,7 @@ impl Engine {
                     self.part(slot, now);
                 }
             }
+            MediaCommand::Digit { stream, digit } => self.press(stream, digit),
             MediaCommand::Play { call, stream, prompt } => {
                 if let Some(stream) = self.stream_mut(stream) {
                     stream.playing = Some(Playing { call, player: Player::new(prompt) });
@@ -402,6 +404,18 @@ impl Engine {
         }
     }
 
+    /// A key of the stream's peer, for whoever hears it and takes telephone events.
+    fn press(&mut self, from: StreamId, digit: Digit) {
+        let Some(stream) = self.stream_mut(from) else { return };
+        let told = stream.peer.as_ref().is_some_and(|peer| peer.sends_events);
+        let Some(splice) = stream.splice.filter(|_| !told) else { return };
+        let Some(other) = self.at_mut(splice.other) else { return };
+        let takes = other.listener().is_some_and(|peer| peer.remote.telephone_event.is_some());
+        if takes && other.playing.is_none() {
+            other.keys.press(digit);
+        }
+    }
+
     /// Ends the splice that the stream is in, on both sides, and its recording.
     fn part(&mut self, slot: Slot, now: Duration) {
         let Some(splice) = self.at_mut(slot).and_then(|stream| stream.splice.take()) else {
@@ -412,6 +426,7 @@ impl Engine {
                 continue;
             };
             stream.splice = None;
+            stream.keys.clear();
             stream.outgoing.end_relay();
             if let Some(mut recording) = stream.recording.take() {
                 let call = recording.call();

@@ -94,6 +94,14 @@ pub enum MediaCommand {
         /// Agent's stream.
         agent: StreamId,
     },
+    /// The stream's peer has pressed a key without saying so in RTP: whoever it is spliced with gets it as telephone events, if
+    /// they take any. Let go where the peer sends such events itself.
+    Digit {
+        /// The stream.
+        stream: StreamId,
+        /// The key.
+        digit: dtmf::Digit,
+    },
     /// Play a prompt once to the stream's peer, then report.
     Play {
         /// The call.

@@ -156,6 +156,27 @@ impl Outgoing {
         header
     }
 
+    /// Header of a packet of ours that says a key (RFC 4733 §2.5.1): all packets of one have the timestamp of the first, which
+    /// is marked. `began` is that timestamp; `None`: this is the first.
+    pub fn own_event(&mut self, payload_type: u8, began: Option<u32>, at: Duration) -> Header {
+        if self.turn != Turn::Own {
+            self.turn = Turn::Own;
+            self.marker = true;
+        }
+        self.skip_pause(at);
+        let header = Header {
+            marker: began.is_none(),
+            payload_type,
+            sequence: self.next_sequence,
+            timestamp: began.unwrap_or(self.next_timestamp),
+            ssrc: self.ssrc,
+        };
+        self.next_sequence = self.next_sequence.wrapping_add(1);
+        self.next_timestamp = self.next_timestamp.wrapping_add(FRAME_SAMPLES as u32);
+        self.count(dtmf::EVENT_LENGTH, at);
+        header
+    }
+
     /// Numbers of a relayed packet. `restart`: its numbers have nothing to do with those before. `None`: it
     /// belongs before the first packet of the turn, where our own frames have been.
     fn relayed(&mut self, header: &Header, restart: bool, now: Duration) -> Option<(u16, u32)> {

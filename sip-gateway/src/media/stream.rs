@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha20Rng;
 
+use super::dtmf::{EVENT_LENGTH, Keys};
 use super::engine::Slot;
 use super::prompt::Player;
 use super::record::{Recording, Side};
@@ -17,7 +18,10 @@ use super::{Origin, Remote};
 use crate::id::{CallId, StreamId};
 
 /// Octets of a packet of our own.
-pub(super) const OWN_PACKET_LENGTH: usize = HEADER_LENGTH + FRAME_SAMPLES;
+const OWN_PACKET_LENGTH: usize = HEADER_LENGTH + FRAME_SAMPLES;
+
+/// Octets of a packet of ours that says a key.
+const KEY_PACKET_LENGTH: usize = HEADER_LENGTH + EVENT_LENGTH;
 
 /// How long a peer that should send may be quiet before it counts as lost.
 pub const LOST_AFTER: Duration = Duration::from_secs(60);
@@ -37,6 +41,8 @@ pub(super) struct Stream {
     /// Silence is to be sent whenever nothing else is.
     pub(super) silence: bool,
     pub(super) playing: Option<Playing>,
+    /// Keys that the peer is to be told.
+    pub(super) keys: Keys,
     pub(super) splice: Option<Splice>,
     /// Kept with the customer's stream.
     pub(super) recording: Option<Box<Recording>>,
@@ -52,6 +58,8 @@ pub(super) struct Peer {
     pub(super) heard_at: Duration,
     /// RTP has come from it.
     pub(super) heard: bool,
+    /// It tells keys in RTP.
+    pub(super) sends_events: bool,
     pub(super) lost: bool,
 }
 
@@ -93,6 +101,7 @@ impl Stream {
             reporter: Reporter::new(rng, now),
             silence: false,
             playing: None,
+            keys: Keys::default(),
             splice: None,
             recording: None,
         }
@@ -113,8 +122,9 @@ impl Stream {
             }
             None => {
                 let source = Source::new(remote.address, now);
+                let (heard, sends_events, lost) = (false, false, false);
                 self.peer =
-                    Some(Peer { remote, source, rtcp_from: None, heard_at: now, heard: false, lost: false });
+                    Some(Peer { remote, source, rtcp_from: None, heard_at: now, heard, sends_events, lost });
             }
         }
     }
@@ -126,7 +136,7 @@ impl Stream {
 
     /// Whether a frame of our own is due at the tick `at`.
     pub(super) fn own_frame_due(&self, at: Duration) -> bool {
-        if self.playing.is_some() {
+        if self.playing.is_some() || !self.keys.is_empty() {
             return true;
         }
         let due = || match self.splice {
@@ -141,8 +151,13 @@ impl Stream {
         self.peer.as_ref().is_some_and(|peer| peer.heard)
     }
 
-    /// Writes the frame due at the tick `at`. Returns where it goes; `None` when nobody takes it.
-    pub(super) fn own_frame(&mut self, buffer: &mut [u8], at: Duration) -> Option<SocketAddr> {
+    /// Whether packets of our own have to leave unbroken, so that nothing is relayed in between.
+    pub(super) fn is_taken(&self) -> bool {
+        self.playing.is_some() || !self.keys.is_empty()
+    }
+
+    /// Writes the frame due at the tick `at`. Returns where it goes and its length; `None` when nobody takes it.
+    pub(super) fn own_frame(&mut self, buffer: &mut [u8], at: Duration) -> Option<(SocketAddr, usize)> {
         let talkspurt = self.playing.as_ref().is_some_and(|playing| playing.player.at_start());
         let (remote, to) = match self.listener() {
             Some(peer) => (peer.remote, peer.source.destination()),
@@ -151,17 +166,30 @@ impl Stream {
                 if let Some(playing) = &mut self.playing {
                     playing.player.skip_frame();
                 }
+                self.keys.clear();
                 return None;
             }
         };
         let (header, rest) = buffer.split_first_chunk_mut::<HEADER_LENGTH>()?;
+        if remote.telephone_event.is_none() {
+            self.keys.clear();
+        }
+        if let Some(payload_type) = remote.telephone_event.filter(|_| self.playing.is_none())
+            && let Some(key) = self.keys.next_packet()
+        {
+            let written = self.outgoing.own_event(payload_type, key.began, at);
+            self.keys.began(written.timestamp);
+            *header = written.encode();
+            *rest.first_chunk_mut::<EVENT_LENGTH>()? = key.event.encode();
+            return Some((to, KEY_PACKET_LENGTH));
+        }
         let frame = rest.first_chunk_mut::<FRAME_SAMPLES>()?;
         match &mut self.playing {
             Some(playing) => playing.player.next_frame(remote.codec, frame),
             None => *frame = *silence::frame(remote.codec),
         }
         *header = self.outgoing.own_frame(remote.codec, talkspurt, at).encode();
-        Some(to)
+        Some((to, OWN_PACKET_LENGTH))
     }
 
     /// Where reports go: to where the peer's come from, else one port above RTP (RFC 3550 §11).
@@ -178,7 +206,9 @@ impl Stream {
         let Some(peer) = &mut self.peer else {
             return false;
         };
-        let lost = peer.remote.receive && now.saturating_sub(peer.heard_at) >= LOST_AFTER;
+        // Who holds the call may say nothing, and is expected to say nothing.
+        let expected = peer.remote.receive && peer.remote.send;
+        let lost = expected && now.saturating_sub(peer.heard_at) >= LOST_AFTER;
         let becomes = lost && !peer.lost;
         peer.lost = lost;
         becomes

@@ -1,7 +1,7 @@
 //! Requests within a call, phones that fork, agents who hang up.
 
 use super::rig::campaign::Campaign;
-use super::rig::customer::{Customer, assert_one_stream, sound};
+use super::rig::customer::{Customer, Packet, assert_one_stream, sound};
 use super::rig::process::eventually;
 use super::rig::tone::{Law, seconds_of};
 use super::rig::{AGENT_HZ, CUSTOMER_HZ, LONG, Stage};
@@ -151,4 +151,30 @@ fn an_agent_who_holds_is_sent_nothing_and_the_customer_hears_silence() {
     }
     // One stream all the time: the agent's tone, or silence.
     assert_one_stream(&customer.packets());
+}
+
+// RFC 6086, RFC 4733: a phone that tells keys in INFO, and a customer who gets them as events.
+#[test]
+fn keys_in_an_info_reach_the_customer_as_telephone_events() {
+    let stage = Stage::new();
+    let customer = Customer::speaking(Law::Mu, CUSTOMER_HZ);
+    let agent = Customer::speaking(Law::Mu, AGENT_HZ);
+    let mut carrier = stage.carrier("carrier_answer_wait.xml").customer(&customer).start();
+    let mut phone = stage.sipp_phone("agent_info.xml").customer(&agent).pause_ms(1_000).start();
+    let report = stage.run(&Campaign::with_sipp_agent()).finish();
+    phone.finish(LONG);
+    carrier.finish(LONG);
+    assert_eq!(report.count("bridged"), 1);
+    let packets = customer.packets();
+    let events: Vec<_> = packets.iter().filter(|packet| packet.payload_type == 101).collect();
+    // 100 ms in five packets and 160 ms in eight, and the end of either twice more.
+    let began = events[0].timestamp;
+    let (five, hash): (Vec<&Packet>, Vec<&Packet>) =
+        events.into_iter().partition(|packet| packet.timestamp == began);
+    assert_eq!((five.len(), hash.len()), (7, 10));
+    assert!(hash.iter().all(|packet| packet.timestamp == hash[0].timestamp));
+    for pair in packets.windows(2) {
+        assert_eq!(pair[1].sequence, pair[0].sequence.wrapping_add(1), "one stream");
+    }
+    assert!(seconds_of(&sound(&packets), AGENT_HZ) > 2.0, "the agent is heard before and after");
 }

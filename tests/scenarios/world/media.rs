@@ -96,7 +96,7 @@ impl Media {
                     stream.remote = Some(remote);
                 }
             }
-            MediaCommand::Silence { .. } => {}
+            MediaCommand::Silence { .. } | MediaCommand::Digit { .. } => {}
             MediaCommand::Splice { call, customer, agent, answered_at, record } => {
                 self.splices_made += 1;
                 let number = self.splices_made;

@@ -51,6 +51,7 @@ impl Studio {
                 }
                 MediaCommand::SetRemote { stream, .. }
                 | MediaCommand::Silence { stream, .. }
+                | MediaCommand::Digit { stream, .. }
                 | MediaCommand::Play { stream, .. } => assert!(self.open.contains(&stream)),
             }
         }

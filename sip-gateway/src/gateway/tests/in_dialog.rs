@@ -112,3 +112,31 @@ fn requests_go_along_the_record_route_to_the_contact() {
     bench.feed("198.51.100.9:5070", invite.request("BYE", "callee", 1, &[], ""));
     assert_eq!(bench.events(), ended(EndedBy::Peer, "bye"), "the contact's own host is the peer, too");
 }
+
+// RFC 6086: keys in an INFO, of the carrier's side and of a phone's.
+#[test]
+fn a_key_in_an_info_is_told_to_the_other_side() {
+    let mut bench = Bench::new(options());
+    let anna = bench.anna_up();
+    let customer = bench.answered(1);
+    bench.connect(1, "anna");
+    bench.media();
+    let info = |text: String, kind: &str, body: &str| {
+        let (head, _) = text.split_once("Content-Length").unwrap();
+        format!("{head}Content-Type: application/{kind}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    };
+    let phones = info(anna.request("INFO", "anna", 1, &[], ""), "dtmf-relay", "Signal=5\r\nDuration=100\r\n");
+    bench.feed(PHONE, phones);
+    assert_eq!(bench.starts(PHONE), ["200 OK"]);
+    let carriers = info(customer.request("INFO", "callee", 1, &[], ""), "dtmf", "#");
+    bench.feed(CARRIER, carriers);
+    assert_eq!(bench.starts(CARRIER), ["200 OK"]);
+    assert_eq!(words(&bench.media()), ["digit 1 5", "digit 2 11"]);
+    for (cseq, kind, body, status) in
+        [(2, "dtmf-relay", "Signal=flash", "200 OK"), (3, "x", "Signal=5", "415 Unsupported Media Type")]
+    {
+        bench.feed(PHONE, info(anna.request("INFO", "anna", cseq, &[], ""), kind, body));
+        assert_eq!(bench.starts(PHONE), [status]);
+    }
+    assert_eq!(words(&bench.media()), Vec::<String>::new());
+}

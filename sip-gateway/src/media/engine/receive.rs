@@ -57,6 +57,7 @@ impl Engine {
         };
         peer.heard_at = now;
         peer.heard = true;
+        peer.sends_events |= kind == Kind::TelephoneEvent;
         stream.reception.note(&packet.header, restart, now);
         let splice = stream.splice;
         if restart {
@@ -84,12 +85,16 @@ impl Engine {
             recording.put(splice.side, codec, packet.header.timestamp, payload, restart, now);
         }
         let other = self.streams.get_mut(splice.other.0)?.as_mut()?;
-        let length = match (&other.playing, other.peer.as_ref().filter(|peer| peer.remote.send)) {
-            (None, Some(peer)) => {
+        if kind == Kind::TelephoneEvent {
+            // Said by the peer itself: what it said besides is the same key once more.
+            other.keys.clear();
+        }
+        let length = match (other.is_taken(), other.peer.as_ref().filter(|peer| peer.remote.send)) {
+            (false, Some(peer)) => {
                 relay::forward(&mut other.outgoing, &packet, kind, restart, &peer.remote, datagram, now)
                     .map(|length| (length, peer.source.destination()))
             }
-            (Some(_), _) | (None, None) => None,
+            (true, _) | (false, None) => None,
         };
         let Some((length, to)) = length else {
             self.counters.unheard += 1;

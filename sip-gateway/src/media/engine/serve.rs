@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::{Due, Engine, Output, PHASES, Port, Slot, Transmit, tick_time};
 use crate::media::MediaEvent;
 use crate::media::record::RecordCommand;
-use crate::media::stream::OWN_PACKET_LENGTH;
 
 /// Most stretches of one recording written at one tick, when the machine has slept.
 const STRETCHES_MAX: usize = 4;
@@ -46,12 +45,12 @@ impl Engine {
         let stream = self.streams.get_mut(slot.0)?.as_mut()?;
         let starting = stream.playing.as_ref().filter(|playing| playing.player.at_start());
         let starting = starting.map(|playing| playing.call);
-        let to = stream.own_frame(buffer, at)?;
+        let (to, length) = stream.own_frame(buffer, at)?;
         if let Some(call) = starting {
             self.outputs.push_back(Output::Event(MediaEvent::PromptStarted { call }));
         }
         self.counters.generated += 1;
-        Some(Transmit { slot, port: Port::Rtp, to, length: OWN_PACKET_LENGTH })
+        Some(Transmit { slot, port: Port::Rtp, to, length })
     }
 
     pub(super) fn write_report(&mut self, slot: Slot, buffer: &mut [u8], now: Duration) -> Option<Transmit> {

@@ -1,6 +1,7 @@
 //! Prompts and recordings.
 
 use super::*;
+use crate::media::dtmf;
 
 #[test]
 fn a_prompt_is_played_once_from_start_to_end() {
@@ -110,4 +111,72 @@ fn a_customer_who_is_handed_over_hears_the_colleague_and_the_recording_goes_on()
     assert!(bed.outputs.contains(&closed));
     bed.command(MediaCommand::HandOver { call: CALL, customer: CUSTOMER, agent: StreamId(9) });
     assert!(!bed.receive(CUSTOMER, customer_address(), datagram(0, 1, 1, 9, &[4; 160])), "nobody is there");
+}
+
+// RFC 4733 §2.5.1: one timestamp, durations that grow, the marker first, the end three times; then the talk goes on.
+#[test]
+fn a_key_that_was_told_otherwise_is_sent_as_events() {
+    let mut bed = Bed::with_legs(Codec::Pcmu, Codec::Pcmu);
+    bed.splice(None);
+    let mut sequence = 0;
+    let mut talk = |bed: &mut Bed, frames: u16| {
+        for _ in 0..frames {
+            sequence += 1;
+            bed.agent_says(sequence, 160 * u32::from(sequence), &[1; 160]);
+            bed.pass(20);
+        }
+    };
+    talk(&mut bed, 5);
+    let digit = dtmf::Digit::new('9', 100).unwrap();
+    bed.command(MediaCommand::Digit { stream: AGENT, digit });
+    talk(&mut bed, 15);
+    let keys: Vec<&Sent> = bed.customer.iter().filter(|sent| sent.header.payload_type == 96).collect();
+    let said: Vec<(TelephoneEvent, bool)> =
+        keys.iter().map(|sent| (TelephoneEvent::parse(&sent.payload).unwrap(), sent.header.marker)).collect();
+    let event = |duration, end| TelephoneEvent { event: 9, end, volume: 10, duration };
+    assert_eq!(said[0], (event(160, false), true));
+    assert_eq!(said[1..4], [320, 480, 640].map(|duration| (event(duration, false), false)));
+    assert_eq!(said[4..], [(event(800, true), false); 3]);
+    assert!(keys.iter().all(|sent| sent.header.timestamp == keys[0].header.timestamp));
+    let at = bed.customer.iter().position(|sent| sent.header.payload_type == 96).unwrap();
+    assert!(bed.customer[at..at + 7].iter().all(|sent| sent.header.payload_type == 96), "nothing in between");
+    let after = &bed.customer[at + 7];
+    assert_eq!((after.header.payload_type, after.header.marker), (0, true), "and the voice again");
+    assert_eq!(after.header.timestamp, keys[0].header.timestamp.wrapping_add(7 * 160));
+    let sequences =
+        bed.customer.windows(2).map(|two| two[1].header.sequence.wrapping_sub(two[0].header.sequence));
+    assert!(sequences.into_iter().all(|step| step == 1));
+    assert!(bed.customer.len() >= at + 7 + 6);
+
+    // The other way round, and not to a peer that takes none.
+    let digit = dtmf::Digit::new('1', 0).unwrap();
+    bed.agent.clear();
+    bed.command(MediaCommand::Digit { stream: CUSTOMER, digit });
+    bed.pass(300);
+    assert_eq!(bed.agent.iter().filter(|sent| sent.header.payload_type == 101).count(), 6);
+    bed.remote(CUSTOMER, remote(customer_address(), Codec::Pcmu, None));
+    bed.customer.clear();
+    bed.command(MediaCommand::Digit { stream: AGENT, digit });
+    talk(&mut bed, 10);
+    assert!(bed.customer.iter().all(|sent| sent.header.payload_type == 0) && bed.customer.len() >= 9);
+}
+
+#[test]
+fn a_key_is_not_said_twice() {
+    let mut bed = Bed::with_legs(Codec::Pcmu, Codec::Pcmu);
+    bed.splice(None);
+    let digit = dtmf::Digit::new('9', 100).unwrap();
+    let own = TelephoneEvent { event: 9, end: false, volume: 10, duration: 160 };
+    bed.agent_says(1, 160, &[1; 160]);
+    bed.command(MediaCommand::Digit { stream: AGENT, digit });
+    // Its phone says the same in RTP: that is what counts, from now on.
+    assert!(bed.receive(AGENT, agent_address(), datagram(101, 2, 320, 5, &own.encode())));
+    bed.command(MediaCommand::Digit { stream: AGENT, digit });
+    bed.pass(300);
+    assert_eq!(bed.customer.iter().filter(|sent| sent.header.payload_type == 96).count(), 1);
+    // Nor to somebody else, later.
+    bed.unsplice();
+    bed.splice(None);
+    bed.pass(100);
+    assert_eq!(bed.customer.iter().filter(|sent| sent.header.payload_type == 96).count(), 1);
 }

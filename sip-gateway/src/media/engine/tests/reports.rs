@@ -96,3 +96,19 @@ fn early_media_without_sound_does_not_shorten_the_wait_after_the_answer() {
     bed.pass(2_000);
     assert_eq!(bed.events(), [MediaEvent::Lost { stream: CUSTOMER }]);
 }
+
+// RFC 3264 §8.4: who holds need not send, however long it takes.
+#[test]
+fn who_holds_is_not_lost() {
+    let mut bed = Bed::with_legs(Codec::Pcmu, Codec::Pcmu);
+    bed.splice(None);
+    bed.remote(AGENT, Remote { send: false, ..remote(agent_address(), Codec::Pcmu, None) });
+    bed.remote(CUSTOMER, Remote { receive: false, ..remote(customer_address(), Codec::Pcmu, None) });
+    bed.pass(600_000);
+    assert_eq!(bed.events(), []);
+    bed.remote(AGENT, remote(agent_address(), Codec::Pcmu, None));
+    bed.pass(59_000);
+    assert_eq!(bed.events(), []);
+    bed.pass(2_000);
+    assert_eq!(bed.events(), [MediaEvent::Lost { stream: AGENT }]);
+}
