@@ -285,6 +285,11 @@ impl Engine {
                     let _ = reply.send(());
                     continue;
                 }
+                Ok(Message::Ladder { call, reply }) => {
+                    // Whoever asked may have gone.
+                    let _ = reply.send(self.node.ladder(&call, self.now()));
+                    continue;
+                }
                 Ok(Message::Decisions { campaign, limit, reply }) => {
                     // Whoever asked may have gone.
                     let _ = reply.send(self.node.decisions(campaign, limit));

@@ -10,6 +10,7 @@ use carillon::exit::Exit;
 use carillon::rehearse::RehearseOptions;
 use carillon::replay::ReplayOptions;
 use carillon::simulate::SimulateOptions;
+use carillon::trace::TraceOptions;
 use carillon_core::campaign::spec::Mode;
 use clap::{Parser, Subcommand};
 use mimalloc::MiMalloc;
@@ -119,6 +120,22 @@ enum Action {
         #[command(subcommand)]
         what: TrunkAction,
     },
+    /// Show which SIP messages a call was made of, and when (docs/RUNNING.md). Exits with 1 where nothing is kept of the call,
+    /// with 3 where the service can't be asked.
+    Trace {
+        /// Number of the attempt or inbound call, or a Call-ID.
+        #[arg(value_name = "CALL")]
+        call: String,
+        /// Where the service's API is, like http://127.0.0.1:8080.
+        #[arg(long, conflicts_with = "config")]
+        url: Option<String>,
+        /// The service's file, which says so.
+        #[arg(long)]
+        config: Option<PathBuf>,
+        /// Write JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Make a campaign's pacing decisions again from what was recorded, and compare (docs/REHEARSAL.md). Reads only; exits
     /// with 1 where one comes out otherwise.
     Replay {
@@ -165,7 +182,11 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
         // Its progress and its table are all it says.
-        Action::Simulate { .. } | Action::Rehearse { .. } | Action::Replay { .. } | Action::Trunk { .. } => {}
+        Action::Simulate { .. }
+        | Action::Rehearse { .. }
+        | Action::Replay { .. }
+        | Action::Trunk { .. }
+        | Action::Trace { .. } => {}
         Action::Run { .. } => carillon::telemetry::start("info"),
         // Its file says at which level.
         Action::Serve { .. } => {}
@@ -190,6 +211,9 @@ fn main() -> ExitCode {
         }
         Action::Trunk { what: TrunkAction::Check { name, config, call, store } } => {
             runtime.block_on(carillon::check::command(&CheckOptions { config, trunk: name, call, store }))
+        }
+        Action::Trace { call, url, config, json } => {
+            carillon::trace::command(&TraceOptions { call, url, config, json })
         }
         Action::Run { campaign, report } => runtime.block_on(carillon::run::command(&campaign, report)),
         Action::Serve { config } => runtime.block_on(carillon::serve::command(&config)),

@@ -17,6 +17,7 @@ use carillon_core::dialer::{self, Dialer};
 use carillon_core::id::{AttemptId, CampaignId, RequestId, Ticket};
 use carillon_core::inbound::KnownCaller;
 use carillon_core::input::Input;
+use carillon_core::ladder::Ladder;
 use carillon_core::live::LiveView;
 use carillon_core::output::{Refused, Reply};
 use carillon_core::store::read::{Fetched, Recovered};
@@ -26,6 +27,7 @@ use carillon_sip::auth::Token;
 use carillon_sip::command::{AgentLegMode, Command};
 use carillon_sip::event::{Room, TrunkState};
 use carillon_sip::gateway::{self, Gateway, counters::Counters};
+use carillon_sip::id::CallId;
 use carillon_sip::media::prompt::Prompt;
 use carillon_sip::media::{MediaCommand, MediaEvent};
 use carillon_sip::resolve::{Answer, Question, Target};
@@ -36,6 +38,7 @@ use rand_chacha::ChaCha20Rng;
 use crate::admission::{self, Admission, Load};
 use crate::caps::{self, Caps, Used};
 use crate::clock::{CampaignClock, RealNow};
+use crate::ladder;
 use crate::link::{self, Errand, News, Surroundings};
 
 /// What a node is made of.
@@ -387,6 +390,14 @@ impl Node {
     /// The newest decisions of a campaign's pacer, newest first; `None` where there is no such campaign.
     pub fn decisions(&self, campaign: CampaignId, limit: usize) -> Option<Vec<Decided>> {
         self.dialer.decisions(campaign, limit)
+    }
+
+    /// The messages of a call that is up or ended not long ago, by its number or by the Call-ID of one of its dialogs.
+    pub fn ladder(&self, call: &str, now: RealNow) -> Option<Ladder> {
+        let number = call.parse().ok().map(CallId);
+        let ladder = number.and_then(|call| self.gateway.ladder_of_call(call));
+        let ladder = ladder.or_else(|| self.gateway.ladder_of_dialog(call))?;
+        Some(ladder::shown(ladder, now))
     }
 
     /// What the gateway counted.

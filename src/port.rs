@@ -19,6 +19,7 @@ use carillon_core::campaign::spec::CampaignSpec;
 use carillon_core::campaign::{CampaignCommand, CampaignState};
 use carillon_core::contact::import::{BadRow, ListError, ListReader};
 use carillon_core::id::{AttemptId, CampaignId, ContactId};
+use carillon_core::ladder::Ladder;
 use carillon_core::live::LiveView;
 use carillon_core::output;
 use carillon_core::store::read::AttemptRow;
@@ -273,6 +274,15 @@ impl Port for EnginePort {
             let rows = self.store.attempts_before(None, None, Some(before), 1).await.map_err(unavailable)?;
             let row = rows.into_iter().find(|(row, _)| row.attempt == id);
             row.map(attempt).ok_or_else(|| PortError::Unknown(format!("attempt {id}")))
+        }
+        .boxed()
+    }
+
+    fn ladder(&self, call: String) -> Reply<'_, Ladder> {
+        async move {
+            let answer = tokio::time::timeout(ANSWER_MAX, self.engine.ladder(call)).await;
+            let ladder = answer.map_err(unavailable)?.map_err(unavailable)?;
+            ladder.ok_or_else(|| PortError::Unknown("ladder of this call".into()))
         }
         .boxed()
     }

@@ -27,6 +27,7 @@ pub const PATH: &str = "/api/v1/openapi.json";
         (name = "campaigns", description = "Campaigns and their lists"),
         (name = "agents", description = "Agents and what they record"),
         (name = "attempts", description = "What became of calls"),
+        (name = "calls", description = "What calls were made of"),
         (name = "live", description = "What happens now"),
         (name = "health", description = "For whatever watches the process"),
     ),

@@ -12,6 +12,7 @@ use carillon_core::campaign::CampaignState;
 use carillon_core::campaign::decisions::Decided;
 use carillon_core::campaign::spec::CampaignSpec;
 use carillon_core::id::{AttemptId, CampaignId, ContactId, TaskId};
+use carillon_core::ladder::Ladder;
 use carillon_core::live::LiveView;
 use carillon_core::output::Refused;
 use carillon_core::time::Utc;
@@ -63,6 +64,10 @@ pub trait Port: Send + Sync + 'static {
 
     /// One attempt; [`PortError::Unknown`] when there is none.
     fn attempt(&self, id: AttemptId) -> Reply<'_, Attempt>;
+
+    /// The messages of a call, by its number or by the Call-ID of one of its dialogs; [`PortError::Unknown`] when nothing is
+    /// kept of it.
+    fn ladder(&self, call: String) -> Reply<'_, Ladder>;
 
     /// How the parts of the process are.
     fn health(&self) -> BoxFuture<'_, Health>;

@@ -14,7 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::handlers::{
-    agents, attempts, campaigns, contacts, health, live, metrics as metrics_page, phones, sessions,
+    agents, attempts, calls, campaigns, contacts, health, live, metrics as metrics_page, phones, sessions,
 };
 use crate::openapi::{Document, PATH};
 use crate::options::Options;
@@ -85,6 +85,7 @@ fn short_routes() -> OpenApiRouter<State> {
         .routes(routes!(phones::token))
         .routes(routes!(attempts::list))
         .routes(routes!(attempts::one))
+        .routes(routes!(calls::ladder))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
         .routes(routes!(metrics_page::metrics))

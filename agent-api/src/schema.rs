@@ -301,6 +301,74 @@ pub(crate) struct Forecast {
 }
 
 /// Times are milliseconds since 1970, campaign time.
+/// Which SIP messages a call was made of. No number, no name of a customer and no credentials are in it.
+#[derive(ToSchema)]
+#[schema(as = Ladder)]
+pub(crate) struct Ladder {
+    /// The attempt or inbound call; absent for a call from outside that was refused at once.
+    pub call: Option<u64>,
+    /// When the first message was there: real milliseconds since 1970.
+    pub began_at: i64,
+    /// Whether the call has ended.
+    pub ended: bool,
+    /// Who took part.
+    pub parties: Vec<LadderParty>,
+    /// In order.
+    pub messages: Vec<LadderMessage>,
+    /// How many messages were not kept.
+    pub left_out: u32,
+    /// How many of `messages` come before those.
+    pub left_out_after: u32,
+}
+
+/// One address in one dialog.
+#[derive(ToSchema)]
+#[schema(as = LadderParty)]
+pub(crate) struct LadderParty {
+    pub role: LadderRole,
+    /// Name of the trunk, or user of the agent.
+    pub name: String,
+    /// Address and port.
+    pub address: String,
+    /// `udp`, `tcp`, `tls`, `ws` or `wss`.
+    pub transport: String,
+    pub call_id: String,
+}
+
+#[derive(ToSchema)]
+#[schema(as = LadderRole, rename_all = "snake_case")]
+pub(crate) enum LadderRole {
+    Trunk,
+    Phone,
+}
+
+#[derive(ToSchema)]
+#[schema(as = LadderMessage)]
+pub(crate) struct LadderMessage {
+    /// Milliseconds since `began_at`.
+    pub at_ms: u32,
+    pub way: LadderWay,
+    /// Index in `parties`.
+    pub party: u8,
+    /// Of the request, or of the one that is answered.
+    pub method: String,
+    /// Of a response.
+    pub status: Option<u16>,
+    /// Number of the CSeq.
+    pub cseq: u32,
+    /// The same was there shortly before: a repetition, or an answer of another fork.
+    pub again: bool,
+    /// Codecs and direction of a session description, cause of a Reason; may be empty.
+    pub note: String,
+}
+
+#[derive(ToSchema)]
+#[schema(as = LadderWay, rename_all = "snake_case")]
+pub(crate) enum LadderWay {
+    Sent,
+    Received,
+}
+
 #[derive(ToSchema)]
 #[schema(as = LiveView)]
 pub(crate) struct LiveView {

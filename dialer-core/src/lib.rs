@@ -6,7 +6,7 @@
 //!
 //! Rooms: `campaign` (spec and run state), `contact` (people, numbers, import), `task`, `attempt`, `agent`,
 //! `compliance` (the only place that mints a permit), `selection` (who next, which agent), `disposition`,
-//! `closure` (close or retry), `trunk` (where the next calls go), `live` (what a wallboard shows), `store` (SQLite), `dialer` (routes between them).
+//! `closure` (close or retry), `trunk` (where the next calls go), `live` (what a wallboard shows), `ladder` (which messages a call was made of), `store` (SQLite), `dialer` (routes between them).
 
 pub mod agent;
 pub mod attempt;
@@ -19,6 +19,7 @@ pub mod disposition;
 pub mod id;
 pub mod inbound;
 pub mod input;
+pub mod ladder;
 pub mod live;
 pub mod output;
 mod selection;

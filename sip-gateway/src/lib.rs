@@ -6,7 +6,7 @@
 //! media commands out, `now` as the last argument. Sockets and threads live in `io`, the one I/O room.
 //!
 //! Rooms: `message` (wire codec), `sdp`, `auth` (digest), `transaction` (RFC 3261 §17), `dialog` (§12),
-//! `leg` (a call towards a trunk or a softphone), `trunk` (limits, registration), `registrar` (softphones),
+//! `leg` (a call towards a trunk or a softphone), `ladder` (which messages a call was made of), `trunk` (limits, registration), `registrar` (softphones),
 //! `media` (RTP), `gateway` (routes between them), `io` (sockets, feature `io`).
 
 pub mod auth;
@@ -17,6 +17,7 @@ pub mod gateway;
 pub mod id;
 #[cfg(feature = "io")]
 pub mod io;
+pub mod ladder;
 pub mod leg;
 pub mod media;
 pub mod message;

@@ -10,6 +10,7 @@ use carillon_core::campaign::CampaignCommand;
 use carillon_core::campaign::decisions::Decided;
 use carillon_core::id::{AttemptId, CampaignId, Ticket};
 use carillon_core::inbound::KnownCaller;
+use carillon_core::ladder::Ladder;
 use carillon_core::live::LiveView;
 use carillon_core::output::{Refused, Reply};
 use carillon_core::store::read::Fetched;
@@ -39,6 +40,7 @@ pub(super) enum Message {
     Greeting { campaign: CampaignId, prompt: Arc<Prompt> },
     Phone { user: String, session: u64, life: Duration, reply: oneshot::Sender<Option<auth::Token>> },
     EndSession { user: String, session: u64, reply: oneshot::Sender<()> },
+    Ladder { call: String, reply: oneshot::Sender<Option<Ladder>> },
     Decisions { campaign: CampaignId, limit: usize, reply: oneshot::Sender<Option<Vec<Decided>>> },
     Drain,
     Quit,
@@ -104,6 +106,13 @@ impl EngineHandle {
     ) -> Result<Option<Vec<Decided>>, Stopped> {
         let (reply, answer) = oneshot::channel();
         self.send(Message::Decisions { campaign, limit, reply })?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    /// The messages of a call that is up or ended not long ago, by its number or by the Call-ID of one of its dialogs.
+    pub async fn ladder(&self, call: String) -> Result<Option<Ladder>, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Ladder { call, reply })?;
         answer.await.map_err(|_| Stopped)
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod agents;
 pub(crate) mod attempts;
+pub(crate) mod calls;
 pub(crate) mod campaigns;
 pub(crate) mod contacts;
 pub(crate) mod health;

@@ -15,6 +15,7 @@ use carillon_core::campaign::CampaignState;
 use carillon_core::campaign::decisions::{Bound, Decided, Forecast, Reason};
 use carillon_core::campaign::spec::CampaignSpec;
 use carillon_core::id::{AttemptId, CampaignId, ContactId, TaskId};
+use carillon_core::ladder::{Ladder, Party, Role, Rung, Way};
 use carillon_core::live::{AgentView, LiveView, PreviewView};
 use carillon_core::time::Utc;
 use futures::FutureExt;
@@ -23,6 +24,39 @@ use tokio::sync::watch;
 
 /// Number of every attempt in here.
 pub const NUMBER: &str = "+15550000001";
+
+/// Call-ID of the one call with a ladder.
+pub const CALL_ID: &str = "4f/1c@192.0.2.9";
+
+/// The one ladder in here, of call 1.
+pub fn ladder() -> Ladder {
+    let party = Party {
+        role: Role::Trunk,
+        name: "carrier".into(),
+        address: "192.0.2.1:5060".into(),
+        transport: "udp".into(),
+        call_id: CALL_ID.into(),
+    };
+    let message = Rung {
+        at_ms: 12,
+        way: Way::Received,
+        party: 0,
+        method: "INVITE".into(),
+        status: Some(180),
+        cseq: 70,
+        again: false,
+        note: String::new(),
+    };
+    Ladder {
+        call: Some(AttemptId(1)),
+        began_at: Utc(0),
+        ended: true,
+        parties: vec![party],
+        messages: vec![message],
+        left_out: 0,
+        left_out_after: 48,
+    }
+}
 
 pub struct Dialer {
     state: Mutex<State>,
@@ -350,6 +384,10 @@ impl Port for Dialer {
 
     fn attempt(&self, id: AttemptId) -> Reply<'_, Attempt> {
         self.answer(|state| state.attempts.get(&id.0).cloned().ok_or_else(unknown))
+    }
+
+    fn ladder(&self, call: String) -> Reply<'_, Ladder> {
+        self.answer(|_| if call == "1" || call == CALL_ID { Ok(ladder()) } else { Err(unknown()) })
     }
 
     fn health(&self) -> BoxFuture<'_, Health> {

@@ -2,6 +2,7 @@
 
 mod agents;
 mod attempts;
+mod calls;
 mod campaigns;
 mod client;
 mod contacts;

@@ -109,6 +109,10 @@ fn schemas_describe_what_is_written() {
     };
     assert_properties("CampaignView", json!(campaign));
     assert_properties("LiveView", json!(LiveView::default()));
+    let ladder = json!(crate::dialer::ladder());
+    assert_properties("LadderParty", ladder["parties"][0].clone());
+    assert_properties("LadderMessage", ladder["messages"][0].clone());
+    assert_properties("Ladder", ladder);
     let forecast = Forecast::default();
     assert_properties("Forecast", json!(forecast));
     let reason = Reason {
@@ -130,7 +134,7 @@ fn assert_values<T: serde::de::DeserializeOwned>(name: &str, count: usize) {
     }
     // Reading a name that doesn't exist lists all that do; their number is the check that none is missing.
     let error = serde_json::from_value::<T>(json!("no such name")).err().unwrap().to_string();
-    let known = error.split("expected one of").nth(1).unwrap().matches('`').count() / 2;
+    let known = error.split("expected ").nth(1).unwrap().matches('`').count() / 2;
     assert_eq!(known, count, "{name}: {error}");
 }
 
@@ -145,4 +149,6 @@ fn schemas_list_the_values_that_exist() {
     assert_values::<Outcome>("Outcome", 11);
     assert_values::<carillon_core::attempt::outcome::Attribution>("Attribution", 4);
     assert_values::<carillon_api::rights::Role>("Role", 3);
+    assert_values::<carillon_core::ladder::Role>("LadderRole", 2);
+    assert_values::<carillon_core::ladder::Way>("LadderWay", 2);
 }

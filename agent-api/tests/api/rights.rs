@@ -18,7 +18,7 @@ const SELF: Allowed = [false, false, false, true, false];
 const STAFF_OR_SELF: Allowed = [false, true, true, true, false];
 
 /// In the order of the document.
-const MATRIX: [(&str, &str, Allowed); 27] = [
+const MATRIX: [(&str, &str, Allowed); 28] = [
     ("get", "/api/v1/agents", STAFF),
     ("get", "/api/v1/agents/{user}", STAFF_OR_SELF),
     ("delete", "/api/v1/agents/{user}/call", STAFF_OR_SELF),
@@ -31,6 +31,7 @@ const MATRIX: [(&str, &str, Allowed); 27] = [
     ("put", "/api/v1/agents/{user}/state", STAFF_OR_SELF),
     ("get", "/api/v1/attempts", SIGNED_IN),
     ("get", "/api/v1/attempts/{id}", SIGNED_IN),
+    ("get", "/api/v1/calls/{call}/ladder", STAFF),
     ("get", "/api/v1/campaigns", STAFF),
     ("post", "/api/v1/campaigns", STAFF),
     ("get", "/api/v1/campaigns/{id}", STAFF),
@@ -66,7 +67,7 @@ fn body_of(method: &str, path: &str) -> (&'static str, Body) {
 
 fn request_of(method: &str, path: &str, token: &str) -> Request<Body> {
     let (kind, body) = body_of(method, path);
-    let filled = path.replace("{id}", "1").replace("{user}", AGENT);
+    let filled = path.replace("{id}", "1").replace("{call}", "1").replace("{user}", AGENT);
     with_body(&method.to_uppercase(), &filled, token, kind, body)
 }
 

@@ -133,7 +133,11 @@ impl Gateway {
     pub(super) fn release_phone(&mut self, user: &str, now: Duration) {
         let Some(agent) = self.agents.get_mut(user) else { return };
         match (agent.mode, &mut agent.phone) {
-            (AgentLegMode::Persistent, Phone::Up { with, .. }) => *with = None,
+            (AgentLegMode::Persistent, Phone::Up { leg, with, .. }) => {
+                *with = None;
+                let leg = *leg;
+                self.unfollow_leg(leg);
+            }
             (AgentLegMode::PerCall, Phone::Up { leg, stream, .. } | Phone::Calling { leg, stream, .. }) => {
                 let (leg, stream) = (*leg, *stream);
                 agent.phone = Phone::Idle;

@@ -471,6 +471,7 @@ impl Gateway {
         let (late_offer, asserted_identity) = (trunk.options.late_offer, trunk.options.asserted_identity);
         let identity = self.signed_identity(&trunk.options, &route.caller_id, &known.wish.number, now);
         let Some(port) = self.stream_port(stream) else { return };
+        self.follow_trunk(call, &route, now);
         self.timers.set(Timer::Call(call), None);
         let options = LegOptions {
             route,
@@ -542,6 +543,7 @@ impl Gateway {
     /// Gives back all that a call holds whose INVITE was never sent.
     fn forget_unsent(&mut self, call: CallId, now: Duration) {
         let Some(Call { trunk, route, stage, rate, .. }) = self.calls.remove(&call) else { return };
+        self.ladders.over(call);
         self.timers.set(Timer::Call(call), None);
         if let Some(trunk) = self.trunks.get_mut(trunk) {
             trunk.release(&route.caller_id);
@@ -565,6 +567,7 @@ impl Gateway {
     /// Gives back all that a call holds whose INVITE was sent.
     fn forget_sent(&mut self, call: CallId, now: Duration) {
         let Some(Call { trunk, stage, rate, .. }) = self.calls.remove(&call) else { return };
+        self.ladders.over(call);
         self.timers.set(Timer::Call(call), None);
         if let Some(trunk) = self.trunks.get_mut(trunk) {
             trunk.ended();

@@ -21,20 +21,23 @@ impl Gateway {
     pub(super) fn receive(&mut self, bytes: Bytes, from: SocketAddr, local: Local, now: Duration) {
         self.wire.counters.datagrams_received += 1;
         if local.transport == Transport::Udp && stun::is_stun(&bytes) {
-            return self.stun(&bytes, from, local);
+            return self.stun(&bytes, from, local, now);
         }
         match message::decode(bytes) {
             // A scanner learns nothing, not even that somebody listens.
             Ok(Message::Request(request)) if self.turns_away(&request, from, local, now) => {}
             Ok(message) if self.orphan_response(&message, from, now) => {}
-            Ok(message) => self.wire.layer.receive(message, from, local, now),
+            Ok(message) => {
+                self.note_received(&message, from, local, now);
+                self.wire.layer.receive(message, from, local, now);
+            }
             Err(DecodeError::Answer { status, fault, skeleton }) if self.is_trusted(from, local) => {
                 tracing::debug!(status, %fault, "malformed request");
                 self.wire.counters.malformed_answered += 1;
                 let mut response = skeleton.response(status);
                 response.headers.tag_to(&self.wire.names.tag());
                 if let Ok(octets) = response.to_vec() {
-                    self.transmit(from, local, octets.into());
+                    self.transmit(from, local, octets.into(), now);
                 }
             }
             Err(DecodeError::Drop(fault) | DecodeError::Answer { fault, .. }) => {
@@ -45,12 +48,12 @@ impl Gateway {
     }
 
     /// A phone, or a trunk, keeps its way to us open (RFC 5626 §4.4.2). Strangers learn nothing.
-    fn stun(&mut self, datagram: &[u8], from: SocketAddr, local: Local) {
+    fn stun(&mut self, datagram: &[u8], from: SocketAddr, local: Local, now: Duration) {
         let trusted = self.is_trusted(from, local);
         match stun::answer(datagram, from).filter(|_| trusted) {
             Some(answer) => {
                 self.wire.counters.stun_answered += 1;
-                self.transmit(from, local, answer.into());
+                self.transmit(from, local, answer.into(), now);
             }
             None => self.wire.counters.datagrams_dropped += 1,
         }
@@ -123,7 +126,7 @@ impl Gateway {
         // Ends: each output is the answer to one message, command or timer, and none makes an endless chain.
         while let Some(output) = self.wire.layer.poll_output() {
             match output {
-                transaction::Output::Transmit { to, local, bytes } => self.transmit(to, local, bytes),
+                transaction::Output::Transmit { to, local, bytes } => self.transmit(to, local, bytes, now),
                 transaction::Output::Request { key, request, from, local } => {
                     self.request(key, &request, from, local, now);
                 }
@@ -147,10 +150,12 @@ impl Gateway {
                 }
             }
         }
+        self.ladders.all_sent();
     }
 
-    fn transmit(&mut self, to: SocketAddr, local: Local, bytes: Bytes) {
+    fn transmit(&mut self, to: SocketAddr, local: Local, bytes: Bytes, now: Duration) {
         self.wire.counters.datagrams_sent += 1;
+        self.note_sent(&bytes, to, local, now);
         self.outputs.push_back(Output::Transmit { to, local, bytes });
     }
 

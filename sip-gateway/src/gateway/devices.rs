@@ -84,8 +84,9 @@ impl Gateway {
         let port = self.ports.take(now).ok_or("ports")?;
         let stream = self.open_stream(port, LegOwner::Agent(user.to_owned()));
         let route = self.phone_route(user, &target);
-        if join.is_none() {
-            self.event(Event::AgentLegCalling { user: user.to_owned(), route: route.clone() });
+        match &join {
+            Some((call, _)) => self.follow_phone(*call, &route),
+            None => self.event(Event::AgentLegCalling { user: user.to_owned(), route: route.clone() }),
         }
         let options = LegOptions {
             route,

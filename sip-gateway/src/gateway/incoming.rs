@@ -76,10 +76,14 @@ impl Gateway {
             Ok(number) => {
                 self.offers_made = self.offers_made.saturating_add(1);
                 let offer = OfferId(self.offers_made);
+                let Some(name) = self.trunks.get(trunk).map(|known| known.options.name.clone()) else {
+                    return;
+                };
+                self.follow_caller(&name, invite, (from, local), now);
                 let Some(known) = self.trunks.get(trunk) else { return };
                 let incoming = Incoming {
                     offer,
-                    trunk: known.options.name.clone(),
+                    trunk: name,
                     number: number.clone(),
                     caller: caller(invite, &known.options),
                     diversion: history(&invite.headers, HeaderName::Diversion),
@@ -90,6 +94,10 @@ impl Gateway {
                 self.event(Event::Incoming(Box::new(incoming)));
             }
             Err(response) => {
+                let trunk = self.trunks.iter().find(|trunk| self.is_from(trunk, from, local));
+                if let Some(name) = trunk.map(|trunk| trunk.options.name.clone()) {
+                    self.follow_caller(&name, invite, (from, local), now);
+                }
                 self.wire.counters.incoming_refused += 1;
                 self.wire.layer.respond(key, response, now);
             }
@@ -102,7 +110,9 @@ impl Gateway {
             return self.event(Event::Ended { call, by: EndedBy::Network, reason: "offer_lost" });
         };
         let key = offer.key;
+        self.name_caller(offer.invite.headers.call_id().unwrap_or_default(), call, now);
         if let Err((response, reason)) = self.take(offer, call, now) {
+            self.ladders.over(call);
             self.wire.counters.incoming_refused += 1;
             self.wire.layer.respond(key, response, now);
             self.event(Event::Ended { call, by: EndedBy::Us, reason });
@@ -144,12 +154,13 @@ impl Gateway {
         }
         let agent = self.agents.get_mut(user).ok_or("signed_off")?;
         match (agent.mode, &mut agent.phone) {
-            (AgentLegMode::Persistent, Phone::Up { stream, with, .. }) => {
+            (AgentLegMode::Persistent, Phone::Up { leg, stream, with, .. }) => {
                 if with.is_some() {
                     return Err("agent_busy");
                 }
                 *with = Some(call);
-                let agent = *stream;
+                let (leg, agent) = (*leg, *stream);
+                self.follow_leg(call, leg);
                 self.answer_incoming(call, Next::Join { user: user.to_owned(), agent, record }, now);
                 Ok(())
             }

@@ -185,12 +185,13 @@ impl Gateway {
         };
         let agent = self.agents.get_mut(user).ok_or("signed_off")?;
         match (agent.mode, &mut agent.phone) {
-            (AgentLegMode::Persistent, Phone::Up { stream, with, .. }) => {
+            (AgentLegMode::Persistent, Phone::Up { leg, stream, with, .. }) => {
                 if with.is_some() {
                     return Err("agent_busy");
                 }
                 *with = Some(call);
-                let stream = *stream;
+                let (leg, stream) = (*leg, *stream);
+                self.follow_leg(call, leg);
                 self.splice(call, user, stream, record);
                 Ok(())
             }

@@ -6,7 +6,7 @@
 //!
 //! Rooms: `calls` (towards trunks), `divert` (on to the next trunk), `incoming` (from trunks), `agents` (towards phones), `devices` (which phone of
 //! an agent), `join` (splices), `consult` (a colleague is asked), `transfer`, `phones` (REGISTER of phones),
-//! `trunks` (REGISTER with trunks), `places` (where trunks are), `numbers` (what calls show), `orphans`, `stray` (requests outside dialogs), `streams`, `ports`, `names`,
+//! `ladders` (what is written down of calls), `trunks` (REGISTER with trunks), `places` (where trunks are), `numbers` (what calls show), `orphans`, `stray` (requests outside dialogs), `streams`, `ports`, `names`,
 //! `timers`, `counters`.
 
 mod agents;
@@ -18,6 +18,7 @@ mod devices;
 mod divert;
 mod incoming;
 mod join;
+mod ladders;
 mod legs;
 pub mod names;
 mod numbers;
@@ -45,6 +46,7 @@ use rand_chacha::ChaCha20Rng;
 use crate::command::Command;
 use crate::event::{Event, Room, TrunkRoom, TrunkState};
 use crate::id::{CallId, OfferId, StreamId};
+use crate::ladder::Ladders;
 use crate::leg::LegId;
 use crate::leg::orphan::Orphan;
 use crate::leg::wire::Wire;
@@ -119,6 +121,7 @@ pub struct Gateway {
     legs_started: u64,
     /// Which leg a Call-ID belongs to.
     dialogs: BTreeMap<String, LegId>,
+    ladders: Ladders,
     streams: BTreeMap<StreamId, Stream>,
     ports: Ports,
     registrar: Registrar,
@@ -165,6 +168,7 @@ impl Gateway {
             legs: BTreeMap::new(),
             legs_started: 0,
             dialogs: BTreeMap::new(),
+            ladders: Ladders::default(),
             streams: BTreeMap::new(),
             ports: Ports::new(options.rtp_ports),
             registrar,

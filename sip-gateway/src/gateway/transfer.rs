@@ -70,9 +70,10 @@ impl Gateway {
         }
         let Some(agent) = self.agents.get_mut(&to) else { return };
         match (agent.mode, &mut agent.phone) {
-            (AgentLegMode::Persistent, Phone::Up { stream, with, .. }) => {
+            (AgentLegMode::Persistent, Phone::Up { leg, stream, with, .. }) => {
                 *with = Some(call);
-                let stream = *stream;
+                let (leg, stream) = (*leg, *stream);
+                self.follow_leg(call, leg);
                 self.hand_over(call, stream, now);
             }
             (AgentLegMode::Persistent | AgentLegMode::PerCall, _) => {

@@ -228,6 +228,11 @@ impl Leg {
         &self.options.route.call_id
     }
 
+    /// Identifiers and addresses of its INVITE.
+    pub fn route(&self) -> &Route {
+        &self.options.route
+    }
+
     /// Whether it is answered and nobody has ended it.
     pub fn is_up(&self) -> bool {
         matches!(self.state, State::Up(_))

@@ -80,6 +80,15 @@ impl Service {
         text.expect("text").lines().find_map(|line| line.strip_prefix(&begin)?.parse().ok())
     }
 
+    /// Exit status, standard output and standard error of `carillon trace`.
+    fn trace(&self, arguments: &[&str]) -> (i32, String, String) {
+        let mut command = Command::new(carillon());
+        command.arg("trace").args(arguments).env("CARILLON_TOKEN", &self.token);
+        let output = command.output().expect("carillon runs");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+    }
+
     fn state(&self, campaign: u64) -> Value {
         self.get(&format!("/campaigns/{campaign}"))["state"].clone()
     }
@@ -168,6 +177,75 @@ fn an_agent_sees_a_contact_before_it_is_called() {
     ] {
         let found = eventually(LONG, || service.of_trunk(name).filter(|found| *found == expected));
         assert_eq!(found, Some(expected), "{name}: {:?}", service.of_trunk(name));
+    }
+    phone.stop();
+    service.process.signal(Signal::Terminate);
+    assert_eq!(service.process.wait(LONG), 0, "{}", service.process.output());
+}
+
+/// What an operator and a carrier's engineer see of a call: each message, by number and by Call-ID, and nobody's number.
+#[test]
+fn a_call_is_traced_message_by_message() {
+    let stage = Stage::new();
+    let mut carrier = stage.carrier("carrier_answer.xml").pause_ms(500).start();
+    let mut service = Service::start(&stage);
+    let phone = stage.phone(0, &[Law::Mu]);
+    let spec = json!({"name": "renewals", "mode": "progressive", "jurisdiction": "none", "timezone": "UTC"});
+    service.post("/campaigns", "application/json", &spec.to_string());
+    service.post("/campaigns/1/contacts", "text/csv", "id,number\nc1,+12025550100\n");
+    service.post("/campaigns/1/start", "application/json", "");
+    assert_eq!(service.put("/agents/agent1/state", &json!({"state": "signed_on"})), 204);
+    carrier.finish(LONG);
+    let ended = || (service.get("/calls/1/ladder")["ended"] == json!(true)).then_some(());
+    eventually(LONG, ended).expect("the call ends");
+
+    let ladder = service.get("/calls/1/ladder");
+    let messages = ladder["messages"].as_array().expect("messages");
+    let of_carrier = messages.iter().filter(|message| message["party"] == json!(0));
+    let steps: Vec<String> = of_carrier
+        .map(|message| {
+            let way = if message["way"] == json!("sent") { ">" } else { "<" };
+            let what =
+                message["status"].as_u64().map_or_else(|| message["method"].to_string(), |it| it.to_string());
+            format!("{way}{}", what.trim_matches('"'))
+        })
+        .collect();
+    assert_eq!(steps, [">INVITE", "<100", "<180", "<200", ">ACK", "<BYE", ">200"], "{ladder}");
+    let times: Vec<u64> = messages.iter().filter_map(|message| message["at_ms"].as_u64()).collect();
+    assert!(times.is_sorted() && times.last().is_some_and(|last| (500..30_000).contains(last)), "{times:?}");
+    let party = &ladder["parties"][0];
+    assert_eq!((&party["role"], &party["name"]), (&json!("trunk"), &json!("carrier")), "{ladder}");
+
+    let url = service.base.replace("/api/v1", "");
+    let (status, said, error) = service.trace(&["1", "--url", &url]);
+    assert_eq!(status, 0, "{error}");
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines[0].starts_with("call 1  began 20") && lines[0].ends_with("ended"), "{said}");
+    let messages: Vec<&str> = lines.iter().copied().filter(|line| line.contains(" A ")).collect();
+    for (line, word) in
+        messages.iter().skip(1).zip(["INVITE", "100 Trying", "180 Ringing", "200 OK", "ACK", "BYE"])
+    {
+        assert!(line.contains(word), "{word} in {line}\n{said}");
+    }
+    assert!(said.contains("sdp PCMU PCMA telephone-event"), "{said}");
+    for text in [&said, &ladder.to_string()] {
+        for hidden in ["2025550100", "5550000001", PASSWORD, "sip:"] {
+            assert!(!text.contains(hidden), "{hidden} in {text}");
+        }
+    }
+    let call_id = party["call_id"].as_str().expect("a Call-ID");
+    let config = stage.directory().join("service.toml");
+    let (status, by_call_id, error) = service.trace(&[call_id, "--config", &config.display().to_string()]);
+    assert_eq!((status, &by_call_id), (0, &said), "{error}");
+
+    for (arguments, code, word) in [
+        (["99", "--url", &url], 1, "call 99: the service keeps no ladder of it"),
+        (["no such call", "--url", &url], 2, "CALL must be"),
+        (["1", "--url", "https://localhost"], 2, "must begin with http://"),
+        (["1", "--url", "http://127.0.0.1:9"], 3, "127.0.0.1:9: "),
+    ] {
+        let (status, said, error) = service.trace(&arguments);
+        assert!(status == code && said.is_empty() && error.contains(word), "{arguments:?}: {status} {error}");
     }
     phone.stop();
     service.process.signal(Signal::Terminate);

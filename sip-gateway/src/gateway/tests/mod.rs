@@ -13,6 +13,7 @@ mod early;
 mod families;
 mod in_dialog;
 mod incoming;
+mod ladders;
 mod late_offer;
 mod limits;
 mod orphan;
