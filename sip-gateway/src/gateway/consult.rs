@@ -280,6 +280,7 @@ impl Gateway {
                 return Err(response);
             }
         };
+        self.follow_asking(call, invite, (from, local), now);
         let owner = LegOwner::Consultation(call);
         let stream = self.open_stream(port, owner.clone());
         self.timers.set(Timer::Leg(id), leg.deadline());
@@ -291,8 +292,10 @@ impl Gateway {
         self.consultations.insert(call, Consultation { to: to.clone(), leg: id, stream });
         self.with_leg(id, now, |leg, wire| leg.ring(wire, now));
         match self.agents.get_mut(&to).map(|agent| (agent.mode, &mut agent.phone)) {
-            Some((AgentLegMode::Persistent, Phone::Up { with, .. })) => {
+            Some((AgentLegMode::Persistent, Phone::Up { leg, with, .. })) => {
                 *with = Some(call);
+                let leg = *leg;
+                self.follow_leg(call, leg);
                 self.answer_consultation(call, now);
             }
             Some((AgentLegMode::Persistent | AgentLegMode::PerCall, _)) | None => {

@@ -72,14 +72,12 @@ impl Gateway {
         let Some(trunk) = self.trunk_at(from, local).filter(|_| !is_phone) else {
             return self.consult(key, invite, (from, local), now);
         };
+        let name = self.trunks.get(trunk).map_or_else(String::new, |known| known.options.name.clone());
+        self.follow_caller(&name, invite, (from, local), now);
         match self.admit(invite, trunk, now) {
             Ok(number) => {
                 self.offers_made = self.offers_made.saturating_add(1);
                 let offer = OfferId(self.offers_made);
-                let Some(name) = self.trunks.get(trunk).map(|known| known.options.name.clone()) else {
-                    return;
-                };
-                self.follow_caller(&name, invite, (from, local), now);
                 let Some(known) = self.trunks.get(trunk) else { return };
                 let incoming = Incoming {
                     offer,
@@ -94,10 +92,6 @@ impl Gateway {
                 self.event(Event::Incoming(Box::new(incoming)));
             }
             Err(response) => {
-                let trunk = self.trunks.iter().find(|trunk| self.is_from(trunk, from, local));
-                if let Some(name) = trunk.map(|trunk| trunk.options.name.clone()) {
-                    self.follow_caller(&name, invite, (from, local), now);
-                }
                 self.wire.counters.incoming_refused += 1;
                 self.wire.layer.respond(key, response, now);
             }

@@ -70,6 +70,27 @@ impl Gateway {
         }
     }
 
+    /// The INVITE of an agent's phone came that asks a colleague about a call.
+    pub(super) fn follow_asking(
+        &mut self,
+        call: CallId,
+        invite: &Request,
+        (from, local): (SocketAddr, Local),
+        now: Duration,
+    ) {
+        let Ok(call_id) = invite.headers.call_id() else { return };
+        let user = invite.headers.from().ok().and_then(|from| Some(from.uri.user()?.to_owned()));
+        let party = Party {
+            role: Role::Phone,
+            name: user.unwrap_or_default(),
+            address: from,
+            transport: local.transport,
+            call_id: call_id.to_owned(),
+        };
+        self.ladders.follow(call, party);
+        self.note_received(&Message::Request(invite.clone()), from, local, now);
+    }
+
     /// A call from outside has its name.
     pub(super) fn name_caller(&mut self, call_id: &str, call: CallId, now: Duration) {
         self.ladders.named(call_id, call, now);

@@ -138,6 +138,11 @@ fn a_colleague_on_the_line_is_asked_at_once() {
     assert_eq!(bench.starts(PHONE), ["200 OK"]);
     assert_eq!(words(&bench.media()), ["close 4"]);
     assert_eq!(told(&mut bench), ["ben reachable"]);
+    let ladder = bench.gateway.ladder_of_call(super::CALL).unwrap();
+    let asking =
+        ladder.parties.iter().position(|party| party.name == "anna" && party.call_id == line.call_id);
+    let lines = ladder.rungs().filter(|rung| Some(usize::from(rung.party)) == asking);
+    assert_eq!(lines.count(), 6, "INVITE, 180, 200, ACK, BYE, 200: {ladder:?}");
     bench.connect(2, "ben");
     assert!(told(&mut bench)[0].starts_with("Connected"));
     bench.feed(CARRIER, customer.request("BYE", "callee", 1, &[], ""));
