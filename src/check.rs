@@ -119,6 +119,9 @@ pub async fn command(options: &CheckOptions) -> Result<(), Exit> {
         let used = books::caps(trunk, &store, wall()).await;
         let used = used.map_err(|error| Exit::file(format!("{}: {error}", store.display())))?;
         used.into_iter().for_each(|(what, result)| tell(what, result));
+        let numbers = books::numbers(trunk, &store, wall()).await;
+        let numbers = numbers.map_err(|error| Exit::file(format!("{}: {error}", store.display())))?;
+        numbers.into_iter().for_each(|(what, result)| tell(what, result));
     }
     if let Some(number) = options.call.as_ref().filter(|_| trunk.spend.is_capped()) {
         tell("price", price(trunk, number));

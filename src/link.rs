@@ -12,7 +12,7 @@ use carillon_core::id::{AttemptId, CampaignId, RequestId, Ticket};
 use carillon_core::inbound::Offered;
 use carillon_core::input::{EndedBy, Failure, Input, Recording};
 use carillon_core::output::{Output, Refused, Reply};
-use carillon_core::store::write::{BindingRow, CallDialog, CallRoute, OrphanRow, Write};
+use carillon_core::store::write::{BindingRow, CallDialog, CallRoute, NumberRow, OrphanRow, Write};
 use carillon_core::time::Utc;
 use carillon_core::trunk::sharing::{Prices, Share, Sharing};
 use carillon_core::trunk::{Room, TrunkRoom};
@@ -23,6 +23,8 @@ use carillon_sip::media::RecordingDone;
 use carillon_sip::media::prompt::Prompt;
 use carillon_sip::options::TrunkOptions;
 use carillon_sip::resolve::Target;
+use carillon_sip::trunk::caller_ids::NumberBook;
+use carillon_sip::trunk::reputation::Reputation;
 
 use crate::clock::{CampaignClock, RealNow};
 
@@ -222,6 +224,9 @@ pub fn news(event: Event, now: RealNow) -> News {
             Input::AgentLegCalling { agent: user, route: core_route(&route) }
         }
         Event::Registered(binding) => Input::Registered(core_binding(&binding, now)),
+        Event::Numbers(books) => {
+            Input::Numbers(books.into_iter().map(|book| core_number(book, now)).collect())
+        }
         Event::Unregistered { user, binding } => Input::Unregistered { user, binding },
         Event::Trunk { name, state } => return News::Trunk { name, state },
         Event::Moved { name, targets } => return News::Moved { name, targets },
@@ -281,6 +286,34 @@ pub fn binding(row: &BindingRow, now: RealNow) -> Option<Binding> {
         q: row.q,
         path: row.path.clone(),
     })
+}
+
+/// What was stored of a number, as the gateway wants it back.
+pub fn number(row: &NumberRow, now: RealNow) -> NumberBook {
+    NumberBook {
+        trunk: row.trunk.clone(),
+        number: row.number.clone(),
+        reputation: Reputation { calls: row.calls, answers: row.answers, unwanted: row.unwanted },
+        rests_for: row.rests_until.map(|at| at.since(now.utc)).filter(|left| !left.is_zero()),
+        today: row.today,
+        day_left: row.day_ends_at.since(now.utc),
+        shown_ago: row.shown_at.map(|at| now.utc.since(at)),
+    }
+}
+
+fn core_number(book: NumberBook, now: RealNow) -> NumberRow {
+    let Reputation { calls, answers, unwanted } = book.reputation;
+    NumberRow {
+        trunk: book.trunk,
+        number: book.number,
+        calls,
+        answers,
+        unwanted,
+        rests_until: book.rests_for.map(|left| now.utc.after(left)),
+        today: book.today,
+        day_ends_at: now.utc.after(book.day_left),
+        shown_at: book.shown_ago.map(|ago| now.utc.before(ago)),
+    }
 }
 
 fn call(attempt: AttemptId) -> CallId {

@@ -80,6 +80,8 @@ fn show_trunks(trunks: &[TrunkFigures]) {
         if let Some(left) = caps.talk_left {
             gauge!(names::TRUNK_TALK_LEFT_SECONDS, "trunk" => name.clone()).set(left.as_secs_f64());
         }
+        let resting = u32::try_from(caps.numbers_resting).unwrap_or(u32::MAX);
+        gauge!(names::TRUNK_NUMBERS_RESTING, "trunk" => name.clone()).set(f64::from(resting));
         own(names::TRUNK_RANG_TOTAL).absolute(tally.rang);
         gauge!(names::TRUNK_POST_DIAL_SECONDS, "trunk" => name.clone()).set(tally.post_dial.as_secs_f64());
         gauge!(names::TRUNK_CALLS, "trunk" => name.clone()).set(f64::from(*lines_used));
@@ -175,6 +177,7 @@ impl Batches {
                 | Write::PacerState { .. }
                 | Write::Journal(_)
                 | Write::AgentLeg { .. }
+                | Write::Number(_)
                 | Write::Binding(_)
                 | Write::Unbind { .. } => {}
             }

@@ -338,6 +338,9 @@ impl Node {
             NodeInput::Recovered(recovered) => {
                 let left = self.talk.start(&caps::talked(&recovered.trunk_talk), self.clock.now(now).utc);
                 self.allow_talk(left, now);
+                for row in &recovered.numbers {
+                    self.gateway.command(Command::RestoreNumber(link::number(row, now)), now.monotonic);
+                }
                 for binding in recovered.bindings.iter().filter_map(|row| link::binding(row, now)) {
                     self.gateway.command(Command::RestoreBinding(binding), now.monotonic);
                 }

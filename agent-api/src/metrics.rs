@@ -52,6 +52,8 @@ pub const TRUNK_EFFECTIVE_TOTAL: &str = "dialer_trunk_effective_total";
 pub const TRUNK_DIVERTED_TOTAL: &str = "dialer_trunk_diverted_total";
 /// Times that a trunk's caller ID was put to rest because it did far worse than the others.
 pub const TRUNK_NUMBERS_RESTED_TOTAL: &str = "dialer_trunk_numbers_rested_total";
+/// A trunk's caller IDs that rest because they do far worse than the others; label `trunk`.
+pub const TRUNK_NUMBERS_RESTING: &str = "dialer_trunk_numbers_resting";
 /// Calls of a trunk that went on to another of its servers.
 pub const TRUNK_MOVED_TOTAL: &str = "dialer_trunk_moved_total";
 /// Calls that could not go over a trunk that has a cap on what is spent and no price for their number; label `trunk`.
@@ -171,6 +173,7 @@ fn describe() {
     describe_counter!(TRUNK_EFFECTIVE_TOTAL, Unit::Count, "Calls that ended by the callee's doing");
     describe_counter!(TRUNK_DIVERTED_TOTAL, Unit::Count, "Calls that went on to another trunk");
     describe_counter!(TRUNK_NUMBERS_RESTED_TOTAL, Unit::Count, "Caller IDs that were put to rest");
+    describe_gauge!(TRUNK_NUMBERS_RESTING, Unit::Count, "Caller IDs that rest");
     describe_counter!(TRUNK_MOVED_TOTAL, Unit::Count, "Calls that went on to another server of their trunk");
     describe_counter!(
         TRUNK_UNPRICED_TOTAL,

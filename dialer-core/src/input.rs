@@ -163,6 +163,8 @@ pub enum Input {
         /// The agent's user.
         agent: String,
     },
+    /// What is new of the trunks' numbers; to be recorded.
+    Numbers(Vec<crate::store::write::NumberRow>),
     /// A phone registered; to be recorded.
     Registered(crate::store::write::BindingRow),
     /// A binding ended; to be removed.

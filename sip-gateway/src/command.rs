@@ -10,6 +10,7 @@ use crate::id::{CallId, OfferId};
 use crate::media::prompt::Prompt;
 use crate::registrar::bindings;
 use crate::transport::Local;
+use crate::trunk::caller_ids::NumberBook;
 
 /// One instruction to the gateway.
 #[derive(Clone, Debug)]
@@ -114,6 +115,8 @@ pub enum Command {
         /// The sign-in.
         session: u64,
     },
+    /// Put back what was stored of a trunk's number.
+    RestoreNumber(NumberBook),
     /// Put back a registration that was stored.
     RestoreBinding(Binding),
     /// Stop registering with trunks and unregister; used on the way down.

@@ -11,6 +11,7 @@ use crate::media::RecordingDone;
 use crate::message::{HeaderName, Response};
 use crate::resolve::Target;
 use crate::transport::Local;
+use crate::trunk::caller_ids::NumberBook;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -158,6 +159,8 @@ pub enum Event {
         /// What it was known by ([`Binding::key`]).
         binding: String,
     },
+    /// What is new of trunks' numbers; to be stored, each in place of what was there.
+    Numbers(Vec<NumberBook>),
     /// A trunk became usable or unusable.
     Trunk {
         /// Its name.

@@ -1,14 +1,18 @@
-//! What a trunk has used of its caps, as the database has it.
+//! What a trunk has used of its caps, and how its numbers fare, as the database has it.
 
 use std::path::Path;
 use std::time::Duration;
 
 use carillon_core::store::sqlite::{Archive, StoreError};
+use carillon_core::store::write::NumberRow;
 use carillon_core::time::{CalendarDay, Utc};
 use carillon_sip::options::TrunkOptions;
 use carillon_sip::trunk::rates::written;
 
 use crate::caps::{self, Used};
+
+/// Most numbers that are told one by one.
+const NUMBERS_MAX: usize = 50;
 
 /// One line of what is told: its name, and what is good or bad.
 pub type Line = (&'static str, Result<String, String>);
@@ -46,6 +50,51 @@ pub async fn caps(trunk: &TrunkOptions, store: &Path, now: Utc) -> Result<Vec<Li
         lines.push(("spend", told(used.first(), trunk.spend.daily_max, trunk.spend.monthly_max, money)));
     }
     Ok(lines)
+}
+
+/// How the trunk's numbers fare, one line each of those that something is known of; bad where all of them rest or have had their day.
+/// Nothing where no key asks for that to be known.
+pub async fn numbers(trunk: &TrunkOptions, store: &Path, now: Utc) -> Result<Vec<Line>, StoreError> {
+    if !trunk.pool.looks_back() || !store.is_file() {
+        return Ok(Vec::new());
+    }
+    let rows = Archive::open(store).await?.numbers().await?;
+    let own = |row: &&NumberRow| row.trunk == trunk.name && trunk.caller_ids.contains(&row.number);
+    let rows: Vec<&NumberRow> = rows.iter().filter(own).collect();
+    let of = trunk.caller_ids.len();
+    let away = rows.iter().filter(|row| idle(row, trunk, now).is_some()).count();
+    let summary = format!("{} of {of} may be shown", of.saturating_sub(away));
+    let mut lines = vec![("numbers", if away < of { Ok(summary) } else { Err(summary) })];
+    lines.extend(rows.iter().take(NUMBERS_MAX).map(|row| ("", Ok(fares(row, trunk, now)))));
+    Ok(lines)
+}
+
+/// Why a number is not shown now.
+fn idle(row: &NumberRow, trunk: &TrunkOptions, now: Utc) -> Option<String> {
+    let (pool, day_left) = (trunk.pool, row.day_ends_at.since(now));
+    let rests = row.rests_until.filter(|until| *until > now && pool.recovery.is_some());
+    if let Some(until) = rests {
+        return Some(format!(
+            "rests for {} more, since it did far worse than the others",
+            in_minutes(caps::milliseconds(until.since(now)))
+        ));
+    }
+    let full = pool.daily_max > 0 && row.today >= pool.daily_max && !day_left.is_zero();
+    full.then(|| format!("has had its day, for {} more", in_minutes(caps::milliseconds(day_left))))
+}
+
+/// `+15550100: 12 of its 300 a day; of 120 calls 31 answered, 2 unwanted; rests for 71:20 min more, ...`.
+fn fares(row: &NumberRow, trunk: &TrunkOptions, now: Utc) -> String {
+    let today = if row.day_ends_at > now { row.today } else { 0 };
+    let most = if trunk.pool.daily_max > 0 { format!(" of {}", trunk.pool.daily_max) } else { String::new() };
+    let mut text = format!("{}: {today}{most} calls in its day", row.number);
+    if trunk.pool.recovery.is_some() {
+        text.push_str(&format!("; of {} {} answered, {} unwanted", row.calls, row.answers, row.unwanted));
+    }
+    if let Some(why) = idle(row, trunk, now) {
+        text.push_str(&format!("; {why}"));
+    }
+    text
 }
 
 /// `1.20 of 50.00 EUR today, 9.00 of 900.00 EUR in this month`.

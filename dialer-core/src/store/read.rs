@@ -9,7 +9,7 @@ use crate::campaign::spec::CampaignSpec;
 use crate::id::{AttemptId, CampaignId, ContactId, TaskId};
 use crate::inbound::{InboundRow, KnownCaller};
 use crate::input::Recording;
-use crate::store::write::{BindingRow, JournalEnd, OrphanRow};
+use crate::store::write::{BindingRow, JournalEnd, NumberRow, OrphanRow};
 use crate::task::TaskState;
 use crate::time::Utc;
 
@@ -76,6 +76,8 @@ pub struct Recovered {
     pub agent_legs: BTreeMap<String, OrphanRow>,
     /// Registrations.
     pub bindings: Vec<BindingRow>,
+    /// What is known of the trunks' numbers, by trunk and number.
+    pub numbers: Vec<NumberRow>,
     /// Suppressed numbers, canonical.
     pub suppressed: Vec<String>,
     /// What each trunk has carried in this day and month, by name; those that carried nothing are not there.

@@ -174,6 +174,8 @@ pub enum Write {
     /// A part of the journal of a campaign's pacer; of segments more than `campaign::journal::SEGMENTS_MAX` back nothing is
     /// kept.
     Journal(JournalPart),
+    /// What is known of a number that a trunk shows; replaces what was there.
+    Number(NumberRow),
     /// A phone registered.
     Binding(BindingRow),
     /// A binding ended.
@@ -209,6 +211,7 @@ impl Write {
             | Self::Task { .. }
             | Self::AgentTime { .. }
             | Self::PacerState { .. }
+            | Self::Number(_)
             | Self::Journal(_) => NOTE_PATIENCE,
         }
     }
@@ -233,6 +236,7 @@ impl Write {
             | Self::AgentLeg { .. }
             | Self::PacerState { .. }
             | Self::Journal(_)
+            | Self::Number(_)
             | Self::Binding(_)
             | Self::Unbind { .. } => false,
         }
@@ -343,6 +347,29 @@ pub struct OrphanRow {
     pub route: CallRoute,
     /// Present when it was answered.
     pub dialog: Option<CallDialog>,
+}
+
+/// What is known of a number that a trunk shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NumberRow {
+    /// Name of the trunk.
+    pub trunk: String,
+    /// The number.
+    pub number: String,
+    /// Calls with it that reached the callee's network; older ones count for less.
+    pub calls: u32,
+    /// Of those: answered.
+    pub answers: u32,
+    /// Of those: hung up on at once, or refused.
+    pub unwanted: u32,
+    /// Until when it rests because it does far worse than the others.
+    pub rests_until: Option<Utc>,
+    /// Its calls in its present day.
+    pub today: u32,
+    /// When that day ends.
+    pub day_ends_at: Utc,
+    /// When it was shown last.
+    pub shown_at: Option<Utc>,
 }
 
 /// One stored registration.

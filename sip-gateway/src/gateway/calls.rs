@@ -416,6 +416,7 @@ impl Gateway {
                     }
                     let at = self.next_target(index, &[], now);
                     let route = self.trunk_route(index, caller_id, target, at);
+                    self.note_numbers(index, now);
                     return Ok(Line { trunk: index, route, port, rate });
                 }
                 // The limit that is nearest to letting the call through is the one to tell.

@@ -135,6 +135,8 @@ pub struct Gateway {
     sources: BTreeSet<IpAddr>,
     orphans: BTreeMap<String, Orphan>,
     draining: bool,
+    /// A timer runs after which what is new of numbers is told.
+    numbers_due: bool,
     /// The time of day at zero, in seconds since 1970, as it was last told.
     started_at: Option<i64>,
     /// Until when the room is as it was last told; `None`: it may have changed.
@@ -180,6 +182,7 @@ impl Gateway {
             sources: BTreeSet::new(),
             orphans: BTreeMap::new(),
             draining: false,
+            numbers_due: false,
             started_at: None,
             room_until: None,
             options,
@@ -219,6 +222,7 @@ impl Gateway {
             Command::Disconnect { call } => self.disconnect(call, now),
             Command::PlayAndHangUp { call, prompt } => self.play_and_hang_up(call, prompt, now),
             Command::Adopt(orphan) => self.adopt(*orphan, now),
+            Command::RestoreNumber(book) => self.restore_number(book, now),
             Command::RestoreBinding(binding) => self.restore_binding(binding, now),
             Command::EndSession { user, session } => self.end_session(&user, session, now),
             Command::Drain => self.drain(now),
@@ -362,6 +366,7 @@ impl Gateway {
                 Timer::Agent(user) => self.recall(&user, now),
                 Timer::Binding => self.expire_bindings(now),
                 Timer::Names => self.ask_again(now),
+                Timer::Numbers => self.tell_numbers(now),
                 Timer::Orphan(call_id) => {
                     self.orphans.remove(&call_id);
                 }
@@ -441,6 +446,7 @@ impl Gateway {
         self.trunks.iter().map(move |trunk| TrunkCaps {
             talk_left: trunk.talk.left(now),
             spend_left: trunk.spend.left(now),
+            numbers_resting: trunk.numbers_resting(now),
             spent: trunk.options.rates.as_ref().map(|_| trunk.spend.ended),
         })
     }

@@ -27,6 +27,8 @@ pub enum Timer {
     Binding,
     /// Names of trunks are to be looked up again.
     Names,
+    /// What is new of trunks' numbers is to be told.
+    Numbers,
     /// An adopted dialog, by Call-ID, can be let go.
     Orphan(String),
 }

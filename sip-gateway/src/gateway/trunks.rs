@@ -118,6 +118,7 @@ impl Gateway {
     pub(super) fn drain(&mut self, now: Duration) {
         self.draining = true;
         self.refuse_ringing(now);
+        self.tell_numbers(now);
         for index in 0..self.trunks.len() {
             self.timers.set(Timer::Health(index), None);
             self.with_registration(index, |registration, options, wire| {

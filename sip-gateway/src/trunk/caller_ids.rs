@@ -1,6 +1,7 @@
 //! Which of a trunk's numbers is shown: near to the callee where that is wanted, else the least used one; each within its daily cap
 //! and its rest, and none that does far worse than the others.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::reputation::{CALLS_MIN, Reputation};
@@ -21,11 +22,39 @@ pub struct PoolOptions {
     pub recovery: Option<Duration>,
 }
 
+impl PoolOptions {
+    /// Whether anything of the past decides which number is shown, but for how often each was.
+    pub fn looks_back(&self) -> bool {
+        self.daily_max > 0 || !self.rest.is_zero() || self.recovery.is_some()
+    }
+}
+
 /// Numbers of a trunk with how often each was shown.
 #[derive(Clone, Debug)]
 pub struct CallerIds {
     options: PoolOptions,
     numbers: Vec<Shown>,
+    /// Places of those of which something new is to be remembered.
+    news: BTreeSet<usize>,
+}
+
+/// What of a number outlives the process. Its times are told from the instant at which it is told or put back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NumberBook {
+    /// Name of the trunk.
+    pub trunk: String,
+    /// The number.
+    pub number: String,
+    /// What became of its calls.
+    pub reputation: Reputation,
+    /// How long it still rests because it does worse than the others; `None`: it does not.
+    pub rests_for: Option<Duration>,
+    /// Its calls in the day that it is in.
+    pub today: u32,
+    /// How long that day still lasts.
+    pub day_left: Duration,
+    /// How long ago it was shown last; `None`: not that it is known.
+    pub shown_ago: Option<Duration>,
 }
 
 /// One number.
@@ -33,10 +62,12 @@ pub struct CallerIds {
 struct Shown {
     number: String,
     used: u64,
-    /// Calls of the day that began at `since`.
+    /// Calls of its day, which ends then.
     today: u32,
-    since: Duration,
+    day_ends_at: Duration,
     last: Option<Duration>,
+    /// It was last shown before the process began, and has rested then.
+    rested_at: Duration,
     reputation: Reputation,
     /// It does worse than the others, and rests.
     recovers_at: Option<Duration>,
@@ -60,12 +91,13 @@ impl CallerIds {
             number: number.clone(),
             used: 0,
             today: 0,
-            since: Duration::ZERO,
+            day_ends_at: Duration::ZERO,
             last: None,
+            rested_at: Duration::ZERO,
             reputation: Reputation::default(),
             recovers_at: None,
         };
-        Self { options, numbers: numbers.iter().map(fresh).collect() }
+        Self { options, numbers: numbers.iter().map(fresh).collect(), news: BTreeSet::new() }
     }
 
     /// The number to show to a callee: of those that may be used now, the nearest (where that is wanted) and then the least used;
@@ -76,10 +108,15 @@ impl CallerIds {
         }
         let options = self.options;
         let near = |number: &str| if options.local { in_common(number, called) } else { 0 };
-        let usable = self.numbers.iter_mut().filter(|shown| shown.may_be_used(&options, now));
-        let shown = usable.min_by_key(|shown| (std::cmp::Reverse(near(&shown.number)), shown.used))?;
-        if shown.today == 0 || now.saturating_sub(shown.since) >= DAY {
-            (shown.today, shown.since) = (0, now);
+        let usable =
+            self.numbers.iter_mut().enumerate().filter(|(_, shown)| shown.may_be_used(&options, now));
+        let (place, shown) =
+            usable.min_by_key(|(_, shown)| (std::cmp::Reverse(near(&shown.number)), shown.used))?;
+        if options.looks_back() {
+            self.news.insert(place);
+        }
+        if shown.today == 0 || now >= shown.day_ends_at {
+            (shown.today, shown.day_ends_at) = (0, now.saturating_add(DAY));
         }
         shown.used = shown.used.saturating_add(1);
         shown.today = shown.today.saturating_add(1);
@@ -108,6 +145,7 @@ impl CallerIds {
         let place = self.numbers.iter().position(|shown| shown.number == number)?;
         let shown = self.numbers.get_mut(place)?;
         what(&mut shown.reputation);
+        self.news.insert(place);
         let its = shown.reputation;
         // What comes of calls that were out when it began to rest does not lengthen that.
         if its.calls < CALLS_MIN || !shown.is_recovered(now) {
@@ -127,6 +165,43 @@ impl CallerIds {
         Some(Rested { place: place + 1, its, others })
     }
 
+    /// Whether there is something new to be remembered.
+    pub fn has_news(&self) -> bool {
+        !self.news.is_empty()
+    }
+
+    /// What is new since it was asked last, of a trunk of this name.
+    pub fn news(&mut self, trunk: &str, now: Duration) -> Vec<NumberBook> {
+        let places = std::mem::take(&mut self.news);
+        let book = |shown: &Shown| NumberBook {
+            trunk: trunk.to_owned(),
+            number: shown.number.clone(),
+            reputation: shown.reputation,
+            rests_for: shown.recovers_at.filter(|at| *at > now).map(|at| at.saturating_sub(now)),
+            today: shown.today,
+            day_left: shown.day_ends_at.saturating_sub(now),
+            shown_ago: shown.last.map(|last| now.saturating_sub(last)),
+        };
+        places.into_iter().filter_map(|place| Some(book(self.numbers.get(place)?))).collect()
+    }
+
+    /// Puts back what an earlier process knew of a number; nothing where the trunk does not have it any more.
+    pub fn restore(&mut self, book: NumberBook, now: Duration) {
+        let rest = self.options.rest;
+        let recovery = self.options.recovery;
+        let Some(shown) = self.numbers.iter_mut().find(|shown| shown.number == book.number) else { return };
+        shown.reputation = book.reputation.sound();
+        // Not longer than the file says now.
+        let rests_for = book.rests_for.zip(recovery).map(|(left, most)| left.min(most));
+        shown.recovers_at = rests_for.map(|left| now.saturating_add(left));
+        let day_left = book.day_left.min(DAY);
+        if !day_left.is_zero() {
+            (shown.today, shown.day_ends_at) = (book.today, now.saturating_add(day_left));
+        }
+        let left = book.shown_ago.map_or(Duration::ZERO, |ago| rest.saturating_sub(ago));
+        shown.rested_at = now.saturating_add(left);
+    }
+
     /// How many numbers rest because they do worse than the others.
     pub fn resting(&self, now: Duration) -> usize {
         self.numbers.iter().filter(|shown| !shown.is_recovered(now)).count()
@@ -144,10 +219,8 @@ impl CallerIds {
 
     /// When [`CallerIds::free`] grows by time alone.
     pub fn changes_at(&self, now: Duration) -> Option<Duration> {
-        let rested =
-            self.numbers.iter().filter_map(|shown| Some(shown.last?.saturating_add(self.options.rest)));
-        let new_day =
-            self.numbers.iter().filter(|shown| shown.today > 0).map(|shown| shown.since.saturating_add(DAY));
+        let rested = self.numbers.iter().map(|shown| shown.rested_at(&self.options));
+        let new_day = self.numbers.iter().filter(|shown| shown.today > 0).map(|shown| shown.day_ends_at);
         let capped = self.options.daily_max > 0 || !self.options.rest.is_zero();
         let recovered = self.numbers.iter().filter_map(|shown| shown.recovers_at);
         rested.chain(new_day).chain(recovered).filter(|at| *at > now && capped).min()
@@ -163,12 +236,16 @@ impl Shown {
         self.recovers_at.is_none_or(|at| at <= now)
     }
 
+    fn rested_at(&self, options: &PoolOptions) -> Duration {
+        self.last.map_or(self.rested_at, |last| last.saturating_add(options.rest))
+    }
+
     fn free(&self, options: &PoolOptions, now: Duration) -> u32 {
         if !self.is_recovered(now) {
             return 0;
         }
-        let rested = self.last.is_none_or(|last| now >= last.saturating_add(options.rest));
-        let today = if now.saturating_sub(self.since) >= DAY { 0 } else { self.today };
+        let rested = now >= self.rested_at(options);
+        let today = if now >= self.day_ends_at { 0 } else { self.today };
         let left = if options.daily_max == 0 { u32::MAX } else { options.daily_max.saturating_sub(today) };
         match (rested, options.rest.is_zero()) {
             (false, _) => 0,
@@ -277,6 +354,47 @@ mod tests {
         assert_eq!((ids.resting(s(0)), ids.free(s(0))), (1, u32::MAX));
         let mut ids = pool(&["+1", "+2", "+3"], PoolOptions::default());
         assert_eq!(call_on(&mut ids, 600, "+2", s(0)), []);
+    }
+
+    #[test]
+    fn what_is_known_of_a_number_outlives_the_process() {
+        let options =
+            PoolOptions { daily_max: 300, rest: s(60), recovery: Some(s(3_600)), ..PoolOptions::default() };
+        let lenient = PoolOptions { rest: Duration::ZERO, daily_max: 0, ..options };
+        let mut ids = pool(&["+1", "+2", "+3"], lenient);
+        assert_eq!(call_on(&mut ids, 600, "+2", s(50)).len(), 1);
+        let books = ids.news("alpha", s(70));
+        assert_eq!((books.len(), ids.has_news(), ids.news("alpha", s(70)).len()), (3, false, 0));
+        assert_eq!(books[1].rests_for, Some(s(3_580)));
+        let (today, its) = (books[0].today, books[0].reputation);
+        assert_eq!((books[0].shown_ago, books[0].day_left), (Some(s(20)), DAY - s(20)));
+        assert!(its.answers > 0);
+
+        // An hour less five minutes later, with a cap that the first number has reached and the third has not.
+        let options = PoolOptions { daily_max: today, ..options };
+        let mut ids = pool(&["+4", "+3", "+2", "+1"], options);
+        let later = |book: &NumberBook| NumberBook {
+            rests_for: book.rests_for.map(|left| left - s(3_300)),
+            day_left: book.day_left - s(3_300),
+            shown_ago: Some(s(30)),
+            today: if book.number == "+3" { today - 1 } else { book.today },
+            ..book.clone()
+        };
+        books.iter().for_each(|book| ids.restore(later(book), s(1)));
+        assert_eq!((ids.resting(s(1)), ids.resting(s(281))), (1, 0));
+        assert_eq!(ids.take("+9", s(2)).as_deref(), Some("+4"));
+        assert_eq!(ids.take("+9", s(2)), None, "one has had its day, one rests, one recovers");
+        assert_eq!(
+            ids.take("+9", s(31)).as_deref(),
+            Some("+3"),
+            "30 s after it was shown, and 30 s after the start"
+        );
+        assert_eq!(ids.news("alpha", s(40)).iter().map(|it| it.today).collect::<Vec<_>>(), [1, today]);
+        ids.restore(NumberBook { number: "+7".into(), ..books[0].clone() }, s(2));
+        // Nobody meddles with the database and rests a number for good.
+        let forever = NumberBook { rests_for: Some(s(1 << 40)), ..books[0].clone() };
+        ids.restore(forever, s(2));
+        assert_eq!(ids.resting(s(3_602)), 0);
     }
 
     proptest! {

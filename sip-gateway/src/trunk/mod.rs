@@ -23,7 +23,7 @@ use crate::resolve::plan::Server;
 use crate::resolve::targets::Targets;
 use crate::resolve::{Place, Target};
 use crate::transaction::TransactionKey;
-use caller_ids::{CallerIds, Rested};
+use caller_ids::{CallerIds, NumberBook, Rested};
 use health::Health;
 use rates::Rate;
 use reputation::Reputation;
@@ -188,6 +188,26 @@ impl Trunk {
             ?others,
             "a caller ID does far worse than the trunk's others; it rests (caller_id is its place in caller_ids)"
         );
+    }
+
+    /// Whether there is something new of its numbers to be remembered.
+    pub fn has_news(&self) -> bool {
+        self.caller_ids.has_news()
+    }
+
+    /// What is new of its numbers since it was asked last.
+    pub fn number_news(&mut self, now: Duration) -> Vec<NumberBook> {
+        self.caller_ids.news(&self.options.name, now)
+    }
+
+    /// Puts back what an earlier process knew of one of its numbers.
+    pub fn restore_number(&mut self, book: NumberBook, now: Duration) {
+        self.caller_ids.restore(book, now);
+    }
+
+    /// How many of its numbers rest because they do worse than the others.
+    pub fn numbers_resting(&self, now: Duration) -> usize {
+        self.caller_ids.resting(now)
     }
 
     /// When the next INVITE may leave; `None` when the cap is zero.

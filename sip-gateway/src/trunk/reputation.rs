@@ -86,6 +86,12 @@ impl Reputation {
         }
     }
 
+    /// As it can be: no more answers or unwanted ones than calls.
+    pub fn sound(self) -> Self {
+        let calls = self.calls.min(CALLS_KEPT);
+        Self { calls, answers: self.answers.min(calls), unwanted: self.unwanted.min(calls) }
+    }
+
     /// Both together.
     pub fn with(self, other: Self) -> Self {
         Self {

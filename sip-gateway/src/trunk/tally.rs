@@ -37,6 +37,8 @@ pub struct TrunkCaps {
     pub talk_left: Option<Duration>,
     /// How much may still be spent, in millionths; `None` without a cap.
     pub spend_left: Option<u64>,
+    /// How many of its numbers rest because they do worse than the others.
+    pub numbers_resting: usize,
     /// What ended calls have cost since the start, in millionths; `None` where nothing is known of prices.
     pub spent: Option<u64>,
 }

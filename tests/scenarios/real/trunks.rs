@@ -206,3 +206,31 @@ fn a_trunk_is_left_when_its_money_is_spent_and_after_a_restart_too() {
     let spend = "FAIL  spend     0.05 EUR of 0.05 EUR today: used up, no new call is placed";
     assert!(status == 3 && said.contains(spend), "{said}");
 }
+
+#[test]
+fn a_number_that_has_had_its_day_is_not_shown_after_a_restart_either() {
+    let stage = Stage::new();
+    let mut first = stage.carrier("carrier_busy.xml").start();
+    let mut other = stage.other_carrier("carrier_busy.xml").calls(2).start();
+    let mut campaign = Campaign {
+        contacts: 2,
+        other_trunk: true,
+        // It has one number.
+        trunk_keys: "caller_id_daily_max = 1\ncaller_id_recovery = \"1h\"",
+        ..Campaign::with_sipp_agent()
+    };
+    let taken = |report: &super::rig::report::Report| {
+        report.attempts.iter().map(|it| it.get("trunk").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(taken(&stage.run(&campaign).finish()), ["carrier", "other"]);
+    campaign.contacts = 3;
+    assert_eq!(taken(&stage.run(&campaign).finish()), ["carrier", "other", "other"]);
+    for part in [&mut first, &mut other] {
+        part.finish(LONG);
+    }
+    let database = stage.report_directory().join("carillon.db");
+    let (status, said, _) = super::check::check(&stage, &["--store", database.to_str().unwrap_or_default()]);
+    assert!(status == 3 && said.contains("FAIL  numbers   0 of 1 may be shown"), "{said}");
+    let number = "+15550000001: 1 of 1 calls in its day; of 1 0 answered, 0 unwanted; has had its day, for ";
+    assert!(said.contains(number), "{said}");
+}

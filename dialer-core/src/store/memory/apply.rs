@@ -102,6 +102,9 @@ impl Memory {
                     });
                 }
             }
+            Write::Number(row) => {
+                self.numbers.insert((row.trunk.clone(), row.number.clone()), row.clone());
+            }
             Write::Binding(row) => {
                 self.bindings.insert((row.user.clone(), row.binding.clone()), row.clone());
             }

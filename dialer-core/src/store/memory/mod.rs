@@ -21,7 +21,7 @@ use crate::store::read::{
 };
 use crate::store::tally::{Shape, Tally};
 use crate::store::write::{
-    BindingRow, CallDialog, CallRoute, JournalEnd, JournalPart, OrphanRow, Refusal, Write,
+    BindingRow, CallDialog, CallRoute, JournalEnd, JournalPart, NumberRow, OrphanRow, Refusal, Write,
 };
 use crate::task::TaskState;
 use crate::time::{CalendarDay, Utc};
@@ -45,6 +45,7 @@ pub struct Memory {
     agent_time: BTreeMap<String, AgentTimeRow>,
     agent_legs: BTreeMap<String, OrphanRow>,
     bindings: BTreeMap<(String, String), BindingRow>,
+    numbers: BTreeMap<(String, String), NumberRow>,
     learnt: BTreeMap<CampaignId, String>,
     journal: BTreeMap<(CampaignId, u64, u32), JournalPart>,
     inbound: BTreeMap<AttemptId, InboundRow>,
@@ -269,6 +270,7 @@ impl Memory {
             inbound: self.recover_inbound(),
             agent_legs: self.agent_legs.clone(),
             bindings: self.bindings.values().cloned().collect(),
+            numbers: self.numbers.values().cloned().collect(),
             suppressed: self.suppressed.iter().cloned().collect(),
             trunk_talk: self.trunk_talk(now),
         }

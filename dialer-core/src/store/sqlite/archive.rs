@@ -16,7 +16,7 @@ use crate::attempt::outcome::{Attribution, Outcome};
 use crate::campaign::spec::CampaignSpec;
 use crate::id::{CampaignId, TaskId};
 use crate::store::read::TrunkTalk;
-use crate::store::write::JournalPart;
+use crate::store::write::{JournalPart, NumberRow};
 use crate::time::Utc;
 use crate::trunk::names_in;
 
@@ -182,6 +182,17 @@ impl Archive {
     /// The database's.
     pub async fn trunk_talk(&mut self, now: Utc) -> Result<Vec<TrunkTalk>, StoreError> {
         super::reads::trunk_talk(&mut self.connection, now).await
+    }
+
+    /// What is known of the trunks' numbers; nothing in a database of a version that kept none.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn numbers(&mut self) -> Result<Vec<NumberRow>, StoreError> {
+        if !self.has_table("trunk_numbers").await? {
+            return Ok(Vec::new());
+        }
+        super::reads::numbers(&mut self.connection).await
     }
 
     /// As [`super::Store::answered_since`], of attempts that have ended.

@@ -145,6 +145,7 @@ impl<'w> Bulk<'w> {
             | Write::AgentTime { .. }
             | Write::PacerState { .. }
             | Write::Journal(_)
+            | Write::Number(_)
             | Write::Binding(_)
             | Write::Unbind { .. } => {
                 return Place::Alone;

@@ -246,6 +246,7 @@ fn from_int(value: i64) -> Result<u64, StoreError> {
 /// Queries whose plans are held by a test.
 #[cfg(test)]
 pub(crate) mod plans {
+    pub(crate) use super::schema::SCHEMAS;
     /// Those of a fetch.
     pub(crate) const FETCH: [&str; 4] =
         [super::reads::DUE, super::reads::DUE_OWNED, super::reads::COUNTS, super::reads::OWNED];

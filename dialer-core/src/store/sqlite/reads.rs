@@ -17,7 +17,7 @@ use crate::store::read::{
 };
 use crate::store::tally::{Shape, Tally};
 use crate::store::words::Word;
-use crate::store::write::{BindingRow, CallDialog, CallRoute, JournalEnd, OrphanRow};
+use crate::store::write::{BindingRow, CallDialog, CallRoute, JournalEnd, NumberRow, OrphanRow};
 use crate::time::{CalendarDay, Utc};
 
 /// How many answered attempts are read at a time.
@@ -113,6 +113,7 @@ impl Store {
             inbound: super::inbound::unfinished(&mut reader).await?,
             agent_legs: agent_legs(&mut reader).await?,
             bindings: bindings(&mut reader).await?,
+            numbers: numbers(&mut reader).await?,
             suppressed: sqlx::query_scalar("SELECT number FROM suppressed ORDER BY number")
                 .fetch_all(&mut *reader)
                 .await?,
@@ -475,6 +476,30 @@ async fn bindings(reader: &mut SqliteConnection) -> Result<Vec<BindingRow>, Stor
         })
     };
     rows.iter().map(binding).collect()
+}
+
+/// What is known of the trunks' numbers.
+pub(super) async fn numbers(reader: &mut SqliteConnection) -> Result<Vec<NumberRow>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT trunk, number, calls, answers, unwanted, rests_until, today, day_ends_at, shown_at
+         FROM trunk_numbers ORDER BY trunk, number",
+    )
+    .fetch_all(reader)
+    .await?;
+    let number = |row: &SqliteRow| {
+        Ok(NumberRow {
+            trunk: row.try_get(0)?,
+            number: row.try_get(1)?,
+            calls: row.try_get(2)?,
+            answers: row.try_get(3)?,
+            unwanted: row.try_get(4)?,
+            rests_until: row.try_get::<Option<i64>, _>(5)?.map(Utc),
+            today: row.try_get(6)?,
+            day_ends_at: Utc(row.try_get(7)?),
+            shown_at: row.try_get::<Option<i64>, _>(8)?.map(Utc),
+        })
+    };
+    rows.iter().map(number).collect()
 }
 
 pub(super) fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, StoreError> {

@@ -10,7 +10,7 @@ use sqlx::{ConnectOptions, Connection, Row};
 use super::{StoreError, statements};
 
 /// One script a version, oldest first; the database's `user_version` counts those it has had.
-pub(super) const SCHEMAS: [&str; 8] = [
+pub(crate) const SCHEMAS: [&str; 9] = [
     include_str!("schema_1.sql"),
     include_str!("schema_2.sql"),
     include_str!("schema_3.sql"),
@@ -19,6 +19,7 @@ pub(super) const SCHEMAS: [&str; 8] = [
     include_str!("schema_6.sql"),
     include_str!("schema_7.sql"),
     include_str!("schema_8.sql"),
+    include_str!("schema_9.sql"),
 ];
 
 /// How long a statement waits for another connection's lock.

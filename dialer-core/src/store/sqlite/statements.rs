@@ -182,6 +182,21 @@ impl Script {
                 .bind(int(milliseconds(*talking)))
                 .bind(int(milliseconds(*wrap_up)))
                 .bind(int(milliseconds(*away))),
+            Write::Number(row) => self
+                .statement(
+                    "INSERT OR REPLACE INTO trunk_numbers (trunk, number, calls, answers, unwanted, rests_until, today,
+                         day_ends_at, shown_at)
+                     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                )
+                .bind(row.trunk.as_str())
+                .bind(row.number.as_str())
+                .bind(i64::from(row.calls))
+                .bind(i64::from(row.answers))
+                .bind(i64::from(row.unwanted))
+                .bind(row.rests_until.map(|at| at.0))
+                .bind(i64::from(row.today))
+                .bind(row.day_ends_at.0)
+                .bind(row.shown_at.map(|at| at.0)),
             Write::Binding(row) => self
                 .statement(
                     "INSERT OR REPLACE INTO bindings (user, binding, contact, address, local, bound_at, expires_at,

@@ -92,6 +92,7 @@ fn writes() -> impl Strategy<Value = Write> {
             call_id: "r".into(),
             cseq: u32::try_from(cseq).unwrap(),
         })),
+        1 => (at, 0_u32..9).prop_map(|(at, calls)| Write::Number(number_row("carrier", at, calls))),
         1 => Just(Write::Unbind { user: "agent1".into(), binding: "sip:1".into() }),
         1 => campaigns().prop_map(campaign),
     ]

@@ -309,6 +309,9 @@ fn legs_bindings_and_suppression_come_back(disk: &mut impl Disk) {
         leg("agent2", Some(orphan(2, true))),
         leg("agent1", Some(orphan(3, true))),
         leg("agent2", None),
+        Write::Number(number_row("carrier", 1_000, 4)),
+        Write::Number(number_row("alpha", 1_000, 7)),
+        Write::Number(number_row("carrier", 2_000, 5)),
         Write::Binding(binding("agent2", 1)),
         Write::Binding(binding("agent1", 1)),
         Write::Binding(binding("agent1", 2)),
@@ -320,5 +323,6 @@ fn legs_bindings_and_suppression_come_back(disk: &mut impl Disk) {
     let recovered = disk.recover();
     assert_eq!(recovered.agent_legs, [("agent1".to_owned(), orphan(3, true))].into());
     assert_eq!(recovered.bindings, [binding("agent1", 2)]);
+    assert_eq!(recovered.numbers, [number_row("alpha", 1_000, 7), number_row("carrier", 2_000, 5)]);
     assert_eq!(recovered.suppressed, [number(1), number(2)]);
 }

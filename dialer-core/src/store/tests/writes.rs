@@ -9,7 +9,7 @@ use crate::contact::ListedContact;
 use crate::id::{AttemptId, CampaignId, ContactId, TaskId};
 use crate::inbound::{InboundOutcome, InboundRow};
 use crate::input::Recording;
-use crate::store::write::{CallDialog, CallRoute, Ended, Intent, OrphanRow, Write};
+use crate::store::write::{CallDialog, CallRoute, Ended, Intent, NumberRow, OrphanRow, Write};
 use crate::task::TaskState;
 use crate::time::Utc;
 
@@ -239,4 +239,19 @@ pub fn inbound(call: u64, n: u64, at: i64, stage: u64) -> Write {
         }
     }
     Write::Inbound(Box::new(row))
+}
+
+/// What is known of the first number of a trunk.
+pub fn number_row(trunk: &str, at: i64, calls: u32) -> NumberRow {
+    NumberRow {
+        trunk: trunk.into(),
+        number: number(1),
+        calls,
+        answers: calls / 2,
+        unwanted: calls / 3,
+        rests_until: calls.is_multiple_of(2).then_some(Utc(at + 60_000)),
+        today: calls,
+        day_ends_at: Utc(at + 86_400_000),
+        shown_at: Some(Utc(at)),
+    }
 }

@@ -106,6 +106,7 @@ impl Ledger {
                 | Event::AgentUnreachable { .. }
                 | Event::AgentLegCalling { .. }
                 | Event::Registered(_)
+                | Event::Numbers(_)
                 | Event::Unregistered { .. }
                 | Event::HandedOver { .. }
                 | Event::Incoming(_)

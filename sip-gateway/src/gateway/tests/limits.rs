@@ -368,6 +368,30 @@ fn a_trunk_whose_money_is_spent_takes_no_new_call() {
 }
 
 #[test]
+fn what_is_new_of_numbers_is_told_every_ten_seconds_and_put_back() {
+    let mut options = options();
+    options.trunks[0].pool.daily_max = 1;
+    let mut bench = Bench::new(options.clone());
+    let Event::Reserved { route, .. } = reserve(&mut bench, 1, &[]) else { panic!("no line") };
+    bench.pass(ms(10_000));
+    let Event::Numbers(books) = bench.last_event() else { panic!("nothing told") };
+    let told: Vec<_> = books.iter().map(|book| (book.trunk.as_str(), &book.number, book.today)).collect();
+    assert_eq!(told, [("alpha", &route.caller_id, 1)]);
+    bench.pass(ms(10_000));
+    assert!(!bench.events().iter().any(|event| matches!(event, Event::Numbers(_))), "nothing is new");
+    assert!(matches!(reserve(&mut bench, 2, &[]), Event::Reserved { .. }));
+    bench.command(Command::Drain);
+    let told = bench.events().into_iter().any(|event| matches!(event, Event::Numbers(_)));
+    assert!(told, "at once on the way down");
+
+    let mut bench = Bench::new(options);
+    bench.command(Command::RestoreNumber(books[0].clone()));
+    let Event::Reserved { route: next, .. } = reserve(&mut bench, 1, &[]) else { panic!("no line") };
+    assert_ne!(next.caller_id, route.caller_id, "that one has had its day");
+    assert_eq!(reserve(&mut bench, 2, &[]), busy(2, BusyReason::CallerIds));
+}
+
+#[test]
 fn numbers_that_have_had_their_day_leave_no_room() {
     let mut options = options();
     options.trunks[0].pool.daily_max = 1;

@@ -391,6 +391,7 @@ impl Calls {
             | Write::PacerState { .. }
             | Write::Journal(_)
             | Write::AgentLeg { .. }
+            | Write::Number(_)
             | Write::Binding(_)
             | Write::Unbind { .. } => {}
         }

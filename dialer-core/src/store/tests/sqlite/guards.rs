@@ -4,7 +4,7 @@ use sqlx::{Connection, Row, SqliteConnection};
 
 use crate::attempt::outcome::Outcome;
 use crate::id::CampaignId;
-use crate::store::sqlite::plans;
+use crate::store::sqlite::plans::{self, SCHEMAS};
 use crate::store::sqlite::{Store, StoreError};
 use crate::store::tests::disk::{Disk, OnDisk};
 use crate::store::tests::writes::*;
@@ -12,11 +12,15 @@ use crate::task::{ClosedReason, TaskState};
 use crate::time::Utc;
 
 /// Does as a stray program would.
-fn raw(disk: &OnDisk, sql: &'static str) -> Result<(), String> {
+fn raw(disk: &OnDisk, sql: &str) -> Result<(), String> {
     let path = disk.path();
     disk.runtime.block_on(async move {
         let mut stray = SqliteConnection::connect(path.to_str().unwrap()).await.unwrap();
-        sqlx::raw_sql(sql).execute(&mut stray).await.map(|_| ()).map_err(|error| error.to_string())
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()))
+            .execute(&mut stray)
+            .await
+            .map(|_| ())
+            .map_err(|error| error.to_string())
     })
 }
 
@@ -96,8 +100,33 @@ fn a_database_of_a_later_version_is_left_alone() {
     disk.close();
     raw(&disk, "PRAGMA user_version = 99").unwrap();
     match disk.runtime.block_on(Store::open(&path, Box::new(|_, _| {}))) {
-        Err(StoreError::Newer { found: 99, known: 8 }) => {}
+        Err(StoreError::Newer { found: 99, known: 9 }) => {}
         other => panic!("{:?}", other.map(|_| ())),
+    }
+}
+
+#[test]
+fn a_database_of_every_earlier_version_is_brought_up_to_date() {
+    for version in 0..SCHEMAS.len() {
+        let mut disk = OnDisk::new();
+        let path = disk.path();
+        disk.close();
+        // An empty file is a database without anything.
+        std::fs::write(&path, "").unwrap();
+        let mut scripts = SCHEMAS[..version].concat();
+        if version > 0 {
+            // A campaign, as the first version wrote it.
+            let spec = serde_json::to_string(&spec()).unwrap().replace('\'', "''");
+            let columns = "campaign, spec, state, elapsed_ms, attempts_max";
+            let row = format!("INSERT INTO campaigns ({columns}) VALUES (1, '{spec}', 'draft', 0, 3);");
+            scripts.push_str(&row);
+        }
+        scripts.push_str(&format!("PRAGMA user_version = {version};"));
+        raw(&disk, &scripts).unwrap();
+        let store = disk.runtime.block_on(Store::open(&path, Box::new(|_, _| {}))).unwrap();
+        let recovered = disk.runtime.block_on(store.recover(Utc(0))).unwrap();
+        assert_eq!(recovered.campaigns.len(), usize::from(version > 0), "from version {version}");
+        disk.runtime.block_on(store.close());
     }
 }
 
