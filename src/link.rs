@@ -219,6 +219,7 @@ pub fn news(event: Event, now: RealNow) -> News {
         Event::AgentReachable { user, leg } => {
             Input::AgentReachable { agent: user, leg: leg.as_ref().map(core_dialog) }
         }
+        Event::AgentEngaged { user } => Input::AgentEngaged { agent: user },
         Event::AgentUnreachable { user, reason: _ } => Input::AgentUnreachable { agent: user },
         Event::AgentLegCalling { user, route } => {
             Input::AgentLegCalling { agent: user, route: core_route(&route) }

@@ -247,7 +247,8 @@ fn reachable(view: &LiveView) -> usize {
         .iter()
         .filter(|agent| match agent.state {
             AgentState::Offline | AgentState::Unreachable => false,
-            AgentState::Break
+            AgentState::Engaged
+            | AgentState::Break
             | AgentState::Ready
             | AgentState::Reserved
             | AgentState::Talking

@@ -86,9 +86,10 @@ const TIME_BUCKETS: [f64; 14] =
     [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
 const TALK_BUCKETS: [f64; 9] = [5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0];
 
-const AGENT_STATES: [(AgentState, &str); 7] = [
+const AGENT_STATES: [(AgentState, &str); 8] = [
     (AgentState::Offline, "offline"),
     (AgentState::Unreachable, "unreachable"),
+    (AgentState::Engaged, "engaged"),
     (AgentState::Break, "break"),
     (AgentState::Ready, "ready"),
     (AgentState::Reserved, "reserved"),

@@ -202,6 +202,7 @@ pub(crate) enum CampaignState {
 pub(crate) enum AgentState {
     Offline,
     Unreachable,
+    Engaged,
     Break,
     Ready,
     Reserved,

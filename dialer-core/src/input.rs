@@ -158,6 +158,12 @@ pub enum Input {
         /// Identifiers of its INVITE.
         route: CallRoute,
     },
+    /// The agent's phone is a colleague's: who asks for advice over it, or is about to hand a customer over. Until the agent is
+    /// reachable or unreachable.
+    AgentEngaged {
+        /// The agent's user.
+        agent: String,
+    },
     /// The agent's phone can't take calls.
     AgentUnreachable {
         /// The agent's user.

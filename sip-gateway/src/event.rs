@@ -136,6 +136,11 @@ pub enum Event {
         /// The persistent leg, to be stored so that a restart can BYE it.
         leg: Option<Dialog>,
     },
+    /// A colleague has the agent's phone: to ask, or to hand a customer over. Until the agent is reachable or unreachable.
+    AgentEngaged {
+        /// The agent's user.
+        user: String,
+    },
     /// The agent can't take calls.
     AgentUnreachable {
         /// The agent's user.

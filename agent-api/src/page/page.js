@@ -10,7 +10,7 @@ const TEXT = {
     done: (a, b) => `${a} of ${b} tasks closed`, eta: t => `about ${t} to go`, finished: "Finished", speed: n => `${n}× time`,
     placed: "placed", answered: "answered", bridged: "bridged", abandoned: "abandoned", call: n => n === 1 ? "1 call" : `${n} calls`, attempt: n => `call ${n}`,
     campaignStates: { draft: "Draft", running: "Running", paused: "Paused", stopping: "Stopping", ended: "Ended" },
-    agentStates: { offline: "Offline", unreachable: "Unreachable", break: "Break", ready: "Ready", reserved: "Reserved", talking: "Talking", wrap_up: "Wrap-up" },
+    agentStates: { offline: "Offline", unreachable: "Unreachable", engaged: "With a colleague", break: "Break", ready: "Ready", reserved: "Reserved", talking: "Talking", wrap_up: "Wrap-up" },
     outcomes: { answered: "Answered", abandoned: "Abandoned", machine: "Machine", busy: "Busy", no_answer: "No answer", rejected: "Rejected",
       invalid_number: "Invalid number", congestion: "Congestion", failed: "Failed", cancelled: "Cancelled", interrupted: "Interrupted" },
   },
@@ -24,12 +24,12 @@ const TEXT = {
     done: (a, b) => `已结案 ${a} / ${b}`, eta: t => `预计还需 ${t}`, finished: "已完成", speed: n => `${n} 倍速`,
     placed: "外呼", answered: "接通", bridged: "转坐席", abandoned: "呼损", call: n => `${n} 通`, attempt: n => `外呼 ${n}`,
     campaignStates: { draft: "草稿", running: "运行中", paused: "已暂停", stopping: "停止中", ended: "已结束" },
-    agentStates: { offline: "离线", unreachable: "话机不可达", break: "小休", ready: "就绪", reserved: "预占", talking: "通话", wrap_up: "整理" },
+    agentStates: { offline: "离线", unreachable: "话机不可达", engaged: "协助同事", break: "小休", ready: "就绪", reserved: "预占", talking: "通话", wrap_up: "整理" },
     outcomes: { answered: "接通", abandoned: "呼损", machine: "答录机", busy: "忙", no_answer: "无人接听", rejected: "拒接",
       invalid_number: "空号", congestion: "网络拥塞", failed: "失败", cancelled: "已取消", interrupted: "中断" },
   },
 };
-const STATE_TONES = { ready: "--ready", reserved: "--reserved", talking: "--talking", wrap_up: "--wrap", break: "--away", offline: "--away", unreachable: "--bad" };
+const STATE_TONES = { ready: "--ready", reserved: "--reserved", talking: "--talking", wrap_up: "--wrap", break: "--away", offline: "--away", engaged: "--talking", unreachable: "--bad" };
 const OUTCOME_TONES = { answered: "--ready", abandoned: "--bad", machine: "--ring", failed: "--bad", interrupted: "--bad", invalid_number: "--wrap", rejected: "--wrap" };
 const CAMPAIGN_TONES = { running: "--ready", paused: "--wrap", stopping: "--wrap", ended: "--away", draft: "--away" };
 const HISTORY_MAX = 240;

@@ -144,7 +144,7 @@ fn schemas_list_the_values_that_exist() {
     assert_values::<Jurisdiction>("Jurisdiction", 9);
     assert_values::<Day>("Day", 7);
     assert_values::<CampaignState>("CampaignState", 5);
-    assert_values::<AgentState>("AgentState", 7);
+    assert_values::<AgentState>("AgentState", 8);
     assert_values::<Bound>("Bound", 10);
     assert_values::<Outcome>("Outcome", 11);
     assert_values::<carillon_core::attempt::outcome::Attribution>("Attribution", 4);

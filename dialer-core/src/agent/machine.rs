@@ -18,6 +18,8 @@ enum Wish {
 enum Phone {
     Gone,
     Up,
+    /// A colleague has it.
+    Engaged,
     /// It could not be joined with a call; trusted again at this time.
     Doubtful {
         until: Duration,
@@ -29,6 +31,7 @@ enum Phone {
 enum Activity {
     Offline,
     Unreachable,
+    Engaged,
     Break,
     Ready {
         since: Duration,
@@ -102,6 +105,7 @@ impl Agent {
         match &self.activity {
             Activity::Offline => AgentState::Offline,
             Activity::Unreachable => AgentState::Unreachable,
+            Activity::Engaged => AgentState::Engaged,
             Activity::Break => AgentState::Break,
             Activity::Ready { .. } => AgentState::Ready,
             Activity::Reserved { .. } => AgentState::Reserved,
@@ -115,6 +119,7 @@ impl Agent {
             Activity::Ready { since } => Some(*since),
             Activity::Offline
             | Activity::Unreachable
+            | Activity::Engaged
             | Activity::Break
             | Activity::Reserved { .. }
             | Activity::Talking { .. }
@@ -126,11 +131,12 @@ impl Agent {
             (
                 Activity::Offline
                 | Activity::Unreachable
+                | Activity::Engaged
                 | Activity::Break
                 | Activity::Ready { .. }
                 | Activity::Reserved { .. }
                 | Activity::Talking { .. },
-                Phone::Gone | Phone::Up | Phone::Doubtful { .. },
+                Phone::Gone | Phone::Up | Phone::Engaged | Phone::Doubtful { .. },
             ) => None,
         };
         Standing { state: self.state(), ready_since, due }
@@ -146,7 +152,11 @@ impl Agent {
         match &self.activity {
             Activity::Reserved { attempt, .. } | Activity::Talking { attempt } => Some(*attempt),
             Activity::WrapUp { attempt, .. } => *attempt,
-            Activity::Offline | Activity::Unreachable | Activity::Break | Activity::Ready { .. } => None,
+            Activity::Offline
+            | Activity::Unreachable
+            | Activity::Engaged
+            | Activity::Break
+            | Activity::Ready { .. } => None,
         }
     }
 
@@ -156,6 +166,7 @@ impl Agent {
             Activity::WrapUp { campaign, .. } => Some(*campaign),
             Activity::Offline
             | Activity::Unreachable
+            | Activity::Engaged
             | Activity::Break
             | Activity::Ready { .. }
             | Activity::Reserved { .. }
@@ -195,6 +206,12 @@ impl Agent {
 
     pub fn unreachable(&mut self, now: Now) {
         self.phone = Phone::Gone;
+        self.settle(now);
+    }
+
+    /// A colleague has the phone until [`Agent::reachable`] or [`Agent::unreachable`].
+    pub fn engaged(&mut self, now: Now) {
+        self.phone = Phone::Engaged;
         self.settle(now);
     }
 
@@ -263,7 +280,7 @@ impl Agent {
     /// Has a colleague's call. Whatever the phone was, it is there.
     pub fn take_over(&mut self, attempt: AttemptId, now: Now) {
         match &self.activity {
-            Activity::Unreachable | Activity::Break | Activity::Ready { .. } => {
+            Activity::Unreachable | Activity::Engaged | Activity::Break | Activity::Ready { .. } => {
                 self.phone = Phone::Up;
                 self.calls = self.calls.saturating_add(1);
                 self.change(Activity::Talking { attempt }, now);
@@ -307,7 +324,7 @@ impl Agent {
             | Activity::Reserved { .. }
             | Activity::Talking { .. }
             | Activity::WrapUp { .. } => {}
-            Activity::Unreachable | Activity::Break => self.rest(None, now),
+            Activity::Unreachable | Activity::Engaged | Activity::Break => self.rest(None, now),
             Activity::Ready { since } => {
                 let since = *since;
                 self.rest(Some(since), now);
@@ -318,7 +335,10 @@ impl Agent {
     /// The state without a call.
     fn rest(&mut self, ready_since: Option<Duration>, now: Now) {
         let activity = match (&self.wish, self.phone) {
-            (Wish::Break { .. }, Phone::Gone | Phone::Up | Phone::Doubtful { .. }) => Activity::Break,
+            (Wish::Break { .. }, Phone::Gone | Phone::Up | Phone::Engaged | Phone::Doubtful { .. }) => {
+                Activity::Break
+            }
+            (Wish::Calls, Phone::Engaged) => Activity::Engaged,
             (Wish::Calls, Phone::Up) => Activity::Ready { since: ready_since.unwrap_or(now.monotonic) },
             (Wish::Calls, Phone::Gone | Phone::Doubtful { .. }) => Activity::Unreachable,
         };
@@ -348,7 +368,7 @@ impl Agent {
             AgentState::Ready | AgentState::Reserved => &mut self.sheet.ready,
             AgentState::Talking => &mut self.sheet.talking,
             AgentState::WrapUp => &mut self.sheet.wrap_up,
-            AgentState::Unreachable | AgentState::Break => &mut self.sheet.away,
+            AgentState::Unreachable | AgentState::Engaged | AgentState::Break => &mut self.sheet.away,
         };
         *column = column.saturating_add(spent);
     }
@@ -404,6 +424,31 @@ mod tests {
         let seconds = [sheet.away, sheet.ready, sheet.talking, sheet.wrap_up].map(|time| time.as_secs());
         assert_eq!(seconds, [1, 4, 10, 5]);
         assert_eq!(agent.take_sheet(at(20)), TimeSheet::default());
+    }
+
+    #[test]
+    fn a_colleague_who_has_the_phone_keeps_calls_away_until_it_is_free() {
+        let mut agent = ready();
+        agent.engaged(at(5));
+        assert_eq!((agent.state(), agent.standing().ready_since), (AgentState::Engaged, None));
+        assert!(!agent.reserve(ATTEMPT, at(6)));
+        agent.wish_calls(at(6));
+        assert_eq!(agent.state(), AgentState::Engaged, "whatever is wished");
+        agent.take_break("lunch", at(7));
+        assert_eq!(agent.state(), AgentState::Break);
+        agent.wish_calls(at(8));
+        agent.reachable(at(9));
+        assert_eq!(agent.standing().ready_since, Some(Duration::from_secs(9)), "waits anew");
+        // Asked in the wrap-up: free for calls when both are over.
+        agent.reserve(ATTEMPT, at(10));
+        agent.talk(ATTEMPT, at(10));
+        agent.wrap_up(ATTEMPT, CAMPAIGN, None, at(11));
+        agent.engaged(at(12));
+        assert_eq!(agent.state(), AgentState::WrapUp);
+        agent.wrapped_up(ATTEMPT, at(13));
+        assert_eq!(agent.state(), AgentState::Engaged);
+        agent.take_over(AttemptId(2), at(14));
+        assert_eq!((agent.state(), agent.calls), (AgentState::Talking, 2));
     }
 
     #[test]

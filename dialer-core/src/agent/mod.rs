@@ -93,6 +93,8 @@ pub enum AgentState {
     Offline,
     /// Signed on, phone not reachable.
     Unreachable,
+    /// Signed on, phone taken by a colleague: asked for advice, or about to be handed a customer.
+    Engaged,
     /// On break.
     Break,
     /// Waiting for a call.

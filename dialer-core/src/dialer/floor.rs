@@ -148,13 +148,17 @@ impl Dialer {
                 AgentState::Ready => EventKind::AgentReady { agent },
                 AgentState::Reserved | AgentState::Talking => EventKind::AgentTalking { agent },
                 AgentState::WrapUp => EventKind::AgentWrapUp { agent },
-                AgentState::Break | AgentState::Unreachable => EventKind::AgentAway { agent },
+                AgentState::Break | AgentState::Unreachable | AgentState::Engaged => {
+                    EventKind::AgentAway { agent }
+                }
                 AgentState::Offline => EventKind::AgentLeft { agent },
             };
             self.pace(campaign, kind, now);
             let was_free = matches!(before.state, AgentState::Ready | AgentState::Reserved);
-            let is_lost =
-                matches!(after.state, AgentState::Break | AgentState::Unreachable | AgentState::Offline);
+            let is_lost = !matches!(
+                after.state,
+                AgentState::Ready | AgentState::Reserved | AgentState::Talking | AgentState::WrapUp
+            );
             if let Some(campaign) = self.campaigns.get_mut(&campaign).filter(|_| was_free && is_lost) {
                 campaign.agent_lost(now.monotonic);
             }
@@ -248,7 +252,9 @@ impl Dialer {
                 AgentState::Ready => EventKind::AgentReady { agent: key },
                 AgentState::Reserved | AgentState::Talking => EventKind::AgentTalking { agent: key },
                 AgentState::WrapUp => EventKind::AgentWrapUp { agent: key },
-                AgentState::Offline | AgentState::Unreachable | AgentState::Break => continue,
+                AgentState::Offline | AgentState::Unreachable | AgentState::Engaged | AgentState::Break => {
+                    continue;
+                }
             };
             let from = self.floor.lent_to(key);
             let Some(to) = self.choose_campaign(key, now).filter(|to| from != Some(*to)) else { continue };
@@ -383,6 +389,7 @@ impl Dialer {
             }
             AgentState::Offline
             | AgentState::Unreachable
+            | AgentState::Engaged
             | AgentState::Break
             | AgentState::Ready
             | AgentState::WrapUp => {}
@@ -407,6 +414,7 @@ impl Dialer {
             }
             AgentState::Offline
             | AgentState::Unreachable
+            | AgentState::Engaged
             | AgentState::Break
             | AgentState::Ready
             | AgentState::Reserved => {}
@@ -451,6 +459,7 @@ impl Dialer {
             (
                 AgentState::Offline
                 | AgentState::Unreachable
+                | AgentState::Engaged
                 | AgentState::Break
                 | AgentState::Ready
                 | AgentState::Reserved,
@@ -499,20 +508,37 @@ impl Dialer {
         }
     }
 
+    /// A colleague has the agent's phone: asks, or is about to hand a customer over.
+    pub(super) fn agent_engaged(&mut self, user: &str, now: Now) {
+        let Some(key) = self.floor.key(user) else { return };
+        let call = self.call_in_hand(key);
+        self.with_agent(key, now, |agent| agent.engaged(now));
+        if let Some(call) = call {
+            self.step(call, Event::AgentLost(key), now);
+        }
+    }
+
+    /// The call for which the agent is meant, or which they have.
+    fn call_in_hand(&self, key: AgentKey) -> Option<AttemptId> {
+        let agent = self.floor.agents.get(&key)?;
+        match agent.state() {
+            AgentState::Reserved | AgentState::Talking => agent.attempt(),
+            AgentState::Offline
+            | AgentState::Unreachable
+            | AgentState::Engaged
+            | AgentState::Break
+            | AgentState::Ready
+            | AgentState::WrapUp => None,
+        }
+    }
+
     /// The agent's phone can't take calls; the call it was in is told.
     pub(super) fn agent_unreachable(&mut self, user: &str, now: Now) {
         if self.floor.legs.remove(user).is_some() {
             self.note(None, vec![Write::AgentLeg { agent: user.to_owned(), leg: None }]);
         }
         let Some(key) = self.floor.key(user) else { return };
-        let call = self.floor.agents.get(&key).and_then(|agent| match agent.state() {
-            AgentState::Reserved | AgentState::Talking => agent.attempt(),
-            AgentState::Offline
-            | AgentState::Unreachable
-            | AgentState::Break
-            | AgentState::Ready
-            | AgentState::WrapUp => None,
-        });
+        let call = self.call_in_hand(key);
         self.with_agent(key, now, |agent| agent.unreachable(now));
         if let Some(call) = call {
             self.step(call, Event::AgentLost(key), now);

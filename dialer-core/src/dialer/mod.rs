@@ -181,6 +181,7 @@ impl Dialer {
             Input::Recorded { attempt, recording } => self.recorded(attempt, recording, now),
             Input::AgentReachable { agent, leg } => self.agent_reachable(&agent, leg, now),
             Input::AgentLegCalling { agent, route } => self.agent_leg_calling(&agent, route),
+            Input::AgentEngaged { agent } => self.agent_engaged(&agent, now),
             Input::AgentUnreachable { agent } => self.agent_unreachable(&agent, now),
             Input::Numbers(rows) => self.note(None, rows.into_iter().map(Write::Number).collect()),
             Input::Registered(binding) => self.note(None, vec![Write::Binding(binding)]),

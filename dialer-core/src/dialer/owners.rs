@@ -175,7 +175,10 @@ impl Dialer {
 
     pub(super) fn takes_no_calls(&self, user: &str) -> bool {
         match self.floor.user_state(user) {
-            None | Some(AgentState::Offline | AgentState::Unreachable | AgentState::Break) => true,
+            None
+            | Some(AgentState::Offline | AgentState::Unreachable | AgentState::Engaged | AgentState::Break) => {
+                true
+            }
             Some(AgentState::Ready | AgentState::Reserved | AgentState::Talking | AgentState::WrapUp) => {
                 false
             }

@@ -354,6 +354,17 @@ impl Gateway {
         });
     }
 
+    /// Tells that a colleague has the agent's phone.
+    pub(super) fn engage(&mut self, user: &str) {
+        if self.is_in_transfer(user) || self.is_asked(user) {
+            return;
+        }
+        if let Some(agent) = self.agents.get_mut(user) {
+            agent.told = Some(Err("engaged"));
+            self.event(Event::AgentEngaged { user: user.to_owned() });
+        }
+    }
+
     /// Tells how an agent stands, even if that was told last.
     pub(super) fn tell_again(&mut self, user: &str, now: Duration) {
         if let Some(agent) = self.agents.get_mut(user) {

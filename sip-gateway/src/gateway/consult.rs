@@ -1,8 +1,8 @@
 //! Consultations: an agent with a customer asks a colleague, over a second line of the phone.
 //!
 //! The phone calls us, proves whose it is, and reaches a colleague who is signed on and free; nothing is ever dialled. The
-//! colleague's phone is on the line for the customer's call from then on, though the customer doesn't hear it, and counts as
-//! out of reach to the dialer: it gets no other call. A consultation is about its call and ends with it.
+//! colleague's phone is on the line for the customer's call from then on, though the customer doesn't hear it, and is told to be
+//! engaged: it gets no other call. A consultation is about its call and ends with it.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -288,7 +288,7 @@ impl Gateway {
         self.legs.insert(id, Box::new(LegEntry::new(leg, owner)));
         self.wire.counters.consultations += 1;
         // Told first: the colleague takes no other call.
-        self.tell_agent(&to, Err("in_consultation"));
+        self.engage(&to);
         self.consultations.insert(call, Consultation { to: to.clone(), leg: id, stream });
         self.with_leg(id, now, |leg, wire| leg.ring(wire, now));
         match self.agents.get_mut(&to).map(|agent| (agent.mode, &mut agent.phone)) {

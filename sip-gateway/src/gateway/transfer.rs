@@ -1,7 +1,7 @@
 //! Transfers: an agent's phone hands its customer over to a colleague's (RFC 3515), asked before (RFC 3891) or not.
 //!
 //! Until the colleague has the call, it is the first agent's to the dialer: what the first phone does meanwhile is not told,
-//! and the second one counts as out of reach. Then it is told as handed over, and is the colleague's like any other call. The target is
+//! and the second one is engaged. Then it is told as handed over, and is the colleague's like any other call. The target is
 //! never dialled: it names an agent who is signed on and free, or the one who is being consulted, or the transfer is refused.
 
 use std::time::Duration;
@@ -63,7 +63,7 @@ impl Gateway {
             }
         };
         // Told first: whoever transfers is answered for, and the colleague takes no other call.
-        self.tell_agent(&to, Err("in_transfer"));
+        self.engage(&to);
         self.transfers.insert(call, Transfer { from: user.to_owned(), to: to.clone(), leg, refer });
         if consulted {
             return self.hand_over_consulted(call, &to, now);

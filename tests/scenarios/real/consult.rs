@@ -45,6 +45,7 @@ fn hands_over(leg: &'static str) {
     anna.types("transfer 1 --to-call 2");
     let report = run.finish();
     carrier.finish(LONG);
+    assert!(run.output().contains("agent=agent2 from=Engaged to=Talking"), "he was told to be engaged");
 
     let attempt = report.only_attempt();
     assert_eq!((report.count("bridged"), attempt.get("outcome")), (1, "answered"));

@@ -196,6 +196,27 @@ fn legs_are_recorded_for_a_restart() {
     assert_eq!(legs, [Some(false), Some(true), None]);
 }
 
+// A colleague asks over the agent's phone: nothing is placed with them in mind, and the leg is there all the time.
+#[test]
+fn an_agent_whom_a_colleague_asks_takes_no_call_until_the_phone_is_free() {
+    let (mut desk, campaign) = Desk::running(spec(), 2, 1);
+    desk.tell(Input::AgentLegCalling { agent: "agent2".into(), route: super::desk::route("agent2") });
+    desk.tell(Input::AgentReachable { agent: "agent2".into(), leg: Some(super::desk::dialog()) });
+    let attempt = desk.bridged();
+    desk.tell(Input::AgentEngaged { agent: "agent2".into() });
+    assert_eq!((desk.state(AGENT), desk.state("agent2")), (AgentState::Talking, AgentState::Engaged));
+    desk.add_task(campaign, 2);
+    desk.pass(20_000);
+    assert_eq!(desk.last(), attempt, "nobody is free");
+    desk.tell(Input::AgentReachable { agent: "agent2".into(), leg: Some(super::desk::dialog()) });
+    assert_eq!(desk.state("agent2"), AgentState::Ready);
+    desk.pass(2_000);
+    assert_ne!(desk.last(), attempt, "and now somebody is");
+    let gone = |write: &Write| matches!(write, Write::AgentLeg { leg: None, .. });
+    assert!(!desk.writes.iter().any(gone), "a restart would end the leg");
+    assert_eq!(desk.ask(AgentCommand::SignOff { agent: "agent2".into() }), Ok(Reply::Done));
+}
+
 #[test]
 fn signing_off_in_wrap_up_leaves_the_word_to_the_script_or_to_later() {
     let (mut desk, _) = Desk::running(spec(), 1, 1);

@@ -11,7 +11,7 @@ use crate::store::write::Write;
 use crate::task::{ClosedReason, TaskState};
 
 fn hands_over(desk: &mut Desk, attempt: crate::id::AttemptId, to: &str) {
-    desk.tell(Input::AgentUnreachable { agent: to.into() });
+    desk.tell(Input::AgentEngaged { agent: to.into() });
     desk.tell(Input::HandedOver { attempt, agent: to.into() });
     desk.tell(Input::AgentReachable { agent: to.into(), leg: None });
 }

@@ -81,6 +81,7 @@ fn agent(user: String, which: u8, attempt: AttemptId, shown: TaskId) -> Input {
     let request = RequestId(1_000_000);
     let command = match which {
         0 => return Input::AgentUnreachable { agent: user },
+        1 if attempt.0 % 2 == 1 => return Input::AgentEngaged { agent: user },
         1 | 2 => return Input::AgentReachable { agent: user, leg: Some(dialog()) },
         3 => AgentCommand::Break { agent: user, reason: "tea".into() },
         4 => AgentCommand::Ready { agent: user },

@@ -91,7 +91,7 @@ fn a_customer_may_be_left_to_a_phone_that_still_rings() {
         let ben = bench.one(BEN);
         bench.feed(PHONE, refer(&anna, 1, &to));
         assert_eq!(bench.starts(PHONE), ["202 Accepted", "NOTIFY", "487 Request Terminated"]);
-        assert_eq!(told(&mut bench), ["ben in_consultation"]);
+        assert_eq!(told(&mut bench), ["ben engaged"]);
         bench.media();
         if answers {
             bench.feed(BEN, ben.reply("200 OK", "ben", &[BEN_CONTACT], &sdp(6000, "0", "sendrecv")));
@@ -203,8 +203,5 @@ fn a_question_ends_when_somebody_else_gets_the_customer() {
     bench.feed(PHONE, refer(&anna, 1, "<sip:carl@192.0.2.1>"));
     assert_eq!(words(&bench.media()), ["hand over 4 3", "close 5"]);
     let told = told(&mut bench);
-    assert_eq!(
-        told,
-        ["carl in_transfer", "carl has it", "ben reachable", "anna reachable", "carl reachable"]
-    );
+    assert_eq!(told, ["carl engaged", "carl has it", "ben reachable", "anna reachable", "carl reachable"]);
 }

@@ -111,6 +111,7 @@ impl Ledger {
                 | Event::HandedOver { .. }
                 | Event::Incoming(_)
                 | Event::Moved { .. }
+                | Event::AgentEngaged { .. }
                 | Event::Trunk { .. } => {}
             }
         }

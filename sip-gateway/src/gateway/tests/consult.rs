@@ -122,7 +122,7 @@ fn a_colleague_on_the_line_is_asked_at_once() {
         words(&bench.media()),
         ["open 4", "remote 4 192.0.2.10:5100 Pcma", "silence 4 true", "hand over 4 2"]
     );
-    assert_eq!(told(&mut bench), ["ben in_consultation"]);
+    assert_eq!(told(&mut bench), ["ben engaged"]);
     let ack = line.within("ACK", &[]);
     bench.feed(PHONE, ack);
 
@@ -164,7 +164,7 @@ fn a_colleague_whose_phone_is_called_rings_first() {
     assert_eq!(words(&bench.media()).last().unwrap(), "hand over 3 4");
     let ack = line.within("ACK", &[]);
     bench.feed(PHONE, ack);
-    assert_eq!(told(&mut bench), ["ben in_consultation"]);
+    assert_eq!(told(&mut bench), ["ben engaged"]);
 
     // He hangs up, and is free again.
     bench.feed(BEN, ben.request("BYE", "ben", 1, &[], ""));
@@ -190,7 +190,7 @@ fn a_colleague_who_declines_or_does_not_answer_is_free_again() {
             bench.feed(BEN, ben.reply(reply, "ben", &[], ""));
         }
         assert_eq!(starts(&bench.sent(PHONE)), [status]);
-        assert_eq!(told(&mut bench), ["ben in_consultation", "ben reachable"]);
+        assert_eq!(told(&mut bench), ["ben engaged", "ben reachable"]);
         let mut again = Line { call_id: "line3", ..Line::new() };
         assert_eq!(starts(&again.call(&mut bench, "sip:ben@192.0.2.1")), ["180"]);
     }
@@ -207,7 +207,7 @@ fn whoever_asks_may_give_up_while_it_rings() {
     bench.feed(PHONE, cancel);
     assert_eq!(starts(&bench.sent(PHONE)), ["200", "487"]);
     assert_eq!(bench.starts(BEN), ["CANCEL"]);
-    assert_eq!(told(&mut bench), ["ben in_consultation", "ben reachable"]);
+    assert_eq!(told(&mut bench), ["ben engaged", "ben reachable"]);
 }
 
 // Nothing is dialled, nobody but a free colleague is reached, and only by an agent who has a customer.

@@ -12,6 +12,7 @@ pub(super) fn told(bench: &mut Bench) -> Vec<String> {
     let word = |event: &Event| match event {
         Event::AgentReachable { user, .. } => format!("{user} reachable"),
         Event::AgentUnreachable { user, reason } => format!("{user} {reason}"),
+        Event::AgentEngaged { user } => format!("{user} engaged"),
         Event::AgentLegCalling { user, .. } => format!("{user} called"),
         Event::AgentLeft { user, .. } => format!("{user} left"),
         Event::HandedOver { user, .. } => format!("{user} has it"),
@@ -71,7 +72,7 @@ fn a_customer_is_handed_over_to_a_colleague_on_the_line() {
     assert_eq!(done.header("Subscription-State"), "terminated;reason=noresource");
     assert_eq!(done.header("Content-Type"), "message/sipfrag;version=2.0");
     assert_eq!(words(&bench.media()), ["hand over 3 2"]);
-    assert_eq!(told(&mut bench), ["ben in_transfer", "ben has it", "anna reachable", "ben reachable"]);
+    assert_eq!(told(&mut bench), ["ben engaged", "ben has it", "anna reachable", "ben reachable"]);
 
     // Her phone hangs up, as phones do then, and is called again: that is no concern of the call's.
     bench.feed(PHONE, anna.request("BYE", "anna", 2, &[], ""));
@@ -154,7 +155,7 @@ fn a_colleague_is_called_and_gets_the_customer_when_the_phone_answers() {
     assert_eq!(sent, ["BYE", "NOTIFY"], "Anna's phone is free");
     let media = words(&bench.media());
     assert_eq!(media, ["remote 3 192.0.2.10:6000 Pcmu", "silence 3 true", "hand over 1 3", "close 2"]);
-    assert_eq!(told(&mut bench), ["ben in_transfer", "ben has it", "anna reachable", "ben reachable"]);
+    assert_eq!(told(&mut bench), ["ben engaged", "ben has it", "anna reachable", "ben reachable"]);
     bench.feed(CARRIER, customer.request("BYE", "callee", 1, &[], ""));
     assert_eq!(bench.starts(BEN), ["BYE"]);
     assert_eq!(told(&mut bench), ["ended bye"]);
@@ -175,7 +176,7 @@ fn a_colleague_who_declines_leaves_the_customer_where_they_were() {
     assert!(failed.header("Subscription-State").starts_with("terminated"));
     assert_eq!(words(&bench.media()), ["close 3"], "nothing was parted");
     let told = told(&mut bench);
-    assert_eq!(told, ["ben in_transfer", "anna reachable", "ben reachable"]);
+    assert_eq!(told, ["ben engaged", "anna reachable", "ben reachable"]);
     bench.feed(PHONE, refer(&anna, 3, "<sip:ben@192.0.2.1>"));
     assert!(bench.starts(PHONE)[0].starts_with("202"), "tried again");
 }
