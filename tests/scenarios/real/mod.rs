@@ -15,6 +15,7 @@ mod identity;
 mod inbound;
 mod legs;
 mod linphone;
+mod loss;
 mod names;
 mod outcomes;
 mod proxy;

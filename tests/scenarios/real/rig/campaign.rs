@@ -194,7 +194,7 @@ time_limit = "{time_limit}"
 
 [sip]
 listen = ["udp:{listen}", "tcp:{listen}"{listen_tls}{listen_ws}{listen_ipv6}]
-media_address = "127.0.0.1"
+media_address = "{media_address}"
 rtp_ports = "{rtp_first}-{rtp_last}"
 {nameservers}
 
@@ -244,6 +244,7 @@ success = ["success"]
             record = self.record,
             time_limit = self.time_limit,
             listen = ports.listen(),
+            media_address = ports.media_address(),
             carrier = carrier,
             transport = match (self.tcp, &trunk_tls) {
                 (_, Some(_)) => ";transport=tls",

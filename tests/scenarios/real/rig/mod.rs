@@ -7,6 +7,7 @@ pub mod customer;
 pub mod kamailio;
 pub mod linphone;
 pub mod nameserver;
+pub mod network;
 pub mod phone;
 pub mod ports;
 pub mod process;
@@ -25,6 +26,7 @@ use self::browser::Browser;
 use self::campaign::Campaign;
 use self::certificates::Certificates;
 use self::linphone::Linphone;
+use self::network::{Host, Line, Network, Seen};
 use self::phone::{Over, Phone};
 use self::ports::Ports;
 use self::process::{Process, Signal};
@@ -84,13 +86,36 @@ pub struct Stage {
     directory: tempfile::TempDir,
     /// The ports.
     pub ports: Ports,
+    network: Option<Network>,
 }
 
 impl Stage {
     /// An empty directory and a block of ports. The binary is built first: parts that run already would lose patience.
     pub fn new() -> Stage {
         carillon();
-        Stage { directory: tempfile::tempdir().expect("a temporary directory"), ports: Ports::claim() }
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        Stage { directory, ports: Ports::claim(), network: None }
+    }
+
+    /// Two hosts with a line between them: Carillon is on one, everybody else on the other.
+    pub fn behind(line: Line) -> Stage {
+        carillon();
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let network = Network::new(directory.path(), line);
+        Stage { directory, ports: Ports::between(network::OURS, network::THEIRS), network: Some(network) }
+    }
+
+    /// A command that runs on one of the hosts, where there are two.
+    pub fn command(&self, host: Host, program: &Path) -> Command {
+        match &self.network {
+            Some(network) => network.command(host, program),
+            None => Command::new(program),
+        }
+    }
+
+    /// What the line between the hosts did.
+    pub fn line(&self) -> Seen {
+        self.network.as_ref().expect("a stage with two hosts").seen()
     }
 
     /// Where the test's files are.
@@ -214,7 +239,7 @@ impl Stage {
 
     /// Starts `carillon run` on the files that are there.
     pub fn run_again(&self) -> Run {
-        let mut command = Command::new(carillon());
+        let mut command = self.command(Host::Ours, carillon());
         command.current_dir(self.directory()).env("CARILLON_LOG", "debug");
         command.args(["run", "campaign.toml", "--report", "report"]);
         Run {

@@ -1,6 +1,6 @@
 //! Ports of one test: a block that no other test on this machine uses at the same time.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::process;
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -14,12 +14,21 @@ static ASKED: AtomicU16 = AtomicU16::new(0);
 /// A block of ports. Its last port stays bound as long as the block is used: that is the claim.
 pub struct Ports {
     first: u16,
+    /// Where Carillon is.
+    ours: IpAddr,
+    /// Where everybody else is.
+    theirs: IpAddr,
     _claim: UdpSocket,
 }
 
 impl Ports {
-    /// Claims a block.
+    /// Claims a block on the loopback.
     pub fn claim() -> Ports {
+        Ports::between(Ipv4Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into())
+    }
+
+    /// Claims a block for two hosts.
+    pub fn between(ours: IpAddr, theirs: IpAddr) -> Ports {
         let pid = u16::try_from(process::id() % u32::from(BLOCKS)).unwrap_or_default();
         let start = pid.wrapping_add(ASKED.fetch_add(7, Ordering::Relaxed));
         (0..BLOCKS)
@@ -29,7 +38,7 @@ impl Ports {
                 // Somebody else's program may sit in the middle of the block.
                 let free =
                     (first..first + 20).all(|port| UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok());
-                free.then_some(Ports { first, _claim: claim })
+                free.then_some(Ports { first, ours, theirs, _claim: claim })
             })
             .expect("a free block of ports")
     }
@@ -41,48 +50,48 @@ impl Ports {
 
     /// Where Carillon listens for SIP.
     pub fn listen(&self) -> SocketAddr {
-        self.at(0)
+        self.ours(0)
     }
 
     /// Where Carillon listens for SIP over TLS.
     pub fn listen_tls(&self) -> SocketAddr {
-        self.at(1)
+        self.ours(1)
     }
 
     /// Where Carillon listens for WebSockets.
     pub fn listen_ws(&self) -> SocketAddr {
-        self.at(18)
+        self.ours(18)
     }
 
     /// Where TLS to the carrier ends.
     pub fn carrier_tls(&self) -> SocketAddr {
-        self.at(3)
+        self.theirs(3)
     }
 
     /// Where the carrier listens for SIP.
     pub fn carrier(&self) -> SocketAddr {
-        self.at(2)
+        self.theirs(2)
     }
 
     /// Where the phone of the given index (0 to 5) listens for SIP.
     pub fn phone(&self, index: u16) -> SocketAddr {
-        self.at(4 + 2 * index)
+        self.theirs(4 + 2 * index)
     }
 
     /// Where the console of the phone of the given index (0 to 5) listens.
     pub fn phone_console(&self, index: u16) -> SocketAddr {
         // Ports that nothing else is on; the one above a phone's own is for its TLS.
-        self.at([17, 18, 19, 1, 3, 15][usize::from(index % 6)])
+        self.theirs([17, 18, 19, 1, 3, 15][usize::from(index % 6)])
     }
 
     /// Where the carrier of a second trunk listens for SIP.
     pub fn other_carrier(&self) -> SocketAddr {
-        self.at(16)
+        self.theirs(16)
     }
 
     /// Where the nameserver listens: a port that is for the TLS of a phone which no test of names has.
     pub fn nameserver(&self) -> SocketAddr {
-        self.at(13)
+        self.theirs(13)
     }
 
     /// Carillon's RTP ports, first and last.
@@ -101,7 +110,16 @@ impl Ports {
         self.first + 88 + 4 * index
     }
 
-    fn at(&self, offset: u16) -> SocketAddr {
-        SocketAddr::from((Ipv4Addr::LOCALHOST, self.first + offset))
+    /// Where Carillon's media are.
+    pub fn media_address(&self) -> IpAddr {
+        self.ours
+    }
+
+    fn ours(&self, offset: u16) -> SocketAddr {
+        SocketAddr::from((self.ours, self.first + offset))
+    }
+
+    fn theirs(&self, offset: u16) -> SocketAddr {
+        SocketAddr::from((self.theirs, self.first + offset))
     }
 }

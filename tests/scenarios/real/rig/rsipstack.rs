@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use super::network::{Host, Line};
 use super::process::Process;
 use super::{LONG, PASSWORD, Stage, built};
 
@@ -22,6 +22,12 @@ fn program() -> &'static Path {
 pub fn stage() -> Stage {
     program();
     Stage::new()
+}
+
+/// A stage for them on another host than ours.
+pub fn stage_behind(line: Line) -> Stage {
+    program();
+    Stage::behind(line)
 }
 
 /// One party at work; ends with the test.
@@ -50,7 +56,8 @@ impl Peer {
     pub fn phone(stage: &Stage, index: u16, over: Transport) -> Peer {
         let registrar = stage.ports.listen().to_string();
         let words = ["phone".into(), registrar, Stage::user(index), PASSWORD.into()];
-        let mut peer = start(stage, "phone", stage.ports.phone(index), over, 0, &words);
+        let name = format!("phone-{}", Stage::user(index));
+        let mut peer = start(stage, &name, stage.ports.phone(index), over, 0, &words);
         peer.process.wait_for_output("registered", PATIENCE);
         peer
     }
@@ -89,7 +96,7 @@ impl Peer {
 }
 
 fn start(stage: &Stage, name: &str, at: SocketAddr, over: Transport, talk_ms: u64, words: &[String]) -> Peer {
-    let mut command = Command::new(program());
+    let mut command = stage.command(Host::Theirs, program());
     command.args(["--at", &at.to_string(), "--talk-ms", &talk_ms.to_string()]);
     if over == Transport::Tcp {
         command.arg("--tcp");

@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::customer::Customer;
+use super::network::Host;
 use super::process::{Process, eventually};
 use super::{Stage, repository};
 
@@ -130,7 +130,7 @@ impl<'a> SippPlan<'a> {
         fs::write(&scenario, text).expect("the test's directory can be written");
         let messages = directory.join(format!("{}.messages", self.name));
         let ip = self.at.ip().to_string();
-        let mut command = Command::new("sipp");
+        let mut command = self.stage.command(Host::Theirs, Path::new("sipp"));
         command.current_dir(directory).arg("-sf").arg(&scenario).args(["-nostdin", "-i", &ip, "-mi", &ip]);
         command.args(["-p", &self.at.port().to_string(), "-mp", &self.media.to_string()]);
         command.args(["-m", &self.calls.to_string(), "-d", &self.pause_ms.to_string()]);
@@ -157,7 +157,7 @@ impl<'a> SippPlan<'a> {
         }
         let mut process = Process::start(self.name, &mut command, directory);
         let open = eventually(Duration::from_secs(5), || {
-            (!process.runs() || is_bound(self.at, self.tcp)).then_some(())
+            (!process.runs() || is_bound(process.pid(), self.at, self.tcp)).then_some(())
         });
         assert!(open.is_some() && process.runs(), "SIPp did not come up:\n{}", process.output());
         Sipp { process, messages, ip: self.at.ip() }
@@ -212,15 +212,15 @@ impl Sipp {
     }
 }
 
-/// Whether a program has bound a UDP port, by the kernel's table: trying to bind it would be in SIPp's way.
-fn is_bound(at: SocketAddr, tcp: bool) -> bool {
+/// Whether a program has bound a UDP port, by the kernel's table of its host: trying to bind it would be in SIPp's way.
+fn is_bound(process: u32, at: SocketAddr, tcp: bool) -> bool {
     let table = match (tcp, at.is_ipv4()) {
-        (true, true) => "/proc/net/tcp",
-        (true, false) => "/proc/net/tcp6",
-        (false, true) => "/proc/net/udp",
-        (false, false) => "/proc/net/udp6",
+        (true, true) => "tcp",
+        (true, false) => "tcp6",
+        (false, true) => "udp",
+        (false, false) => "udp6",
     };
-    let table = fs::read_to_string(table).expect("the kernel's table of sockets");
+    let table = fs::read_to_string(format!("/proc/{process}/net/{table}")).unwrap_or_default();
     let port = format!(":{:04X}", at.port());
     table.lines().any(|line| line.split_whitespace().nth(1).is_some_and(|local| local.ends_with(&port)))
 }
