@@ -38,6 +38,8 @@ pub(super) struct Consultation {
     leg: LegId,
     /// Its stream.
     stream: StreamId,
+    /// The colleague's, once both hear each other.
+    heard: Option<StreamId>,
 }
 
 impl Gateway {
@@ -125,6 +127,9 @@ impl Gateway {
                 if let Some(Phone::Up { stream: agent, .. }) = self.agents.get(&to).map(|agent| &agent.phone)
                 {
                     let agent = *agent;
+                    if let Some(consultation) = self.consultations.get_mut(&call) {
+                        consultation.heard = Some(agent);
+                    }
                     // What they say is not recorded.
                     self.media_command(MediaCommand::HandOver { call, customer: stream, agent });
                 }
@@ -140,10 +145,22 @@ impl Gateway {
         }
     }
 
+    /// Whoever asks and the colleague no longer hear each other.
+    pub(super) fn part_consultation(&mut self, call: CallId) {
+        let Some(consultation) = self.consultations.get_mut(&call) else { return };
+        if let Some(agent) = consultation.heard.take() {
+            let customer = consultation.stream;
+            self.media_command(MediaCommand::Unsplice { call, customer, agent });
+        }
+    }
+
     /// Ends a consultation, if there is one about this call: the line of whoever asks, refused with `status` where it still
     /// rings, and the colleague's part in the call.
     pub(super) fn consultation_over(&mut self, call: CallId, status: Option<u16>, now: Duration) {
-        let Some(Consultation { to, leg, stream }) = self.consultations.remove(&call) else { return };
+        self.part_consultation(call);
+        let Some(Consultation { to, leg, stream, heard: _ }) = self.consultations.remove(&call) else {
+            return;
+        };
         self.close_stream(stream, now);
         match status.filter(|_| self.legs.get(&leg).is_some_and(|entry| !entry.leg().is_up())) {
             Some(status) => self.refuse_leg(leg, status, now),
@@ -238,6 +255,7 @@ impl Gateway {
         now: Duration,
     ) -> Result<(), Response> {
         let Some(port) = self.ports.take(now) else { return Err(refusal(invite, 503)) };
+        self.room_changed();
         let uri = |address: Result<crate::message::NameAddr, _>| {
             address.map_or_else(|_| String::new(), |it| it.uri.raw().to_owned())
         };
@@ -289,7 +307,7 @@ impl Gateway {
         self.wire.counters.consultations += 1;
         // Told first: the colleague takes no other call.
         self.engage(&to);
-        self.consultations.insert(call, Consultation { to: to.clone(), leg: id, stream });
+        self.consultations.insert(call, Consultation { to: to.clone(), leg: id, stream, heard: None });
         self.with_leg(id, now, |leg, wire| leg.ring(wire, now));
         match self.agents.get_mut(&to).map(|agent| (agent.mode, &mut agent.phone)) {
             Some((AgentLegMode::Persistent, Phone::Up { leg, with, .. })) => {

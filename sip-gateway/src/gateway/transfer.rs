@@ -126,6 +126,7 @@ impl Gateway {
     /// The colleague's phone is there: it gets the customer, and the first one is free.
     pub(super) fn hand_over(&mut self, call: CallId, stream: StreamId, now: Duration) {
         let Some(Transfer { from, to, leg, refer }) = self.transfers.remove(&call) else { return };
+        self.part_consultation(call);
         let Some(Call { stage: Stage::Up { stream: customer, joined, .. }, .. }) = self.calls.get_mut(&call)
         else {
             return;

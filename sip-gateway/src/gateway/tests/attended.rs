@@ -28,7 +28,7 @@ fn the_colleague_who_was_asked_gets_the_customer() {
     );
     assert_eq!((sent[1].body(), sent[2].body()), ("SIP/2.0 100 Trying\r\n", "SIP/2.0 200 OK\r\n"));
     assert_eq!((sent[3].header("Call-ID"), sent[4].header("Call-ID")), ("line2", anna.header("Call-ID")));
-    assert_eq!(words(&bench.media()), ["hand over 3 2", "close 4", "close 1"]);
+    assert_eq!(words(&bench.media()), ["unsplice 4 2", "hand over 3 2", "close 4", "close 1"]);
     assert_eq!(told(&mut bench), ["ben has it", "anna leg_lost", "ben reachable"]);
     assert!(bench.sent(BEN).is_empty() && bench.sent(CARRIER).is_empty());
 
@@ -56,7 +56,7 @@ fn a_colleague_who_was_called_for_the_question_keeps_the_customer() {
     bench.sent(BEN);
     bench.feed(PHONE, refer(&anna, 1, &line.replaced()));
     assert_eq!(bench.starts(PHONE), ["202 Accepted", "NOTIFY", "NOTIFY", "BYE", "BYE"]);
-    assert_eq!(words(&bench.media()), ["hand over 1 4", "close 3", "close 2"]);
+    assert_eq!(words(&bench.media()), ["unsplice 3 4", "hand over 1 4", "close 3", "close 2"]);
     assert_eq!(told(&mut bench), ["ben has it", "anna reachable", "ben reachable"]);
     bench.feed(CARRIER, customer.request("BYE", "callee", 1, &[], ""));
     assert_eq!(bench.starts(BEN), ["BYE"]);
@@ -75,7 +75,7 @@ fn the_other_line_may_ask_as_well() {
     );
     let refer = line.within("REFER", &[&to]);
     assert_eq!(came_to(&mut bench, refer), ("SIP/2.0 202 Accepted".into(), "SIP/2.0 200 OK".into()));
-    assert_eq!(words(&bench.media()), ["hand over 3 2", "close 4", "close 1"]);
+    assert_eq!(words(&bench.media()), ["unsplice 4 2", "hand over 3 2", "close 4", "close 1"]);
     assert_eq!(told(&mut bench), ["ben has it", "anna leg_lost", "ben reachable"]);
 }
 
@@ -201,7 +201,7 @@ fn a_question_ends_when_somebody_else_gets_the_customer() {
     };
     Line::new().up(&mut bench);
     bench.feed(PHONE, refer(&anna, 1, "<sip:carl@192.0.2.1>"));
-    assert_eq!(words(&bench.media()), ["hand over 4 3", "close 5"]);
+    assert_eq!(words(&bench.media()), ["unsplice 5 2", "hand over 4 3", "close 5"]);
     let told = told(&mut bench);
     assert_eq!(told, ["carl engaged", "carl has it", "ben reachable", "anna reachable", "carl reachable"]);
 }

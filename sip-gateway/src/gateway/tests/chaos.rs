@@ -7,6 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::super::testing::*;
+use super::consult::Line;
 use crate::command::{AgentLegMode, Command, PlaceCall};
 use crate::event::Event;
 use crate::id::{CallId, StreamId};
@@ -130,6 +131,8 @@ enum Step {
     /// A command for a recent call, counted backwards.
     Command(u64, usize),
     Wait(u64),
+    /// Something on Anna's second line: a call to Ben first.
+    Line(usize),
 }
 
 /// What such a request may get.
@@ -152,6 +155,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0..4u64, 0..15usize).prop_map(|(back, what)| Step::Command(back, what)),
         3 => (0..6_000u64).prop_map(Step::Wait),
         1 => (0..400_000u64).prop_map(Step::Wait),
+        4 => (0..9usize).prop_map(Step::Line),
     ]
 }
 
@@ -178,6 +182,8 @@ fn command(bench: &mut Bench, call: u64, what: usize) {
 struct Seen {
     invites: Vec<(String, Text)>,
     others: Vec<(String, Text)>,
+    /// What we answered to Anna's phone.
+    answers: Vec<Text>,
 }
 
 impl Seen {
@@ -186,9 +192,47 @@ impl Seen {
             for text in bench.sent(to) {
                 if text.is("INVITE ") {
                     self.invites.push((to.to_owned(), text));
-                } else if !text.is("SIP/2.0 ") && !text.is("ACK ") {
+                } else if text.is("SIP/2.0 ") {
+                    self.answers.push(text);
+                } else if !text.is("ACK ") {
                     self.others.push((to.to_owned(), text));
                 }
+            }
+        }
+    }
+}
+
+/// Anna's second line does something; a call is on a new line.
+fn on_the_line(bench: &mut Bench, line: &mut Line, seen: &mut Seen, what: usize, count: u32) {
+    line.note(&seen.answers);
+    match what {
+        0..=2 => {
+            *line = Line::new();
+            line.call_id = Box::leak(format!("line{count}").into_boxed_str());
+            for text in line.call(bench, "sip:ben@192.0.2.1").into_iter().filter(|text| !text.is("SIP/2.0 "))
+            {
+                let kept = if text.is("INVITE ") { &mut seen.invites } else { &mut seen.others };
+                kept.push((PHONE.to_owned(), text));
+            }
+        }
+        3 => {
+            let cancel = line.write("CANCEL", "sip:ben@192.0.2.1", &[], "");
+            bench.feed(PHONE, cancel);
+        }
+        _ if line.answer.is_none() => {}
+        4 => {
+            let bye = line.within("BYE", &[]);
+            bench.feed(PHONE, bye);
+        }
+        5 | 6 => {
+            let ack = line.within("ACK", &[]);
+            bench.feed(PHONE, ack);
+        }
+        _ => {
+            let leg = seen.invites.iter().rfind(|(to, _)| to == PHONE).map(|(_, invite)| invite.clone());
+            let to = format!("Refer-To: {}", line.replaced());
+            if let Some(leg) = leg {
+                bench.feed(PHONE, leg.request("REFER", "one", 1_000 + count, &[&to], ""));
             }
         }
     }
@@ -236,7 +280,8 @@ proptest! {
         let mut bench = Bench::new(options);
         bench.bind_anna();
         let (mut ledger, mut studio, mut seen) = (Ledger::default(), Studio::default(), Seen::default());
-        let (mut calls, mut asked) = (0, 0);
+        let (mut calls, mut asked, mut lines) = (0, 0, 0);
+        let mut line = Line::new();
         for (user, leg) in [("anna", AgentLegMode::Persistent), ("ben", AgentLegMode::PerCall)] {
             bench.command(Command::SignOn { user: user.into(), leg });
         }
@@ -271,6 +316,10 @@ proptest! {
                 }
                 Step::Command(back, what) => command(&mut bench, calls.saturating_sub(back + 1), what),
                 Step::Wait(wait_ms) => bench.pass(ms(wait_ms)),
+                Step::Line(what) => {
+                    lines += 1;
+                    on_the_line(&mut bench, &mut line, &mut seen, what, lines);
+                }
             }
             ledger.take(&mut bench);
             studio.take(bench.media());
@@ -288,7 +337,7 @@ proptest! {
         prop_assert_eq!(&ledger.placed, &ledger.ended);
         prop_assert!(studio.open.is_empty() && studio.spliced.is_empty());
         prop_assert_eq!(bench.gateway.leftovers(), (0, 0, 0));
-        prop_assert!(bench.gateway.transfers.is_empty());
+        prop_assert!(bench.gateway.transfers.is_empty() && bench.gateway.consultations.is_empty());
         prop_assert_eq!(bench.gateway.room(bench.now).lines_free, 8, "as many as there are ports");
     }
 }

@@ -9,10 +9,10 @@ use crate::command::{AgentLegMode, Command};
 pub(super) struct Line {
     user: &'static str,
     password: &'static str,
-    call_id: &'static str,
+    pub(super) call_id: &'static str,
     cseq: u32,
     /// What answered its INVITE.
-    answer: Option<Text>,
+    pub(super) answer: Option<Text>,
 }
 
 impl Line {
@@ -20,7 +20,7 @@ impl Line {
         Self { user: "anna", password: "open sesame", call_id: "line2", cseq: 0, answer: None }
     }
 
-    fn write(&mut self, method: &str, target: &str, more: &[&str], body: &str) -> String {
+    pub(super) fn write(&mut self, method: &str, target: &str, more: &[&str], body: &str) -> String {
         if method != "ACK" && method != "CANCEL" {
             self.cseq += 1;
         }
@@ -79,7 +79,11 @@ impl Line {
 
     /// Takes note of the answer to its INVITE, and acknowledges it.
     pub(super) fn note(&mut self, sent: &[Text]) -> bool {
-        let answer = sent.iter().rfind(|text| text.is("SIP/2.0 2") && text.header("Call-ID") == self.call_id);
+        let is_it = |text: &&Text| {
+            let of_invite = text.is("SIP/2.0 2") && text.header("CSeq").ends_with(" INVITE");
+            of_invite && text.header("Call-ID") == self.call_id
+        };
+        let answer = sent.iter().rfind(is_it);
         self.answer = answer.or(self.answer.as_ref()).cloned();
         answer.is_some()
     }
@@ -101,7 +105,8 @@ impl Line {
     /// The Refer-To that names it.
     pub(super) fn replaced(&self) -> String {
         let tag = self.answer.as_ref().expect("an answer").header("To").split(";tag=").nth(1).unwrap();
-        format!("<sip:ben@192.0.2.1?Replaces=line2%3Bto-tag%3D{tag}%3Bfrom-tag%3Dmine>")
+        let call_id = self.call_id;
+        format!("<sip:ben@192.0.2.1?Replaces={call_id}%3Bto-tag%3D{tag}%3Bfrom-tag%3Dmine>")
     }
 }
 
@@ -136,7 +141,7 @@ fn a_colleague_on_the_line_is_asked_at_once() {
     let bye = line.within("BYE", &[]);
     bench.feed(PHONE, bye);
     assert_eq!(bench.starts(PHONE), ["200 OK"]);
-    assert_eq!(words(&bench.media()), ["close 4"]);
+    assert_eq!(words(&bench.media()), ["unsplice 4 2", "close 4"]);
     assert_eq!(told(&mut bench), ["ben reachable"]);
     let ladder = bench.gateway.ladder_of_call(super::CALL).unwrap();
     let asking =
@@ -170,7 +175,7 @@ fn a_colleague_whose_phone_is_called_rings_first() {
     bench.feed(BEN, ben.request("BYE", "ben", 1, &[], ""));
     assert_eq!(bench.starts(PHONE), ["BYE"]);
     assert_eq!(told(&mut bench), ["ben reachable"]);
-    assert_eq!(words(&bench.media()), ["close 3", "close 4"]);
+    assert_eq!(words(&bench.media()), ["unsplice 3 4", "close 3", "close 4"]);
 }
 
 #[test]
