@@ -13,6 +13,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use carillon_core::id::{AttemptId, CampaignId, RequestId};
 use carillon_core::live::LiveView;
 use carillon_core::output::{Refused, Reply};
@@ -20,6 +21,7 @@ use carillon_core::store::read::Recovered;
 use carillon_core::store::sqlite::{OnStored, Store};
 use carillon_core::store::write::Refusal;
 use carillon_core::time::Utc;
+use carillon_sip::io::hep::{self, HepHandle};
 use carillon_sip::io::media::{self, MediaHandle, MediaOptions};
 use carillon_sip::io::resolve::{self, ResolverHandle};
 use carillon_sip::media::MediaCommand;
@@ -146,6 +148,12 @@ pub fn start(
         resolve::spawn(options.node.sip.nameservers.clone(), Arc::new(tell))
             .map_err(system("resolver thread"))?
     };
+    let hep = match options.node.sip.hep.clone() {
+        Some(server) => {
+            Some(hep::spawn(server, options.node.sip.media_address).map_err(system("capture server"))?)
+        }
+        None => None,
+    };
     let now = real_now(origin);
     let mut node = Node::new(options.node, secure_generator()?, now);
     let batches = Batches::new(&options.recovered);
@@ -163,6 +171,7 @@ pub fn start(
         media,
         media_due: None,
         resolver,
+        hep,
         store: options.store,
         runtime: tokio::runtime::Handle::current(),
         messages,
@@ -195,6 +204,7 @@ struct Engine {
     /// Commands wait for the RTP thread, which is to be woken by then: once a turn, or later where nothing hurries.
     media_due: Option<Duration>,
     resolver: ResolverHandle,
+    hep: Option<HepHandle>,
     store: Store,
     runtime: tokio::runtime::Handle,
     messages: Receiver<Message>,
@@ -222,7 +232,12 @@ impl Engine {
             self.strain.turn(began);
             let mut more = match self.take_messages() {
                 // Waits until streams and recordings are closed.
-                Turn::Quit => return self.media.stop(),
+                Turn::Quit => {
+                    if let Some(hep) = self.hep.take() {
+                        hep.stop();
+                    }
+                    return self.media.stop();
+                }
                 Turn::More => true,
                 Turn::Idle => false,
             };
@@ -311,7 +326,12 @@ impl Engine {
     fn take_messages_of_peers(&mut self) -> bool {
         let mut inputs = std::mem::take(&mut self.inputs);
         let more = self.sockets.take(self.now().monotonic, &mut inputs);
-        inputs.drain(..).for_each(|input| self.handle(input));
+        for input in inputs.drain(..) {
+            if let (Some(hep), NodeInput::Datagram { bytes, from, local }) = (&self.hep, &input) {
+                hep.received(bytes, *from, *local);
+            }
+            self.handle(input);
+        }
         self.inputs = inputs;
         more
     }
@@ -422,8 +442,11 @@ impl Engine {
         }
     }
 
-    fn transmit(&mut self, to: SocketAddr, local: Local, bytes: &[u8]) {
+    fn transmit(&mut self, to: SocketAddr, local: Local, bytes: &Bytes) {
         let now = self.now();
+        if let Some(hep) = &self.hep {
+            hep.sent(bytes, to, local);
+        }
         if let Some(failed) = self.sockets.send(bytes, to, local, now.monotonic) {
             self.node.handle(failed, now);
         }
@@ -476,6 +499,7 @@ impl Engine {
         self.known.calls = self.node.calls();
         self.known.at_rest = self.node.is_draining() && self.node.unfinished() == 0;
         self.known.counters = self.node.counters();
+        self.known.hep = self.hep.as_ref().map(HepHandle::counts);
         self.known.trunk_figures = self.node.trunks(now);
         self.known.campaign_utc = self.node.campaign_utc(now);
         self.status.send_replace(Arc::new(self.known.clone()));

@@ -14,6 +14,7 @@ use carillon_core::store::words::Word;
 use carillon_core::store::write::{Refusal, Write};
 use carillon_sip::event::TrunkState;
 use carillon_sip::gateway::counters::Counters;
+use carillon_sip::io::hep::HepCounts;
 use metrics::{counter, gauge, histogram};
 
 use crate::engine::EngineHandle;
@@ -33,6 +34,10 @@ pub fn follow(engine: &EngineHandle, exporter: Exporter) {
             tick.tick().await;
             names::show_live(&live.borrow());
             show_counters(&status.borrow().counters);
+            if let Some(HepCounts { sent, dropped }) = status.borrow().hep {
+                counter!(names::HEP_MESSAGES_TOTAL, "result" => "sent").absolute(sent);
+                counter!(names::HEP_MESSAGES_TOTAL, "result" => "dropped").absolute(dropped);
+            }
             show_trunks(&status.borrow().trunk_figures);
             gauge!(names::ENGINE_BUSY_RATIO).set(status.borrow().busy_share);
             // Without a limit there is none to show.

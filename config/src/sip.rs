@@ -8,7 +8,7 @@ use std::time::Duration;
 use carillon_sip::auth::Algorithm;
 use carillon_sip::dialog::session_timer::{INTERVAL_MIN, SessionOptions};
 use carillon_sip::media::Codec;
-use carillon_sip::options::{Options, Secret, Timers, TlsOptions, TrunkOptions};
+use carillon_sip::options::{HepOptions, Options, Secret, Timers, TlsOptions, TrunkOptions};
 use carillon_sip::resolve::Place;
 use carillon_sip::transport::{Local, NotLocal, Transport};
 
@@ -31,6 +31,10 @@ pub(crate) const CALLER_IDS_MAX: usize = 10_000;
 
 /// Intervals of pings: more often is a burden, more seldom keeps nothing open.
 const KEEP_ALIVE: RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_secs(3600);
+/// What a capture server knows us by where nothing is said.
+const HEP_ID_DEFAULT: u32 = 2_001;
+/// Longest password of a capture server.
+const HEP_PASSWORD_MAX: usize = 255;
 const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5060);
 
 /// Reads `[sip]`; trunks and users are added by the caller.
@@ -79,6 +83,7 @@ pub(crate) fn sip(document: &Document<'_>, mut section: Section<'_>) -> Options 
     let phone_auth_int = section.flag("phone_auth_int", false);
     let session = session(document, &mut section);
     let nameservers = nameservers(document, &mut section);
+    let hep = hep(document, &mut section);
     section.finish();
     Options {
         listen,
@@ -96,8 +101,36 @@ pub(crate) fn sip(document: &Document<'_>, mut section: Section<'_>) -> Options 
         ws_origins,
         keep_alive,
         nameservers,
+        hep,
         timers: Timers::default(),
     }
+}
+
+/// Where messages are told besides.
+fn hep(document: &Document<'_>, section: &mut Section<'_>) -> Option<HepOptions> {
+    let address = section.text("hep");
+    let id = section.integer("hep_id", 0..=u64::from(u32::MAX)).map(|at| at.value);
+    let id = id.map_or(HEP_ID_DEFAULT, |id| u32::try_from(id).unwrap_or(u32::MAX));
+    let password = section.text("hep_password");
+    if let Some(password) = &password
+        && !(1..=HEP_PASSWORD_MAX).contains(&password.value.len())
+    {
+        document.problem(&password.place, format!("must have 1 to {HEP_PASSWORD_MAX} octets"));
+    }
+    let Some(written) = address else {
+        if let Some(password) = &password {
+            document.problem(&password.place, "does nothing without hep");
+        }
+        return None;
+    };
+    let address = written.value.parse().ok().filter(|address: &SocketAddr| {
+        address.port() != 0 && !address.ip().is_unspecified() && !address.ip().is_multicast()
+    });
+    let Some(address) = address else {
+        document.problem(&written.place, "must be an IP address with port, like \"192.0.2.30:9060\"");
+        return None;
+    };
+    Some(HepOptions { address, id, password: password.map(|at| Secret::new(at.value)) })
 }
 
 /// RFC 4028: no interval below 90 s, and none that we would refuse ourselves.

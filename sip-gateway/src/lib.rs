@@ -6,7 +6,7 @@
 //! media commands out, `now` as the last argument. Sockets and threads live in `io`, the one I/O room.
 //!
 //! Rooms: `message` (wire codec), `sdp`, `auth` (digest), `transaction` (RFC 3261 §17), `dialog` (§12),
-//! `leg` (a call towards a trunk or a softphone), `ladder` (which messages a call was made of), `trunk` (limits, registration), `registrar` (softphones),
+//! `leg` (a call towards a trunk or a softphone), `ladder` (which messages a call was made of), `hep` (messages for a capture server), `trunk` (limits, registration), `registrar` (softphones),
 //! `media` (RTP), `gateway` (routes between them), `io` (sockets, feature `io`).
 
 pub mod auth;
@@ -14,6 +14,7 @@ pub mod command;
 pub mod dialog;
 pub mod event;
 pub mod gateway;
+pub mod hep;
 pub mod id;
 #[cfg(feature = "io")]
 pub mod io;

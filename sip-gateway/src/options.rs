@@ -56,6 +56,19 @@ pub struct Options {
     pub nameservers: Vec<SocketAddr>,
     /// How long a connection that we opened, or a WebSocket, is left in silence before we ping; `None`: always.
     pub keep_alive: Option<Duration>,
+    /// Where every message is told besides; `None`: nowhere.
+    pub hep: Option<HepOptions>,
+}
+
+/// A capture server (HEP version 3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HepOptions {
+    /// Where it listens, over UDP.
+    pub address: SocketAddr,
+    /// What it knows us by.
+    pub id: u32,
+    /// What it asks for, if it does; goes over the network as it is.
+    pub password: Option<Secret>,
 }
 
 /// Certificates for TLS and secure WebSocket. All files are PEM.
@@ -198,7 +211,7 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The secret itself, for digest arithmetic only.
+    /// The secret itself, for digest arithmetic, and for a capture server, which gets it as it is.
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -19,6 +19,7 @@ use carillon_core::time::Utc;
 use carillon_sip::auth;
 use carillon_sip::event::TrunkState;
 use carillon_sip::gateway::counters::Counters;
+use carillon_sip::io::hep::HepCounts;
 use carillon_sip::media::MediaEvent;
 use carillon_sip::media::prompt::Prompt;
 use carillon_sip::resolve::{Answer, Question};
@@ -61,6 +62,8 @@ pub struct Status {
     pub at_rest: bool,
     /// What the gateway counted.
     pub counters: Counters,
+    /// What became of messages for the capture server; `None` without one.
+    pub hep: Option<HepCounts>,
     /// Campaign time.
     pub campaign_utc: Utc,
     /// Share of the last window that the engine worked, 0 to 1.

@@ -116,6 +116,31 @@ fn the_gateway_is_checked_too() {
             "[sip] register_expires_max",
             "must not be below",
         ),
+        (
+            "realm = \"carillon\"",
+            "hep = \"homer:9060\"\nrealm = \"carillon\"",
+            "[sip] hep",
+            "IP address with port",
+        ),
+        (
+            "realm = \"carillon\"",
+            "hep = \"0.0.0.0:9060\"\nrealm = \"carillon\"",
+            "[sip] hep",
+            "IP address with port",
+        ),
+        (
+            "realm = \"carillon\"",
+            "hep = \"192.0.2.30:0\"\nrealm = \"carillon\"",
+            "[sip] hep",
+            "IP address with port",
+        ),
+        (
+            "realm = \"carillon\"",
+            "hep_password = \"x\"\nrealm = \"carillon\"",
+            "[sip] hep_password",
+            "nothing without hep",
+        ),
+        ("realm = \"carillon\"", "hep_id = 4294967296\nrealm = \"carillon\"", "[sip] hep_id", "4294967295"),
         ("session_expires = \"30m\"", "session_expires = \"80s\"", "[sip] session_expires", "90s"),
         (
             "session_expires_min = \"90s\"",

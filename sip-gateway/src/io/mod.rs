@@ -1,6 +1,7 @@
-//! The one I/O room: sockets, the RTP thread, the recorder thread, the DNS thread, prompt files.
+//! The one I/O room: sockets, the RTP thread, the recorder thread, the DNS thread, the capture thread, prompt files.
 
 mod connection;
+pub mod hep;
 pub mod media;
 mod pairs;
 pub mod recorder;

@@ -4,6 +4,7 @@
 //! SIP is spoken by programs that others wrote. A missing program fails the tests that need it.
 
 mod audio;
+mod capture;
 mod check;
 mod consult;
 mod dialog;

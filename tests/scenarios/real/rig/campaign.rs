@@ -54,6 +54,8 @@ pub struct Campaign {
     pub ipv6: bool,
     /// `ws` or `wss` where it listens for WebSockets too.
     pub websocket: Option<&'static str>,
+    /// More keys of `[sip]`, as lines of the file.
+    pub sip_keys: String,
     /// `max_calls`.
     pub max_calls: u32,
     /// `calls_per_second`.
@@ -105,6 +107,7 @@ impl Default for Campaign {
             tls: None,
             websocket: None,
             ipv6: false,
+            sip_keys: String::new(),
             max_calls: 10,
             calls_per_second: 50.0,
             other_trunk: false,
@@ -197,7 +200,7 @@ listen = ["udp:{listen}", "tcp:{listen}"{listen_tls}{listen_ws}{listen_ipv6}]
 media_address = "{media_address}"
 rtp_ports = "{rtp_first}-{rtp_last}"
 {nameservers}
-
+{sip_keys}
 {tls}
 [[trunk]]
 name = "carrier"
@@ -274,6 +277,7 @@ success = ["success"]
             attempts_max = self.attempts_max,
             retry = retry.join("\n"),
             inbound = self.inbound,
+            sip_keys = self.sip_keys,
         )
     }
 }

@@ -1,4 +1,5 @@
-//! Kamailio as the proxy between us and the carrier: stays in the path of every call it lets through (RFC 3261 §16.6).
+//! Kamailio as the proxy between us and the carrier: stays in the path of every call it lets through (RFC 3261 §16.6). And as a
+//! capture server.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -16,8 +17,38 @@ pub struct Kamailio {
 impl Kamailio {
     /// Starts it at `at`, over UDP and TCP, before a carrier that speaks UDP.
     pub fn start(stage: &Stage, at: SocketAddr, carrier: SocketAddr) -> Kamailio {
+        Self::run(stage, &configuration(at, carrier))
+    }
+
+    /// Starts it at `at` as a capture server that tells each message that it takes out of HEP and reads: method, or status and
+    /// method, where it is from, Call-ID and credentials.
+    pub fn capture(stage: &Stage, at: SocketAddr) -> Kamailio {
+        let told = r#"
+request_route {
+    xlog("L_WARN", "captured $rm from $si:$sp call $ci credentials $hdr(Authorization)\n");
+    drop;
+}
+onreply_route {
+    xlog("L_WARN", "captured $rs $rm from $si:$sp call $ci\n");
+    drop;
+}"#;
+        Self::run(stage, &capturing(stage, at, 0, told))
+    }
+
+    /// Starts it at `at` as a capture server that tells the wrapping of each message, without reading what is in it.
+    pub fn unwrap(stage: &Stage, at: SocketAddr) -> Kamailio {
+        let told = r#"
+event_route[sipcapture:request] {
+    xlog("L_WARN", "wrapped version $hep(version) $hep(0x003):$hep(0x007) to $hep(0x004):$hep(0x008) type $hep(0x00b) agent $hep(0x00c) password $hep(0x00e) call $hep(0x011) at $hep(0x009)\n");
+    drop;
+}
+request_route { drop; }"#;
+        Self::run(stage, &capturing(stage, at, 1, told))
+    }
+
+    fn run(stage: &Stage, configuration: &str) -> Kamailio {
         let file = stage.directory().join("kamailio.cfg");
-        fs::write(&file, configuration(at, carrier)).expect("the test's directory can be written");
+        fs::write(&file, configuration).expect("the test's directory can be written");
         let run = stage.directory().join("kamailio");
         fs::create_dir_all(&run).expect("the test's directory can be written");
         let mut command = Command::new("kamailio");
@@ -25,7 +56,7 @@ impl Kamailio {
         command.args(["-DD", "-E", "-m", "32", "-M", "4", "-f"]).arg(&file);
         command.arg("-Y").arg(&run).arg("-P").arg(run.join("pid"));
         let mut process = Process::start("kamailio", &mut command, stage.directory());
-        process.wait_for_output("ready to relay", LONG);
+        process.wait_for_output("ready to work", LONG);
         Kamailio { process }
     }
 
@@ -50,6 +81,35 @@ impl Drop for Kamailio {
     }
 }
 
+/// Its module for HEP wants a database, which stays empty.
+fn capturing(stage: &Stage, at: SocketAddr, raw: u8, told: &str) -> String {
+    let database = stage.directory().join("captured");
+    fs::create_dir_all(&database).expect("the test's directory can be written");
+    let database = database.display();
+    format!(
+        r#"#!KAMAILIO
+debug=1
+log_stderror=yes
+children=1
+listen=udp:{at}
+loadmodule "pv.so"
+loadmodule "xlog.so"
+loadmodule "textops.so"
+loadmodule "db_text.so"
+loadmodule "sipcapture.so"
+modparam("sipcapture", "hep_capture_on", 1)
+modparam("sipcapture", "nonsip_hook", {raw})
+modparam("sipcapture", "insert_retries", 1)
+modparam("sipcapture", "db_url", "text://{database}")
+
+event_route[core:worker-one-init] {{
+    xlog("L_WARN", "ready to work\n");
+}}
+{told}
+"#
+    )
+}
+
 fn configuration(at: SocketAddr, carrier: SocketAddr) -> String {
     format!(
         r#"#!KAMAILIO
@@ -69,7 +129,7 @@ loadmodule "siputils.so"
 loadmodule "xlog.so"
 
 event_route[core:worker-one-init] {{
-    xlog("L_WARN", "ready to relay\n");
+    xlog("L_WARN", "ready to work\n");
 }}
 
 request_route {{

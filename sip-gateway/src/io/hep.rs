@@ -1,0 +1,173 @@
+//! The way to a capture server: a queue that never holds the engine up, and a thread that wraps up and sends.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+
+use crate::hep::{Captured, packet};
+use crate::options::HepOptions;
+use crate::transport::Local;
+
+/// Messages that may wait; what comes beyond is dropped and counted.
+pub const QUEUE_MAX: usize = 4_096;
+
+/// What became of messages since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HepCounts {
+    /// Handed to the network.
+    pub sent: u64,
+    /// Not sent: the queue was full, or the network refused.
+    pub dropped: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    sent: AtomicU64,
+    dropped: AtomicU64,
+}
+
+/// The way to a running exporter.
+#[derive(Debug)]
+pub struct HepHandle {
+    queue: SyncSender<Captured>,
+    counters: Arc<Counters>,
+    /// What stands in place of an address that means all of this machine's.
+    own: IpAddr,
+    thread: JoinHandle<()>,
+}
+
+/// Starts the exporter. `own` is the address by which others reach us.
+pub fn spawn(options: HepOptions, own: IpAddr) -> io::Result<HepHandle> {
+    let any: IpAddr =
+        if options.address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind(SocketAddr::new(any, 0))?;
+    socket.connect(options.address)?;
+    let (queue, messages) = sync_channel(QUEUE_MAX);
+    let counters = Arc::new(Counters::default());
+    let counted = counters.clone();
+    let thread = std::thread::Builder::new()
+        .name("hep".into())
+        .spawn(move || serve(&messages, &socket, &options, &counted))?;
+    Ok(HepHandle { queue, counters, own, thread })
+}
+
+impl HepHandle {
+    /// Takes a message that came. Never waits.
+    pub fn received(&self, message: &Bytes, from: SocketAddr, local: Local) {
+        self.take(message, from, local.reached_at(self.own).address, local);
+    }
+
+    /// Takes a message that goes. Never waits.
+    pub fn sent(&self, message: &Bytes, to: SocketAddr, local: Local) {
+        self.take(message, local.reached_at(self.own).address, to, local);
+    }
+
+    /// What became of messages since the start.
+    pub fn counts(&self) -> HepCounts {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        HepCounts { sent: read(&self.counters.sent), dropped: read(&self.counters.dropped) }
+    }
+
+    /// Sends what waits, then ends.
+    pub fn stop(self) {
+        drop(self.queue);
+        if self.thread.join().is_err() {
+            tracing::warn!("the capture thread ended in disorder");
+        }
+    }
+
+    fn take(&self, message: &Bytes, source: SocketAddr, destination: SocketAddr, local: Local) {
+        let at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        let message = message.clone();
+        let captured = Captured { message, source, destination, transport: local.transport, at };
+        if self.queue.try_send(captured).is_err() {
+            self.counters.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn serve(messages: &Receiver<Captured>, socket: &UdpSocket, options: &HepOptions, counters: &Counters) {
+    let (mut out, mut well) = (Vec::new(), true);
+    while let Ok(captured) = messages.recv() {
+        if !packet(&captured, options, &mut out) {
+            continue;
+        }
+        match socket.send(&out) {
+            Ok(_) => {
+                counters.sent.fetch_add(1, Ordering::Relaxed);
+                well = true;
+            }
+            Err(error) => {
+                counters.dropped.fetch_add(1, Ordering::Relaxed);
+                // Once, until something gets through again.
+                if std::mem::replace(&mut well, false) {
+                    tracing::warn!(server = %options.address, %error, "captured messages can't be sent");
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::Transport;
+
+    const MESSAGE: &[u8] = b"OPTIONS sip:a SIP/2.0\r\nCall-ID: x\r\n\r\n";
+
+    #[test]
+    fn messages_arrive_with_our_address_and_the_rest_is_counted() {
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        server.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let options = HepOptions { address: server.local_addr().unwrap(), id: 7, password: None };
+        let exporter = spawn(options, "192.0.2.1".parse().unwrap()).unwrap();
+        let local = Local { transport: Transport::Udp, address: "0.0.0.0:5060".parse().unwrap() };
+        let peer = "192.0.2.10:5080".parse().unwrap();
+        exporter.sent(&Bytes::from_static(MESSAGE), peer, local);
+        exporter.received(&Bytes::from_static(b"\r\n\r\n"), peer, local);
+        exporter.received(&Bytes::from_static(MESSAGE), peer, local);
+        let mut packets = Vec::new();
+        for _ in 0..2 {
+            let mut buffer = [0; 1_500];
+            let (length, _) = server.recv_from(&mut buffer).unwrap();
+            packets.push(buffer[..length].to_vec());
+        }
+        let holds = |packet: &[u8], chunk: &[u8]| packet.windows(chunk.len()).any(|octets| octets == chunk);
+        // Source and destination.
+        assert!(
+            holds(&packets[0], &[0, 3, 0, 10, 192, 0, 2, 1])
+                && holds(&packets[0], &[0, 4, 0, 10, 192, 0, 2, 10])
+        );
+        assert!(
+            holds(&packets[1], &[0, 3, 0, 10, 192, 0, 2, 10])
+                && holds(&packets[1], &[0, 4, 0, 10, 192, 0, 2, 1])
+        );
+        while exporter.counts().sent < 2 {
+            std::thread::yield_now();
+        }
+        assert_eq!(exporter.counts(), HepCounts { sent: 2, dropped: 0 });
+        exporter.stop();
+    }
+
+    #[test]
+    fn a_full_queue_drops_and_counts() {
+        let (queue, messages) = sync_channel(2);
+        let counters = Arc::new(Counters::default());
+        let thread = std::thread::spawn(|| {});
+        let own = "192.0.2.1".parse().unwrap();
+        let exporter = HepHandle { queue, counters, own, thread };
+        let local = Local { transport: Transport::Udp, address: "192.0.2.1:5060".parse().unwrap() };
+        for _ in 0..5 {
+            exporter.sent(&Bytes::from_static(MESSAGE), "192.0.2.2:5060".parse().unwrap(), local);
+        }
+        assert_eq!(exporter.counts(), HepCounts { sent: 0, dropped: 3 });
+        assert_eq!(messages.try_iter().count(), 2);
+        exporter.stop();
+    }
+}
