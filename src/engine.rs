@@ -295,6 +295,20 @@ impl Engine {
                     let _ = reply.send(self.node.phone_token(&user, session, life, self.now()));
                     continue;
                 }
+                Ok(Message::Devices { user, reply }) => {
+                    let _ = reply.send(self.node.devices(&user, self.now()));
+                    continue;
+                }
+                Ok(Message::PreferDevice { user, device, reply }) => {
+                    self.handle(NodeInput::PreferDevice { user, device });
+                    let _ = reply.send(());
+                    continue;
+                }
+                Ok(Message::EndDevice { user, device, reply }) => {
+                    self.handle(NodeInput::EndDevice { user, device });
+                    let _ = reply.send(());
+                    continue;
+                }
                 Ok(Message::EndSession { user, session, reply }) => {
                     self.handle(NodeInput::EndSession { user, session });
                     let _ = reply.send(());

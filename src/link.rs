@@ -225,6 +225,7 @@ pub fn news(event: Event, now: RealNow) -> News {
             Input::AgentLegCalling { agent: user, route: core_route(&route) }
         }
         Event::Registered(binding) => Input::Registered(core_binding(&binding, now)),
+        Event::Preferred { user, device } => Input::Preferred { user, device },
         Event::Numbers(books) => {
             Input::Numbers(books.into_iter().map(|book| core_number(book, now)).collect())
         }

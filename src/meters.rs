@@ -183,6 +183,7 @@ impl Batches {
                 | Write::Journal(_)
                 | Write::AgentLeg { .. }
                 | Write::Number(_)
+                | Write::Preferred { .. }
                 | Write::Binding(_)
                 | Write::Unbind { .. } => {}
             }

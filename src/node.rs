@@ -30,6 +30,7 @@ use carillon_sip::gateway::{self, Gateway, counters::Counters};
 use carillon_sip::id::CallId;
 use carillon_sip::media::prompt::Prompt;
 use carillon_sip::media::{MediaCommand, MediaEvent};
+use carillon_sip::registrar::devices::Devices;
 use carillon_sip::resolve::{Answer, Question, Target};
 use carillon_sip::transport::Local;
 use carillon_sip::trunk::tally::{TrunkCaps, TrunkTally};
@@ -137,6 +138,20 @@ pub enum NodeInput {
         request: RequestId,
         /// What is asked.
         command: AgentCommand,
+    },
+    /// A device of a user is to be called first.
+    PreferDevice {
+        /// Whose it is.
+        user: String,
+        /// Its `+sip.instance` without brackets; `None`: whichever the file names.
+        device: Option<String>,
+    },
+    /// What a device has registered is to end.
+    EndDevice {
+        /// Whose it is.
+        user: String,
+        /// What stands for it.
+        device: String,
     },
     /// A sign-in has ended that phones may have registered with.
     EndSession {
@@ -304,6 +319,11 @@ impl Node {
         self.gateway.mint(user, session, life, now.monotonic)
     }
 
+    /// The devices of a user; `None` where there is no such user.
+    pub fn devices(&self, user: &str, now: RealNow) -> Option<Devices> {
+        self.gateway.devices(user, now.monotonic)
+    }
+
     /// Takes in one thing that happened and lets all that follows from it happen.
     pub fn handle(&mut self, input: NodeInput, now: RealNow) {
         self.gateway.note_time_of_day(now.utc.0.div_euclid(1_000), now.monotonic);
@@ -320,6 +340,12 @@ impl Node {
                 self.gateway.resolved(question, answer, now.monotonic);
             }
             NodeInput::Media(event) => self.gateway.media(event, now.monotonic),
+            NodeInput::PreferDevice { user, device } => {
+                self.gateway.command(Command::PreferDevice { user, device }, now.monotonic);
+            }
+            NodeInput::EndDevice { user, device } => {
+                self.gateway.command(Command::EndDevice { user, device }, now.monotonic);
+            }
             NodeInput::EndSession { user, session } => {
                 self.gateway.command(Command::EndSession { user, session }, now.monotonic);
             }
@@ -338,6 +364,10 @@ impl Node {
             NodeInput::Recovered(recovered) => {
                 let left = self.talk.start(&caps::talked(&recovered.trunk_talk), self.clock.now(now).utc);
                 self.allow_talk(left, now);
+                for (user, device) in recovered.preferred.clone() {
+                    let prefer = Command::PreferDevice { user, device: Some(device) };
+                    self.gateway.command(prefer, now.monotonic);
+                }
                 for row in &recovered.numbers {
                     self.gateway.command(Command::RestoreNumber(link::number(row, now)), now.monotonic);
                 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 use axum::body::Bytes;
 use carillon_api::metrics::Exporter;
 use carillon_api::port::{
-    Attempt, AttemptQuery, Campaign, CampaignAction, Contact, Health, ImportReport, Part, PhoneToken, Port,
-    PortError, REJECTED_ROWS_MAX, RejectedRow, Reply,
+    Attempt, AttemptQuery, Campaign, CampaignAction, Contact, Device, Devices, Health, ImportReport, Part,
+    PhoneToken, Port, PortError, REJECTED_ROWS_MAX, Registration, RejectedRow, Reply,
 };
 use carillon_core::agent::AgentCommand;
 use carillon_core::campaign::decisions::Decided;
@@ -25,6 +25,7 @@ use carillon_core::output;
 use carillon_core::store::read::AttemptRow;
 use carillon_core::store::report::OWNER_COLUMN;
 use carillon_core::store::sqlite::{CampaignRow, ImportError, Store};
+use carillon_sip::registrar::devices;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::watch;
@@ -215,6 +216,31 @@ impl Port for EnginePort {
         .boxed()
     }
 
+    fn devices(&self, user: String) -> Reply<'_, Devices> {
+        async move {
+            let answer = tokio::time::timeout(ANSWER_MAX, self.engine.devices(user.clone()));
+            let found = answer.await.map_err(unavailable)?.map_err(unavailable)?;
+            found.map(devices).ok_or_else(|| PortError::Unknown(format!("agent {user}")))
+        }
+        .boxed()
+    }
+
+    fn prefer_device(&self, user: String, instance: Option<String>) -> Reply<'_, ()> {
+        async move {
+            let answer = tokio::time::timeout(ANSWER_MAX, self.engine.prefer_device(user, instance));
+            answer.await.map_err(unavailable)?.map_err(unavailable)
+        }
+        .boxed()
+    }
+
+    fn end_device(&self, user: String, key: String) -> Reply<'_, ()> {
+        async move {
+            let answer = tokio::time::timeout(ANSWER_MAX, self.engine.end_device(user, key));
+            answer.await.map_err(unavailable)?.map_err(unavailable)
+        }
+        .boxed()
+    }
+
     fn end_phone_session(&self, user: String, session: u64) -> Reply<'_, ()> {
         async move {
             let answer = tokio::time::timeout(ANSWER_MAX, self.engine.end_session(user, session));
@@ -352,4 +378,23 @@ fn attempt((row, disposition): (AttemptRow, Option<String>)) -> Attempt {
         disposition,
         recording: row.recording.map(|recording| recording.file),
     }
+}
+/// The gateway's devices as the API has them.
+fn devices(found: devices::Devices) -> Devices {
+    let registration = |flow: devices::Flow| Registration {
+        reg_id: flow.reg_id,
+        transport: format!("{:?}", flow.transport).to_ascii_lowercase(),
+        address: flow.address,
+        expires_in: flow.expires_in,
+        reachable: !flow.doubted,
+        with_token: flow.with_token,
+    };
+    let device = |device: devices::Device| Device {
+        key: device.key,
+        instance: device.instance,
+        preferred: device.preferred,
+        registrations: device.flows.into_iter().map(registration).collect(),
+    };
+    let devices::Devices { preferred, chosen, devices } = found;
+    Devices { preferred, chosen, devices: devices.into_iter().map(device).collect() }
 }

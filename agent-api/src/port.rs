@@ -2,6 +2,7 @@
 //! memory.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,6 +53,17 @@ pub trait Port: Send + Sync + 'static {
 
     /// A sign-in of `user` has ended: what was registered with its tokens is gone, and no more can be.
     fn end_phone_session(&self, user: String, session: u64) -> Reply<'_, ()>;
+
+    /// The registered phones of agent `user`, in the order in which they are called; [`PortError::Unknown`] when there is no such
+    /// agent.
+    fn devices(&self, user: String) -> Reply<'_, Devices>;
+
+    /// Has the device with this instance called first; `None`: whichever the configuration names. Kept over restarts; durable a moment
+    /// after the answer.
+    fn prefer_device(&self, user: String, instance: Option<String>) -> Reply<'_, ()>;
+
+    /// Ends what a device has registered, by [`Device::key`].
+    fn end_device(&self, user: String, key: String) -> Reply<'_, ()>;
 
     /// Carries out what an agent asks for.
     fn command_agent(&self, command: AgentCommand) -> Reply<'_, ()>;
@@ -119,6 +131,47 @@ impl std::fmt::Debug for PhoneToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("***")
     }
+}
+
+/// The phones of an agent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Devices {
+    /// The instance of the one that is to be called first, whether it is registered or not.
+    pub preferred: Option<String>,
+    /// Whether that was chosen; else the configuration says so.
+    pub chosen: bool,
+    /// In the order in which they are called.
+    pub devices: Vec<Device>,
+}
+
+/// A phone of an agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// What stands for it; tells where it is where it has no instance.
+    pub key: String,
+    /// Its `+sip.instance`.
+    pub instance: Option<String>,
+    /// Whether it is the one to be called first.
+    pub preferred: bool,
+    /// Its registrations, at least one.
+    pub registrations: Vec<Registration>,
+}
+
+/// One registration of a phone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registration {
+    /// Which flow of the device (RFC 5626).
+    pub reg_id: Option<u32>,
+    /// `udp`, `tcp`, `tls`, `ws` or `wss`.
+    pub transport: String,
+    /// Where it is; the API masks it where the right to see it is missing.
+    pub address: SocketAddr,
+    /// How long it holds.
+    pub expires_in: Duration,
+    /// Whether it answered when it was called last, or was not called since it registered.
+    pub reachable: bool,
+    /// It came with a token of the API and ends with it.
+    pub with_token: bool,
 }
 
 /// What can be asked of a campaign.

@@ -14,7 +14,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::handlers::{
-    agents, attempts, calls, campaigns, contacts, health, live, metrics as metrics_page, phones, sessions,
+    agents, attempts, calls, campaigns, contacts, devices, health, live, metrics as metrics_page, phones,
+    sessions,
 };
 use crate::openapi::{Document, PATH};
 use crate::options::Options;
@@ -83,6 +84,10 @@ fn short_routes() -> OpenApiRouter<State> {
         .routes(routes!(agents::signal))
         .routes(routes!(agents::preview, agents::choose))
         .routes(routes!(phones::token))
+        .routes(routes!(devices::list))
+        .routes(routes!(devices::prefer))
+        .routes(routes!(devices::end))
+        .routes(routes!(sessions::end_all))
         .routes(routes!(attempts::list))
         .routes(routes!(attempts::one))
         .routes(routes!(calls::ladder))

@@ -38,6 +38,8 @@ pub(crate) struct Sessions {
 #[derive(Debug)]
 struct Session {
     person: Person,
+    /// [`number`] of its token.
+    number: u64,
     opened_at: Instant,
     used_at: Instant,
 }
@@ -48,8 +50,9 @@ impl Sessions {
         Self { idle, life, most: most.max(1), open: BTreeMap::new() }
     }
 
-    /// Opens a session under `token`. At the maximum the session used longest ago gives way.
-    pub(crate) fn open(&mut self, token: &str, person: Person, now: Instant) {
+    /// Opens a session under `token`. At the maximum the session used longest ago gives way: whose it was, and its number.
+    pub(crate) fn open(&mut self, token: &str, person: Person, now: Instant) -> Option<(Person, u64)> {
+        let mut gone = None;
         if self.open.len() >= self.most {
             let (idle, life) = (self.idle, self.life);
             self.open.retain(|_, session| session.is_live(idle, life, now));
@@ -58,9 +61,17 @@ impl Sessions {
             && let Some(oldest) = self.open.iter().min_by_key(|(_, session)| session.used_at)
         {
             let digest = *oldest.0;
-            self.open.remove(&digest);
+            gone = self.open.remove(&digest).map(|session| (session.person, session.number));
         }
-        self.open.insert(digest(token), Session { person, opened_at: now, used_at: now });
+        let session = Session { person, number: number(token), opened_at: now, used_at: now };
+        self.open.insert(digest(token), session);
+        gone
+    }
+
+    /// Ends all sessions of a person; their numbers.
+    pub(crate) fn close_all(&mut self, user: &str) -> Vec<u64> {
+        let ended = self.open.extract_if(.., |_, session| session.person.user == user);
+        ended.map(|(_, session)| session.number).collect()
     }
 
     /// Who the token belongs to; counts as use.
@@ -81,12 +92,13 @@ impl Sessions {
         session.is_some_and(|session| session.is_live(self.idle, self.life, now))
     }
 
-    /// How long the session lasts at most; zero for one that is over.
+    /// How long the session lasts at most if it is not used any more; zero for one that is over.
     pub(crate) fn left(&self, token: &str, now: Instant) -> Duration {
         let session = bounded_digest(token).and_then(|digest| self.open.get(&digest));
         let live = session.filter(|session| session.is_live(self.idle, self.life, now));
         live.map_or(Duration::ZERO, |session| {
-            self.life.saturating_sub(now.saturating_duration_since(session.opened_at))
+            let life = self.life.saturating_sub(now.saturating_duration_since(session.opened_at));
+            life.min(self.idle.saturating_sub(now.saturating_duration_since(session.used_at)))
         })
     }
 
@@ -143,6 +155,7 @@ mod tests {
         sessions.open("t", person("olga"), start);
         assert_eq!(sessions.person("t", start + 29 * MINUTE), Some(person("olga")));
         assert_eq!(sessions.person("t", start + 58 * MINUTE), Some(person("olga")));
+        assert_eq!(sessions.left("t", start + 59 * MINUTE), MINUTE);
         assert_eq!(sessions.left("t", start + 58 * MINUTE), 2 * MINUTE);
         assert_eq!(sessions.left("nobody's", start), Duration::ZERO);
         assert_eq!(sessions.person("t", start + 60 * MINUTE), None, "life is over though it was used");
@@ -164,6 +177,23 @@ mod tests {
     }
 
     #[test]
+    fn all_sessions_of_one_person_end() {
+        let mut sessions = Sessions::new(30 * MINUTE, 60 * MINUTE, 10);
+        let now = Instant::now();
+        for (token, user) in [("t", "olga"), ("u", "omar"), ("v", "olga")] {
+            sessions.open(token, person(user), now);
+        }
+        assert_eq!(sessions.left("t", now), 30 * MINUTE, "unused it ends sooner");
+        let mut ended = sessions.close_all("olga");
+        ended.sort_unstable();
+        let mut expected = [number("t"), number("v")];
+        expected.sort_unstable();
+        assert_eq!(ended, expected);
+        assert_eq!((sessions.person("t", now), sessions.person("u", now)), (None, Some(person("omar"))));
+        assert!(sessions.close_all("olga").is_empty());
+    }
+
+    #[test]
     fn at_the_maximum_the_longest_unused_gives_way() {
         let mut sessions = Sessions::new(MINUTE, MINUTE, 2);
         let start = Instant::now();
@@ -171,7 +201,8 @@ mod tests {
         sessions.open("a", person("a"), start);
         sessions.open("b", person("b"), start + second);
         sessions.person("a", start + 2 * second);
-        sessions.open("c", person("c"), start + 3 * second);
+        let gone = sessions.open("c", person("c"), start + 3 * second);
+        assert_eq!(gone, Some((person("b"), number("b"))));
         let now = start + 4 * second;
         assert_eq!(["a", "b", "c"].map(|token| sessions.person(token, now).is_some()), [true, false, true]);
     }

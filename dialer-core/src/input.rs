@@ -169,6 +169,13 @@ pub enum Input {
         /// The agent's user.
         agent: String,
     },
+    /// Which device of a user is called first from now on; to be recorded.
+    Preferred {
+        /// User.
+        user: String,
+        /// The device; `None`: whichever the file names.
+        device: Option<String>,
+    },
     /// What is new of the trunks' numbers; to be recorded.
     Numbers(Vec<crate::store::write::NumberRow>),
     /// A phone registered; to be recorded.

@@ -115,6 +115,20 @@ pub enum Command {
         /// The sign-in.
         session: u64,
     },
+    /// A device of a user is to be called first from now on.
+    PreferDevice {
+        /// User.
+        user: String,
+        /// Its `+sip.instance` without brackets; `None`: whichever the file names.
+        device: Option<String>,
+    },
+    /// End what a device has registered.
+    EndDevice {
+        /// User.
+        user: String,
+        /// [`crate::registrar::devices::Device::key`].
+        device: String,
+    },
     /// Put back what was stored of a trunk's number.
     RestoreNumber(NumberBook),
     /// Put back a registration that was stored.

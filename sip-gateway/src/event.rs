@@ -157,6 +157,13 @@ pub enum Event {
     },
     /// A phone registered or refreshed; to be stored.
     Registered(Binding),
+    /// A device of a user is called first from now on; to be stored. `None`: whichever the file names.
+    Preferred {
+        /// User.
+        user: String,
+        /// Its `+sip.instance` without brackets.
+        device: Option<String>,
+    },
     /// A binding ended; to be removed.
     Unregistered {
         /// User.

@@ -22,6 +22,7 @@ use carillon_sip::gateway::counters::Counters;
 use carillon_sip::io::hep::HepCounts;
 use carillon_sip::media::MediaEvent;
 use carillon_sip::media::prompt::Prompt;
+use carillon_sip::registrar::devices::Devices;
 use carillon_sip::resolve::{Answer, Question};
 use tokio::sync::{oneshot, watch};
 
@@ -40,6 +41,9 @@ pub(super) enum Message {
     Prompt { campaign: CampaignId, prompt: Arc<Prompt> },
     Greeting { campaign: CampaignId, prompt: Arc<Prompt> },
     Phone { user: String, session: u64, life: Duration, reply: oneshot::Sender<Option<auth::Token>> },
+    Devices { user: String, reply: oneshot::Sender<Option<Devices>> },
+    PreferDevice { user: String, device: Option<String>, reply: oneshot::Sender<()> },
+    EndDevice { user: String, device: String, reply: oneshot::Sender<()> },
     EndSession { user: String, session: u64, reply: oneshot::Sender<()> },
     Ladder { call: String, reply: oneshot::Sender<Option<Ladder>> },
     Decisions { campaign: CampaignId, limit: usize, reply: oneshot::Sender<Option<Vec<Decided>>> },
@@ -128,6 +132,27 @@ impl EngineHandle {
     ) -> Result<Option<auth::Token>, Stopped> {
         let (reply, answer) = oneshot::channel();
         self.send(Message::Phone { user, session, life, reply })?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    /// The devices of a user; `None` where there is no such user.
+    pub async fn devices(&self, user: String) -> Result<Option<Devices>, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Devices { user, reply })?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    /// Has a device of a user called first, by its `+sip.instance`; `None`: whichever the file names.
+    pub async fn prefer_device(&self, user: String, device: Option<String>) -> Result<(), Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::PreferDevice { user, device, reply })?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    /// Ends what a device of a user has registered.
+    pub async fn end_device(&self, user: String, device: String) -> Result<(), Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::EndDevice { user, device, reply })?;
         answer.await.map_err(|_| Stopped)
     }
 

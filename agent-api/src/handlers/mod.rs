@@ -5,6 +5,7 @@ pub(crate) mod attempts;
 pub(crate) mod calls;
 pub(crate) mod campaigns;
 pub(crate) mod contacts;
+pub(crate) mod devices;
 pub(crate) mod health;
 pub(crate) mod live;
 pub(crate) mod metrics;

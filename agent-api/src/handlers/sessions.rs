@@ -6,11 +6,11 @@ use axum::extract::{FromRequest, Request, State as AxumState};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::extract::Json;
+use crate::extract::{Json, Part};
 use crate::identity::{COOKIE, Source, Who};
 use crate::password;
 use crate::problem::Problem;
-use crate::rights::Role;
+use crate::rights::{Right, Role};
 use crate::session::{Person, new_token, number};
 use crate::state::{HASHING_WAIT, State, lock};
 use crate::wire::{PersonBody, SignIn, SignedIn};
@@ -69,7 +69,10 @@ pub(crate) async fn open(AxumState(state): AxumState<State>, request: Request) -
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the session could not be opened")
     })?;
     let person = Person { user: user.name.clone(), role: user.role };
-    lock(&state.sessions).open(&token, person, now);
+    let gone = lock(&state.sessions).open(&token, person, now);
+    if let Some((person, session)) = gone {
+        end_phones(&state, person, session).await;
+    }
     let cookie = cookie(&token, state.options.session_life.as_secs(), state.options.secure_cookie);
     let body = SignedIn {
         token,
@@ -97,14 +100,46 @@ pub(crate) async fn current(who: Who) -> Json<PersonBody> {
 )]
 pub(crate) async fn close(AxumState(state): AxumState<State>, who: Who) -> Response {
     lock(&state.sessions).close(&who.token);
-    if who.person.role == Role::Agent {
-        // Without an answer the phone's tokens end by themselves a little later; signed out they are all the same.
-        if let Err(error) = state.port.end_phone_session(who.person.user, number(&who.token)).await {
-            tracing::warn!(%error, "phones of a session that has ended may stay registered for some minutes");
-        }
-    }
+    let session = number(&who.token);
+    end_phones(&state, who.person, session).await;
     let cookie = cookie("", 0, state.options.secure_cookie);
     (StatusCode::NO_CONTENT, with_cookie(&cookie)).into_response()
+}
+
+/// End all sign-ins of an agent.
+///
+/// For someone who is not to work any more: every session ends at once, and with it the phone tokens and what was registered with them.
+/// Whoever knows the password may sign in again; taking it away is a matter of the configuration.
+#[utoipa::path(
+    delete, path = "/api/v1/agents/{user}/sessions", tag = "agents",
+    params(("user" = String, Path)),
+    responses((status = 204, description = "Signed out everywhere.")),
+)]
+pub(crate) async fn end_all(
+    AxumState(state): AxumState<State>,
+    who: Who,
+    Part(user): Part<String>,
+) -> Result<StatusCode, Problem> {
+    who.need_self_or(Right::ActForAgents, &user)?;
+    if state.users.get(&user).is_none_or(|known| known.role != Role::Agent) {
+        return Err(Problem::not_found("there is no agent of this name"));
+    }
+    let ended = lock(&state.sessions).close_all(&user);
+    for session in ended {
+        end_phones(&state, Person { user: user.clone(), role: Role::Agent }, session).await;
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Ends the phone tokens of a session that is over, and what was registered with them.
+async fn end_phones(state: &State, person: Person, session: u64) {
+    if person.role != Role::Agent {
+        return;
+    }
+    // Without an answer the phone's tokens end by themselves a little later; signed out they are all the same.
+    if let Err(error) = state.port.end_phone_session(person.user, session).await {
+        tracing::warn!(%error, "phones of a session that has ended may stay registered for some minutes");
+    }
 }
 
 /// RFC 6265bis: `HttpOnly` keeps scripts from reading it, `SameSite=Strict` keeps other sites from sending it.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use carillon_api::port::{
-    Attempt, AttemptQuery, Campaign, CampaignAction, Contact, Health, ImportReport, Part, PhoneToken, Port,
-    PortError, RejectedRow, Reply,
+    Attempt, AttemptQuery, Campaign, CampaignAction, Contact, Device, Devices, Health, ImportReport, Part,
+    PhoneToken, Port, PortError, Registration, RejectedRow, Reply,
 };
 use carillon_core::agent::{AgentCommand, AgentState, PreviewChoice};
 use carillon_core::attempt::outcome::{Attribution, Outcome};
@@ -75,6 +75,7 @@ struct State {
     choices: Vec<(String, PreviewChoice)>,
     health: Option<Health>,
     phone_sessions_ended: Vec<(String, u64)>,
+    devices: Devices,
     down: bool,
     stuck: bool,
 }
@@ -88,6 +89,22 @@ impl Dialer {
         }
         dialer.show();
         Arc::new(dialer)
+    }
+
+    /// A phone registers, with a way over UDP.
+    pub fn register(&self, key: &str, instance: Option<&str>, address: &str) {
+        let registration = Registration {
+            reg_id: None,
+            transport: "udp".into(),
+            address: address.parse().unwrap(),
+            expires_in: Duration::from_secs(90),
+            reachable: true,
+            with_token: false,
+        };
+        let instance = instance.map(str::to_owned);
+        let registrations = vec![registration];
+        let device = Device { key: key.into(), instance, preferred: false, registrations };
+        self.state().devices.devices.push(device);
     }
 
     /// Whose sign-ins were said to have ended, in order.
@@ -228,6 +245,31 @@ impl Port for Dialer {
                 expires_at: Utc(i64::try_from(life.as_millis()).unwrap()),
                 expires_in: life,
             })
+        })
+    }
+
+    fn devices(&self, user: String) -> Reply<'_, Devices> {
+        self.answer(move |state| {
+            state.agents.get(&user).ok_or_else(unknown)?;
+            Ok(state.devices.clone())
+        })
+    }
+
+    fn prefer_device(&self, _: String, instance: Option<String>) -> Reply<'_, ()> {
+        self.answer(move |state| {
+            state.devices.chosen = instance.is_some();
+            for device in &mut state.devices.devices {
+                device.preferred = instance.is_some() && device.instance == instance;
+            }
+            state.devices.preferred = instance;
+            Ok(())
+        })
+    }
+
+    fn end_device(&self, _: String, key: String) -> Reply<'_, ()> {
+        self.answer(move |state| {
+            state.devices.devices.retain(|device| device.key != key);
+            Ok(())
         })
     }
 

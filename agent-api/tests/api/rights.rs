@@ -18,15 +18,19 @@ const SELF: Allowed = [false, false, false, true, false];
 const STAFF_OR_SELF: Allowed = [false, true, true, true, false];
 
 /// In the order of the document.
-const MATRIX: [(&str, &str, Allowed); 28] = [
+const MATRIX: [(&str, &str, Allowed); 32] = [
     ("get", "/api/v1/agents", STAFF),
     ("get", "/api/v1/agents/{user}", STAFF_OR_SELF),
     ("delete", "/api/v1/agents/{user}/call", STAFF_OR_SELF),
+    ("get", "/api/v1/agents/{user}/devices", STAFF_OR_SELF),
+    ("put", "/api/v1/agents/{user}/devices/preferred", STAFF_OR_SELF),
+    ("delete", "/api/v1/agents/{user}/devices/{device}", STAFF_OR_SELF),
     ("post", "/api/v1/agents/{user}/dispositions", STAFF_OR_SELF),
     ("get", "/api/v1/agents/{user}/events", STAFF_OR_SELF),
     ("post", "/api/v1/agents/{user}/phone-token", SELF),
     ("get", "/api/v1/agents/{user}/preview", STAFF_OR_SELF),
     ("post", "/api/v1/agents/{user}/preview", STAFF_OR_SELF),
+    ("delete", "/api/v1/agents/{user}/sessions", STAFF_OR_SELF),
     ("post", "/api/v1/agents/{user}/signals", STAFF_OR_SELF),
     ("put", "/api/v1/agents/{user}/state", STAFF_OR_SELF),
     ("get", "/api/v1/attempts", SIGNED_IN),
@@ -59,6 +63,7 @@ fn body_of(method: &str, path: &str) -> (&'static str, Body) {
         }
         ("post", "/api/v1/agents/{user}/preview") => json(json!({"task": 1, "choice": "call"})),
         ("post", "/api/v1/agents/{user}/signals") => json(json!({"signal": "finishing"})),
+        ("put", "/api/v1/agents/{user}/devices/preferred") => json(json!({"device": null})),
         ("put", "/api/v1/agents/{user}/state") => json(json!({"state": "signed_on"})),
         ("post", "/api/v1/agents/{user}/dispositions") => json(json!({"attempt": 1, "disposition": "sold"})),
         _ => ("", Body::empty()),
@@ -67,7 +72,8 @@ fn body_of(method: &str, path: &str) -> (&'static str, Body) {
 
 fn request_of(method: &str, path: &str, token: &str) -> Request<Body> {
     let (kind, body) = body_of(method, path);
-    let filled = path.replace("{id}", "1").replace("{call}", "1").replace("{user}", AGENT);
+    let filled =
+        path.replace("{id}", "1").replace("{call}", "1").replace("{device}", "1").replace("{user}", AGENT);
     with_body(&method.to_uppercase(), &filled, token, kind, body)
 }
 

@@ -183,6 +183,7 @@ impl Dialer {
             Input::AgentLegCalling { agent, route } => self.agent_leg_calling(&agent, route),
             Input::AgentEngaged { agent } => self.agent_engaged(&agent, now),
             Input::AgentUnreachable { agent } => self.agent_unreachable(&agent, now),
+            Input::Preferred { user, device } => self.note(None, vec![Write::Preferred { user, device }]),
             Input::Numbers(rows) => self.note(None, rows.into_iter().map(Write::Number).collect()),
             Input::Registered(binding) => self.note(None, vec![Write::Binding(binding)]),
             Input::Unregistered { user, binding } => {

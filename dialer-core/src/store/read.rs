@@ -78,6 +78,8 @@ pub struct Recovered {
     pub bindings: Vec<BindingRow>,
     /// What is known of the trunks' numbers, by trunk and number.
     pub numbers: Vec<NumberRow>,
+    /// Which device of a user was chosen to be called first.
+    pub preferred: BTreeMap<String, String>,
     /// Suppressed numbers, canonical.
     pub suppressed: Vec<String>,
     /// What each trunk has carried in this day and month, by name; those that carried nothing are not there.

@@ -176,6 +176,13 @@ pub enum Write {
     Journal(JournalPart),
     /// What is known of a number that a trunk shows; replaces what was there.
     Number(NumberRow),
+    /// Which device of a user is called first; replaces what was there.
+    Preferred {
+        /// User.
+        user: String,
+        /// The device; `None`: nothing is kept, and the file's is called first.
+        device: Option<String>,
+    },
     /// A phone registered.
     Binding(BindingRow),
     /// A binding ended.
@@ -197,6 +204,7 @@ impl Write {
             Self::Campaign { .. }
             | Self::Intent(_)
             | Self::Diverted { .. }
+            | Self::Preferred { .. }
             | Self::Binding(_)
             | Self::Unbind { .. } => Duration::ZERO,
             Self::Answered { .. } | Self::AgentLeg { .. } | Self::Inbound(_) => DIALOG_PATIENCE,
@@ -237,6 +245,7 @@ impl Write {
             | Self::PacerState { .. }
             | Self::Journal(_)
             | Self::Number(_)
+            | Self::Preferred { .. }
             | Self::Binding(_)
             | Self::Unbind { .. } => false,
         }

@@ -13,6 +13,9 @@ use crate::options::Secret;
 /// A token is never good for longer.
 pub const TOKEN_LIFE_MAX: Duration = Duration::from_secs(3600);
 
+/// A token with less left is good for nothing: what is registered with it would have to end after it, or at once.
+pub const TOKEN_LEFT_MIN: Duration = Duration::from_secs(1);
+
 /// Most ended sessions remembered. Beyond that all tokens end at once, those of sessions that go on too: their pages ask for
 /// another one.
 pub const REVOKED_MAX: usize = 10_000;
@@ -75,7 +78,9 @@ impl Tokens {
     pub fn is_good(&self, claim: Claim<'_>, now: Duration) -> bool {
         // What is further ahead than any token lives was never made here.
         let life = now.saturating_add(TOKEN_LIFE_MAX);
-        claim.expires_at > now && claim.expires_at <= life && !self.revoked.contains_key(&claim.session)
+        claim.expires_at >= now.saturating_add(TOKEN_LEFT_MIN)
+            && claim.expires_at <= life
+            && !self.revoked.contains_key(&claim.session)
     }
 
     /// Ends all tokens that were made for a sign-in.

@@ -222,6 +222,8 @@ impl Gateway {
             Command::Disconnect { call } => self.disconnect(call, now),
             Command::PlayAndHangUp { call, prompt } => self.play_and_hang_up(call, prompt, now),
             Command::Adopt(orphan) => self.adopt(*orphan, now),
+            Command::PreferDevice { user, device } => self.prefer_device(&user, device),
+            Command::EndDevice { user, device } => self.end_device(&user, &device, now),
             Command::RestoreNumber(book) => self.restore_number(book, now),
             Command::RestoreBinding(binding) => self.restore_binding(binding, now),
             Command::EndSession { user, session } => self.end_session(&user, session, now),

@@ -9,7 +9,8 @@ use crate::auth::{self, Token};
 use crate::command::Binding;
 use crate::event::Event;
 use crate::message::{HeaderName, Request, Response};
-use crate::registrar::bindings::Change;
+use crate::registrar::bindings::{Change, bare};
+use crate::registrar::devices::{Device, Devices, Flow};
 use crate::transaction::TransactionKey;
 use crate::transport::{Local, Transport};
 
@@ -70,6 +71,49 @@ impl Gateway {
         self.bindings_changed(changes, now);
     }
 
+    /// The devices that a user's phones have registered, in the order in which they are called; `None` for who is no user.
+    pub fn devices(&self, user: &str, now: Duration) -> Option<Devices> {
+        if !self.registrar.is_user(user) {
+            return None;
+        }
+        let (preferred, chosen) = self.registrar.preferred(user);
+        let mut devices: Vec<Device> = Vec::new();
+        for bound in self.registrar.in_order(user, now) {
+            let wish = &bound.wish;
+            let flow = Flow {
+                reg_id: wish.reg_id,
+                transport: wish.local.transport,
+                address: wish.address,
+                expires_in: bound.expires_at.saturating_sub(now),
+                doubted: bound.doubted,
+                with_token: wish.session.is_some(),
+            };
+            match devices.iter_mut().find(|device| device.key == wish.device()) {
+                Some(device) => device.flows.push(flow),
+                None => devices.push(Device {
+                    key: wish.device().to_owned(),
+                    instance: wish.instance.as_deref().map(|instance| bare(instance).to_owned()),
+                    preferred: preferred == Some(bare(wish.device())),
+                    flows: vec![flow],
+                }),
+            }
+        }
+        Some(Devices { preferred: preferred.map(str::to_owned), chosen, devices })
+    }
+
+    /// From now on this device of a user is called first; to be stored where it is something new.
+    pub(super) fn prefer_device(&mut self, user: &str, device: Option<String>) {
+        if self.registrar.prefer(user, device.as_deref()) {
+            self.event(Event::Preferred { user: user.to_owned(), device });
+        }
+    }
+
+    /// Ends what a device of a user has registered.
+    pub(super) fn end_device(&mut self, user: &str, device: &str, now: Duration) {
+        let changes = self.registrar.end_device(user, device);
+        self.bindings_changed(changes, now);
+    }
+
     /// Removes bindings that have run out.
     pub(super) fn expire_bindings(&mut self, now: Duration) {
         let changes = self.registrar.expire(now);
@@ -92,7 +136,8 @@ impl Gateway {
                     users.push(binding.user.clone());
                     self.event(Event::Registered(binding));
                 }
-                Change::Unbound { user, binding } => {
+                // What was stored of it came with a password, and does not hold any more.
+                Change::Unbound { user, binding } | Change::Lent { user, binding } => {
                     users.push(user.clone());
                     self.event(Event::Unregistered { user, binding });
                 }

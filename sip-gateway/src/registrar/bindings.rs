@@ -112,6 +112,13 @@ pub fn key(instance: Option<&str>, reg_id: Option<u32>, contact: &str) -> String
 pub enum Change {
     /// A contact was bound or refreshed.
     Bound(Binding),
+    /// A contact was bound or refreshed with a token: it ends with the process, as all tokens do, and is not stored.
+    Lent {
+        /// User.
+        user: String,
+        /// What the binding is known by, which may have been stored before it came with a token.
+        binding: String,
+    },
     /// A contact was removed, replaced or ran out.
     Unbound {
         /// User.
@@ -183,7 +190,10 @@ impl Bindings {
         }
         let expires_at = now.saturating_add(wish.expires);
         let bound = Bound { wish, since, refreshed: now, expires_at, doubted: false };
-        changes.push(Change::Bound(bound.stored(user, now)));
+        changes.push(match bound.wish.session {
+            Some(_) => Change::Lent { user: user.to_owned(), binding: key },
+            None => Change::Bound(bound.stored(user, now)),
+        });
         self.insert(user, bound);
     }
 
@@ -306,6 +316,11 @@ impl Bindings {
         self.remove(user, |bound| bound.wish.session == Some(session))
     }
 
+    /// Removes what a device of `user` has registered.
+    pub fn end_device(&mut self, user: &str, device: &str) -> Vec<Change> {
+        self.remove(user, |bound| bound.wish.device() == device)
+    }
+
     /// Whether some phone is reached at this host.
     pub fn is_host(&self, host: IpAddr) -> bool {
         self.hosts.contains_key(&host)
@@ -387,7 +402,7 @@ fn is_tied(transport: Transport, address: SocketAddr, path: &[String]) -> bool {
 }
 
 /// An instance without the angle brackets that it stands in.
-fn bare(device: &str) -> &str {
+pub fn bare(device: &str) -> &str {
     device.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or(device)
 }
 

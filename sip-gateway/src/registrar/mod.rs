@@ -2,6 +2,7 @@
 
 pub mod bindings;
 mod debts;
+pub mod devices;
 pub mod flood;
 pub mod guesses;
 mod request;
@@ -38,6 +39,8 @@ pub struct Registrar {
 struct User {
     ha1: Ha1,
     preferred_device: Option<String>,
+    /// What was chosen instead while the service ran, or another one before it.
+    chosen_device: Option<String>,
 }
 
 /// What became of a REGISTER.
@@ -55,7 +58,8 @@ impl Registrar {
     /// A registrar without bindings. `key` and `token_key` must be random and secret.
     pub fn new(options: &Options, key: [u8; 32], token_key: [u8; 32]) -> Self {
         let user = |user: &UserOptions| {
-            let known = User { ha1: user.ha1.clone(), preferred_device: user.preferred_device.clone() };
+            let preferred_device = user.preferred_device.clone();
+            let known = User { ha1: user.ha1.clone(), preferred_device, chosen_device: None };
             (user.user.clone(), known)
         };
         let fixed = |user: &UserOptions| Uri::parse(user.contact.as_ref()?).ok()?.host_ip();
@@ -134,6 +138,33 @@ impl Registrar {
         self.bindings.end_session(user, session)
     }
 
+    /// Which device of `user` is called first, and whether that was chosen and not the file's own.
+    pub fn preferred(&self, user: &str) -> (Option<&str>, bool) {
+        let Some(known) = self.users.get(user) else { return (None, false) };
+        let chosen = known.chosen_device.as_deref();
+        (chosen.or(known.preferred_device.as_deref()), chosen.is_some())
+    }
+
+    /// From now on this device of `user` is called first, given as [`UserOptions::preferred_device`]; `None`: the file's. True where
+    /// that is something new, and the user is one.
+    pub fn prefer(&mut self, user: &str, device: Option<&str>) -> bool {
+        let Some(known) = self.users.get_mut(user) else { return false };
+        let device = device.filter(|device| device.len() <= INSTANCE_LENGTH_MAX);
+        let changed = known.chosen_device.as_deref() != device;
+        known.chosen_device = device.map(str::to_owned);
+        changed
+    }
+
+    /// Ends what one device of `user` has registered, all of its flows.
+    pub fn end_device(&mut self, user: &str, device: &str) -> Vec<Change> {
+        self.bindings.end_device(user, device)
+    }
+
+    /// Whether `user` may register.
+    pub fn is_user(&self, user: &str) -> bool {
+        self.users.contains_key(user)
+    }
+
     /// Realm of the challenges.
     pub fn realm(&self) -> &str {
         &self.realm
@@ -141,8 +172,7 @@ impl Registrar {
 
     /// The live bindings of `user` in the order in which they are to be called.
     pub fn in_order(&self, user: &str, now: Duration) -> Vec<&Bound> {
-        let preferred = self.users.get(user).and_then(|known| known.preferred_device.as_deref());
-        self.bindings.in_order(user, preferred, now)
+        self.bindings.in_order(user, self.preferred(user).0, now)
     }
 
     /// Whether `user` has a live binding.
@@ -218,9 +248,9 @@ impl Registrar {
             Asked::Change { mut wishes, outbound } => {
                 for wish in wishes.iter_mut().filter(|wish| !wish.expires.is_zero()) {
                     let Some(claim) = claim else { continue };
-                    // Who came with a token is there no longer than it, but never so briefly that it has to come again at once.
-                    let left = claim.expires_at.saturating_sub(now).max(self.lifetimes.min);
-                    wish.expires = wish.expires.min(left);
+                    // Who came with a token is there no longer than it, in the whole seconds that the phone is told.
+                    let left = claim.expires_at.saturating_sub(now).as_secs();
+                    wish.expires = wish.expires.min(Duration::from_secs(left));
                     wish.session = Some(claim.session);
                 }
                 (self.bindings.apply(&user, wishes, now).map_err(out_of_order)?, outbound)

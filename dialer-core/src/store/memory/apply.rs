@@ -105,6 +105,12 @@ impl Memory {
             Write::Number(row) => {
                 self.numbers.insert((row.trunk.clone(), row.number.clone()), row.clone());
             }
+            Write::Preferred { user, device: Some(device) } => {
+                self.preferred.insert(user.clone(), device.clone());
+            }
+            Write::Preferred { user, device: None } => {
+                self.preferred.remove(user);
+            }
             Write::Binding(row) => {
                 self.bindings.insert((row.user.clone(), row.binding.clone()), row.clone());
             }

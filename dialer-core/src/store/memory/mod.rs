@@ -46,6 +46,7 @@ pub struct Memory {
     agent_legs: BTreeMap<String, OrphanRow>,
     bindings: BTreeMap<(String, String), BindingRow>,
     numbers: BTreeMap<(String, String), NumberRow>,
+    preferred: BTreeMap<String, String>,
     learnt: BTreeMap<CampaignId, String>,
     journal: BTreeMap<(CampaignId, u64, u32), JournalPart>,
     inbound: BTreeMap<AttemptId, InboundRow>,
@@ -271,6 +272,7 @@ impl Memory {
             agent_legs: self.agent_legs.clone(),
             bindings: self.bindings.values().cloned().collect(),
             numbers: self.numbers.values().cloned().collect(),
+            preferred: self.preferred.clone(),
             suppressed: self.suppressed.iter().cloned().collect(),
             trunk_talk: self.trunk_talk(now),
         }

@@ -146,6 +146,7 @@ impl<'w> Bulk<'w> {
             | Write::PacerState { .. }
             | Write::Journal(_)
             | Write::Number(_)
+            | Write::Preferred { .. }
             | Write::Binding(_)
             | Write::Unbind { .. } => {
                 return Place::Alone;

@@ -114,6 +114,7 @@ impl Store {
             agent_legs: agent_legs(&mut reader).await?,
             bindings: bindings(&mut reader).await?,
             numbers: numbers(&mut reader).await?,
+            preferred: preferred(&mut reader).await?,
             suppressed: sqlx::query_scalar("SELECT number FROM suppressed ORDER BY number")
                 .fetch_all(&mut *reader)
                 .await?,
@@ -476,6 +477,12 @@ async fn bindings(reader: &mut SqliteConnection) -> Result<Vec<BindingRow>, Stor
         })
     };
     rows.iter().map(binding).collect()
+}
+
+async fn preferred(reader: &mut SqliteConnection) -> Result<BTreeMap<String, String>, StoreError> {
+    let rows =
+        sqlx::query("SELECT user, device FROM preferred_devices ORDER BY user").fetch_all(reader).await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
 /// What is known of the trunks' numbers.

@@ -197,6 +197,13 @@ impl Script {
                 .bind(i64::from(row.today))
                 .bind(row.day_ends_at.0)
                 .bind(row.shown_at.map(|at| at.0)),
+            Write::Preferred { user, device: Some(device) } => self
+                .statement("INSERT OR REPLACE INTO preferred_devices (user, device) VALUES (?, ?)")
+                .bind(user.as_str())
+                .bind(device.as_str()),
+            Write::Preferred { user, device: None } => {
+                self.statement("DELETE FROM preferred_devices WHERE user = ?").bind(user.as_str())
+            }
             Write::Binding(row) => self
                 .statement(
                     "INSERT OR REPLACE INTO bindings (user, binding, contact, address, local, bound_at, expires_at,

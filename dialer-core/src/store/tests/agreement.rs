@@ -93,6 +93,7 @@ fn writes() -> impl Strategy<Value = Write> {
             cseq: u32::try_from(cseq).unwrap(),
         })),
         1 => (at, 0_u32..9).prop_map(|(at, calls)| Write::Number(number_row("carrier", at, calls))),
+        1 => proptest::option::of("[ab]").prop_map(|device| Write::Preferred { user: "agent1".into(), device }),
         1 => Just(Write::Unbind { user: "agent1".into(), binding: "sip:1".into() }),
         1 => campaigns().prop_map(campaign),
     ]

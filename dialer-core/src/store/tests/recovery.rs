@@ -303,6 +303,10 @@ fn legs_bindings_and_suppression_come_back(disk: &mut impl Disk) {
         call_id: "reg".into(),
         cseq,
     };
+    let prefer = |user: &str, device: Option<&str>| Write::Preferred {
+        user: user.into(),
+        device: device.map(str::to_owned),
+    };
     let leg = |agent: &str, leg| Write::AgentLeg { agent: agent.into(), leg };
     disk.apply(vec![
         leg("agent1", Some(orphan(1, false))),
@@ -312,6 +316,10 @@ fn legs_bindings_and_suppression_come_back(disk: &mut impl Disk) {
         Write::Number(number_row("carrier", 1_000, 4)),
         Write::Number(number_row("alpha", 1_000, 7)),
         Write::Number(number_row("carrier", 2_000, 5)),
+        prefer("agent1", Some("urn:uuid:1")),
+        prefer("agent2", Some("urn:uuid:2")),
+        prefer("agent1", Some("urn:uuid:3")),
+        prefer("agent2", None),
         Write::Binding(binding("agent2", 1)),
         Write::Binding(binding("agent1", 1)),
         Write::Binding(binding("agent1", 2)),
@@ -324,5 +332,6 @@ fn legs_bindings_and_suppression_come_back(disk: &mut impl Disk) {
     assert_eq!(recovered.agent_legs, [("agent1".to_owned(), orphan(3, true))].into());
     assert_eq!(recovered.bindings, [binding("agent1", 2)]);
     assert_eq!(recovered.numbers, [number_row("alpha", 1_000, 7), number_row("carrier", 2_000, 5)]);
+    assert_eq!(recovered.preferred, [("agent1".to_owned(), "urn:uuid:3".to_owned())].into());
     assert_eq!(recovered.suppressed, [number(1), number(2)]);
 }

@@ -108,6 +108,7 @@ impl Ledger {
                 | Event::AgentLegCalling { .. }
                 | Event::Registered(_)
                 | Event::Numbers(_)
+                | Event::Preferred { .. }
                 | Event::Unregistered { .. }
                 | Event::HandedOver { .. }
                 | Event::Incoming(_)

@@ -5,6 +5,7 @@ use super::digest::{md5, sha256};
 use crate::auth::Algorithm;
 use crate::command::Command;
 use crate::event::Event;
+use crate::registrar::devices::Device;
 
 pub(super) struct Phone {
     pub(super) user: &'static str,
@@ -84,15 +85,22 @@ fn a_phone_registers_with_a_token_until_it_runs_out() {
     let granted = phone.register(&mut bench, PHONE, &[ANNA]);
     assert_eq!(granted.header("Contact"), "<sip:anna@10.0.0.5:5062>;expires=300", "no longer than the token");
     bench.events();
-    bench.pass(ms(299_500));
-    assert!(
-        phone.register(&mut bench, PHONE, &[ANNA]).header("Contact").ends_with(";expires=60"),
-        "the least"
-    );
-    bench.pass(ms(500));
-    assert!(phone.register(&mut bench, PHONE, &[ANNA]).is("SIP/2.0 401 "), "it has run out");
-    bench.pass(ms(60_000));
-    assert!(matches!(bench.events().as_slice(), [.., Event::Unregistered { .. }]));
+    bench.pass(ms(297_500));
+    assert!(phone.register(&mut bench, PHONE, &[ANNA]).header("Contact").ends_with(";expires=2"), "its rest");
+    assert!(bench.gateway.devices("anna", bench.now).unwrap().devices[0].flows[0].with_token);
+    bench.pass(ms(1_600));
+    assert!(phone.register(&mut bench, PHONE, &[ANNA]).is("SIP/2.0 401 "), "it has less than a second left");
+    bench.pass(ms(400));
+    assert_eq!(bench.gateway.devices("anna", bench.now).unwrap().devices, [], "before its token has run out");
+    let binding = "sip:anna@10.0.0.5:5062".to_owned();
+    // Nothing of it was stored; what there was before is taken out.
+    assert!(bench.events().iter().all(|event| !matches!(event, Event::Registered(_))));
+    let mut desk = Phone::new("anna", "open sesame");
+    desk.register(&mut bench, PHONE, &[ANNA]);
+    assert!(matches!(bench.events().as_slice(), [Event::Registered(_)]));
+    let mut phone = Phone { call_id: "other", ..with_token(&mut bench, 1, 300_000) };
+    phone.register(&mut bench, PHONE, &[ANNA]);
+    assert_eq!(bench.events(), [Event::Unregistered { user: "anna".into(), binding }]);
     assert!(bench.gateway.mint("nobody", 1, ms(1), bench.now).is_none());
 }
 
@@ -327,4 +335,55 @@ fn strangers_get_no_answer_but_to_register() {
     // The same from a carrier is answered.
     bench.feed(CARRIER, request("OPTIONS").replace("203.0.113.66;", "192.0.2.10;"));
     assert!(bench.one(CARRIER).is("SIP/2.0 200 "));
+}
+
+#[test]
+fn devices_are_told_preferred_and_ended() {
+    let mut bench = Bench::new(options());
+    assert_eq!(bench.gateway.devices("nobody", bench.now), None);
+    let instance = |n: u32| format!("<urn:uuid:{n}>");
+    let mut phones: Vec<Phone> = Vec::new();
+    for (n, (host, flow)) in [("10.0.0.5", 1), ("10.0.0.6", 1), ("10.0.0.6", 2)].into_iter().enumerate() {
+        let device = if host == "10.0.0.5" { 1 } else { 2 };
+        let call_id = ["one", "two", "three"][n];
+        let mut phone = Phone { call_id, ..Phone::new("anna", "open sesame") };
+        let contact =
+            format!("Contact: <sip:anna@{host}>;reg-id={flow};+sip.instance=\"{}\"", instance(device));
+        let granted = phone.register(&mut bench, PHONE, &[&contact, "Supported: outbound"]);
+        assert!(granted.is("SIP/2.0 200 "), "{granted:?}");
+        bench.pass(ms(1_000));
+        phones.push(phone);
+    }
+    bench.events();
+    let told = |bench: &Bench| {
+        let devices = bench.gateway.devices("anna", bench.now).unwrap();
+        let device = |it: &Device| (it.instance.clone().unwrap(), it.preferred, it.flows.len());
+        (devices.chosen, devices.devices.iter().map(device).collect::<Vec<_>>())
+    };
+    let (one, two) = ("urn:uuid:1".to_owned(), "urn:uuid:2".to_owned());
+    assert_eq!(
+        told(&bench),
+        (false, vec![(two.clone(), false, 2), (one.clone(), false, 1)]),
+        "the newer first"
+    );
+
+    let prefer =
+        |device: Option<&String>| Command::PreferDevice { user: "anna".into(), device: device.cloned() };
+    bench.command(prefer(Some(&one)));
+    assert_eq!(bench.events(), [Event::Preferred { user: "anna".into(), device: Some(one.clone()) }]);
+    assert_eq!(told(&bench), (true, vec![(one.clone(), true, 1), (two.clone(), false, 2)]));
+    bench.command(prefer(Some(&one)));
+    bench.command(Command::PreferDevice { user: "nobody".into(), device: Some(one.clone()) });
+    assert_eq!(bench.events(), [], "nothing new");
+
+    bench.command(Command::EndDevice { user: "anna".into(), device: instance(2) });
+    let gone = |flow: u32| Event::Unregistered {
+        user: "anna".into(),
+        binding: format!("{};reg-id={flow}", instance(2)),
+    };
+    assert_eq!(bench.events(), [gone(1), gone(2)]);
+    assert_eq!(told(&bench), (true, vec![(one, true, 1)]));
+    bench.command(prefer(None));
+    assert_eq!(bench.events(), [Event::Preferred { user: "anna".into(), device: None }]);
+    assert!(!told(&bench).0);
 }

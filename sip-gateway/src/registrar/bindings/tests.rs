@@ -230,6 +230,7 @@ proptest::proptest! {
     ) {
         let mut bindings = Bindings::default();
         let mut stored: BTreeMap<(String, String), Binding> = BTreeMap::new();
+        let mut lent: BTreeSet<(String, String)> = BTreeSet::new();
         let users = ["anna", "ben"];
         let mut now = S(0);
         for (cseq, (user, instance, reg_id, contact, call_id, expires, kind)) in steps.into_iter().enumerate() {
@@ -239,6 +240,8 @@ proptest::proptest! {
             wish.address.set_port(5000 + u16::from(contact % 3));
             wish.instance = (instance > 0).then(|| format!("<urn:{instance}>"));
             wish.reg_id = (instance > 0 && reg_id > 0).then_some(reg_id);
+            // With a token it is held, and not stored.
+            wish.session = (kind == 2).then_some(1);
             if kind % 2 == 1 {
                 wish.local = Local::tcp(wish.local.address);
             }
@@ -250,19 +253,29 @@ proptest::proptest! {
             for change in changes {
                 match change {
                     Change::Bound(binding) => {
+                        lent.remove(&(binding.user.clone(), binding.key()));
                         stored.insert((binding.user.clone(), binding.key()), binding);
                     }
+                    Change::Lent { user, binding } => {
+                        stored.remove(&(user.clone(), binding.clone()));
+                        lent.insert((user, binding));
+                    }
                     Change::Unbound { user, binding } => {
-                        assert!(stored.remove(&(user, binding)).is_some(), "what was never stored is removed");
+                        let known = (user, binding);
+                        assert!(stored.remove(&known).is_some() || lent.remove(&known), "what never was is removed");
                     }
                 }
             }
             bindings.assert_sound();
-            let held: BTreeSet<_> = users
-                .iter()
-                .flat_map(|user| bindings.of(user).iter().map(|bound| ((*user).to_owned(), bound.wish.key())))
-                .collect();
-            assert_eq!(held, stored.keys().cloned().collect(), "the store has what the table has");
+            let held = |with_token: bool| -> BTreeSet<(String, String)> {
+                let of = |user: &&str| {
+                    let own = bindings.of(user).iter().filter(|it| it.wish.session.is_some() == with_token);
+                    own.map(|bound| ((*user).to_owned(), bound.wish.key())).collect::<Vec<_>>()
+                };
+                users.iter().flat_map(of).collect()
+            };
+            assert_eq!(held(false), stored.keys().cloned().collect(), "the store has what the table has");
+            assert_eq!(held(true), lent, "but for what came with a token");
             for user in users {
                 let order = bindings.in_order(user, Some("urn:1"), now);
                 let live = bindings.of(user).iter().filter(|bound| bound.expires_at > now).count();

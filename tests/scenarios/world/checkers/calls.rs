@@ -392,6 +392,7 @@ impl Calls {
             | Write::Journal(_)
             | Write::AgentLeg { .. }
             | Write::Number(_)
+            | Write::Preferred { .. }
             | Write::Binding(_)
             | Write::Unbind { .. } => {}
         }
