@@ -56,11 +56,13 @@ fn show_counters(counters: &Counters) {
     datagrams("received").absolute(counters.datagrams_received);
     datagrams("sent").absolute(counters.datagrams_sent);
     datagrams("dropped").absolute(counters.datagrams_dropped);
+    counter!(names::CONSULTATIONS_TOTAL).absolute(counters.consultations);
     let refused = |reason: &'static str| counter!(names::SIP_REFUSED_TOTAL, "reason" => reason);
     refused("malformed").absolute(counters.malformed_answered);
     refused("credentials").absolute(counters.register_refused);
     refused("rate").absolute(counters.register_limited);
     refused("guesses").absolute(counters.register_guessed);
+    refused("consultation").absolute(counters.consultations_refused);
     refused("overload").absolute(counters.shed);
     refused("foreign_source").absolute(counters.foreign_source);
     refused("stray").absolute(counters.strays.saturating_add(counters.strangers));

@@ -36,7 +36,10 @@ pub const STORE_COMMIT_SECONDS: &str = "dialer_store_commit_seconds";
 pub const SIP_DATAGRAMS_TOTAL: &str = "dialer_sip_datagrams_total";
 /// Messages for the capture server; label `result` (`sent`, `dropped`). Only where there is one.
 pub const HEP_MESSAGES_TOTAL: &str = "dialer_hep_messages_total";
-/// SIP requests refused; label `reason` (`malformed`, `credentials`, `rate`, `foreign_source`, `overload`, `stray`).
+/// Colleagues whom agents called for advice.
+pub const CONSULTATIONS_TOTAL: &str = "dialer_consultations_total";
+/// SIP requests refused; label `reason` (`malformed`, `credentials`, `rate`, `guesses`, `consultation`, `foreign_source`,
+/// `overload`, `stray`).
 pub const SIP_REFUSED_TOTAL: &str = "dialer_sip_refused_total";
 /// Share of the last tenth of a second that the engine worked, 0 to 1.
 pub const ENGINE_BUSY_RATIO: &str = "dialer_engine_busy_ratio";
@@ -164,6 +167,7 @@ fn describe() {
     describe_histogram!(STORE_COMMIT_SECONDS, Unit::Seconds, "Until a batch of writes is durable");
     describe_counter!(SIP_DATAGRAMS_TOTAL, Unit::Count, "SIP datagrams");
     describe_counter!(HEP_MESSAGES_TOTAL, Unit::Count, "Messages for the capture server");
+    describe_counter!(CONSULTATIONS_TOTAL, Unit::Count, "Colleagues called for advice");
     describe_counter!(SIP_REFUSED_TOTAL, Unit::Count, "SIP requests refused");
     describe_gauge!(ENGINE_BUSY_RATIO, "Share of the time that the engine works");
     describe_gauge!(

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Dialog, capability};
+use super::{Dialog, Reach, capability};
 use crate::message::{HeaderName, Method, Request, Response};
 
 /// What the leg makes of a re-INVITE or UPDATE.
@@ -109,7 +109,12 @@ impl Dialog {
         self.retarget(&request.headers);
         let mut response = capability::response(request, 200);
         response.headers.append(HeaderName::Contact, self.contact.clone());
-        response.headers.append(HeaderName::Allow, capability::ALLOW);
+        // A phone may transfer calls.
+        let allow = match self.reach {
+            Reach::Pinned => capability::ALLOW_PHONES,
+            Reach::Follow => capability::ALLOW,
+        };
+        response.headers.append(HeaderName::Allow, allow);
         response.headers.append(HeaderName::Supported, capability::SUPPORTED);
         if !session.is_empty() {
             response.headers.append(HeaderName::ContentType, capability::ACCEPT);

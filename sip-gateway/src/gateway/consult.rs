@@ -55,7 +55,8 @@ impl Gateway {
             .consultable(invite, from, now)
             .and_then(|(call, to)| self.begin_consultation(call, to, (key, invite), (from, local), now));
         if let Err(response) = begun {
-            self.wire.counters.consultations_refused += 1;
+            // A challenge is no refusal yet.
+            self.wire.counters.consultations_refused += u64::from(response.status != 401);
             self.wire.layer.respond(key, response, now);
         }
     }

@@ -27,7 +27,7 @@ pub struct Counters {
     pub incoming_refused: u64,
     /// Colleagues whom agents called for advice.
     pub consultations: u64,
-    /// Calls of agents' phones that were refused: not proved, nobody to be had, or no customer to ask about.
+    /// Calls of agents' phones that were refused, challenges apart: nobody to be had, or no customer to ask about.
     pub consultations_refused: u64,
     /// Calls that went on to another trunk after one had failed.
     pub diverted: u64,

@@ -205,3 +205,21 @@ fn a_question_ends_when_somebody_else_gets_the_customer() {
     let told = told(&mut bench);
     assert_eq!(told, ["carl engaged", "carl has it", "ben reachable", "anna reachable", "carl reachable"]);
 }
+
+// As phones do it: the customer is put on hold first.
+#[test]
+fn a_customer_on_hold_is_handed_over() {
+    let (mut bench, anna, _, _) = persistent();
+    let hold = anna.request("INVITE", "anna", 1, &[PHONE_CONTACT], &sdp(5000, "8 0 101", "sendonly"));
+    bench.feed(PHONE, hold);
+    let held = bench.one(PHONE);
+    assert!(held.is("SIP/2.0 200 ") && held.header("Allow").contains("REFER"), "it may still transfer");
+    bench.feed(PHONE, anna.request("ACK", "anna", 1, &[], ""));
+    let mut line = Line::new();
+    line.up(&mut bench);
+    bench.pass(ms(300_000));
+    bench.events();
+    let (answer, last) = came_to(&mut bench, refer(&anna, 2, &line.replaced()));
+    assert_eq!((answer.as_str(), last.as_str()), ("SIP/2.0 202 Accepted", "SIP/2.0 200 OK"));
+    assert_eq!(told(&mut bench), ["ben has it", "anna leg_lost", "ben reachable"]);
+}
