@@ -19,6 +19,7 @@ use carillon_core::campaign::spec::CampaignSpec;
 use carillon_core::campaign::{CampaignCommand, CampaignState};
 use carillon_core::contact::import::{BadRow, ListError, ListReader};
 use carillon_core::id::{AttemptId, CampaignId, ContactId};
+use carillon_core::inbound::InboundRow;
 use carillon_core::ladder::Ladder;
 use carillon_core::live::LiveView;
 use carillon_core::output;
@@ -290,6 +291,15 @@ impl Port for EnginePort {
                 .await
                 .map_err(unavailable)?;
             Ok(rows.into_iter().map(attempt).collect())
+        }
+        .boxed()
+    }
+
+    fn inbound(&self, query: AttemptQuery) -> Reply<'_, Vec<InboundRow>> {
+        async move {
+            let AttemptQuery { campaign, agent, before, limit } = query;
+            let rows = self.store.inbound_before(campaign, agent.as_deref(), before, limit).await;
+            rows.map_err(unavailable)
         }
         .boxed()
     }

@@ -13,6 +13,7 @@ use carillon_core::campaign::CampaignState;
 use carillon_core::campaign::decisions::Decided;
 use carillon_core::campaign::spec::CampaignSpec;
 use carillon_core::id::{AttemptId, CampaignId, ContactId, TaskId};
+use carillon_core::inbound::InboundRow;
 use carillon_core::ladder::Ladder;
 use carillon_core::live::LiveView;
 use carillon_core::output::Refused;
@@ -73,6 +74,9 @@ pub trait Port: Send + Sync + 'static {
 
     /// Attempts by id, newest first, at most `query.limit`.
     fn attempts(&self, query: AttemptQuery) -> Reply<'_, Vec<Attempt>>;
+
+    /// Calls from outside by number, newest first, at most `query.limit`.
+    fn inbound(&self, query: AttemptQuery) -> Reply<'_, Vec<InboundRow>>;
 
     /// One attempt; [`PortError::Unknown`] when there is none.
     fn attempt(&self, id: AttemptId) -> Reply<'_, Attempt>;

@@ -14,8 +14,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::handlers::{
-    agents, attempts, calls, campaigns, contacts, devices, health, live, metrics as metrics_page, phones,
-    sessions,
+    agents, attempts, calls, campaigns, contacts, devices, health, inbound, live, metrics as metrics_page,
+    phones, sessions,
 };
 use crate::openapi::{Document, PATH};
 use crate::options::Options;
@@ -90,6 +90,7 @@ fn short_routes() -> OpenApiRouter<State> {
         .routes(routes!(sessions::end_all))
         .routes(routes!(attempts::list))
         .routes(routes!(attempts::one))
+        .routes(routes!(inbound::list))
         .routes(routes!(calls::ladder))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))

@@ -210,6 +210,18 @@ pub(crate) enum AgentState {
     WrapUp,
 }
 
+/// What became of a call from outside.
+#[derive(ToSchema)]
+#[schema(as = InboundOutcome, rename_all = "snake_case")]
+pub(crate) enum InboundOutcome {
+    Talked,
+    Message,
+    NoAgent,
+    Left,
+    Failed,
+    Interrupted,
+}
+
 #[derive(ToSchema)]
 #[schema(as = Outcome, rename_all = "snake_case")]
 pub(crate) enum Outcome {

@@ -31,25 +31,7 @@ pub(crate) async fn list(
     who: Who,
     Asked(asked): Asked<AttemptsAsked>,
 ) -> Result<Json<AttemptPage>, Problem> {
-    let agent = match who.person.role {
-        Role::Agent => {
-            let user = asked.agent.unwrap_or_else(|| who.person.user.clone());
-            who.need_self_or(Right::Watch, &user)?;
-            Some(user)
-        }
-        Role::Admin | Role::Operator => {
-            who.need(Right::Watch)?;
-            asked.agent
-        }
-    };
-    let limit = asked.limit.unwrap_or(PAGE_DEFAULT);
-    if !(1..=ATTEMPTS_PAGE_MAX).contains(&limit) {
-        let detail = format!("limit must be between 1 and {ATTEMPTS_PAGE_MAX}");
-        return Err(Problem::new(StatusCode::BAD_REQUEST, "query", detail));
-    }
-    let before = asked.cursor.as_deref().map(read_cursor).transpose()?;
-    // One more than shown tells whether there is another page.
-    let query = AttemptQuery { campaign: asked.campaign.map(CampaignId), agent, before, limit: limit + 1 };
+    let (query, limit) = query(&who, asked)?;
     let mut attempts = state.port.attempts(query).await?;
     let shown = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = attempts.len() > shown;
@@ -81,7 +63,31 @@ pub(crate) async fn one(
     Ok(Json(AttemptBody::new(attempt, who.may(Right::SeeNumbers))))
 }
 
-fn write_cursor(last: AttemptId) -> String {
+/// What is asked for of a page, by someone who may have it, and how much of that is shown.
+pub(super) fn query(who: &Who, asked: AttemptsAsked) -> Result<(AttemptQuery, u32), Problem> {
+    let agent = match who.person.role {
+        Role::Agent => {
+            let user = asked.agent.unwrap_or_else(|| who.person.user.clone());
+            who.need_self_or(Right::Watch, &user)?;
+            Some(user)
+        }
+        Role::Admin | Role::Operator => {
+            who.need(Right::Watch)?;
+            asked.agent
+        }
+    };
+    let limit = asked.limit.unwrap_or(PAGE_DEFAULT);
+    if !(1..=ATTEMPTS_PAGE_MAX).contains(&limit) {
+        let detail = format!("limit must be between 1 and {ATTEMPTS_PAGE_MAX}");
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "query", detail));
+    }
+    let before = asked.cursor.as_deref().map(read_cursor).transpose()?;
+    // One more than shown tells whether there is another page.
+    let query = AttemptQuery { campaign: asked.campaign.map(CampaignId), agent, before, limit: limit + 1 };
+    Ok((query, limit))
+}
+
+pub(super) fn write_cursor(last: AttemptId) -> String {
     URL_SAFE_NO_PAD.encode(format!("{CURSOR_PREFIX}{last}"))
 }
 

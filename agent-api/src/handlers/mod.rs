@@ -7,6 +7,7 @@ pub(crate) mod campaigns;
 pub(crate) mod contacts;
 pub(crate) mod devices;
 pub(crate) mod health;
+pub(crate) mod inbound;
 pub(crate) mod live;
 pub(crate) mod metrics;
 pub(crate) mod phones;

@@ -80,3 +80,43 @@ async fn an_attempt_shows_what_the_report_shows() {
     });
     assert_eq!(api.ask(get("/api/v1/attempts/7", &token)).await.json(), expected);
 }
+
+#[tokio::test]
+async fn calls_from_outside_are_paged_masked_and_shown_to_who_took_them() {
+    let api = Api::new();
+    for id in 1..=25 {
+        api.dialer.add_inbound(id, id % 2, [Some(AGENT), Some("agent2"), None][id as usize % 3]);
+    }
+    let (admin, token) = (api.sign_in(ADMIN).await, api.sign_in(OPERATOR).await);
+    let (mut seen, mut path) = (Vec::new(), "/api/v1/inbound?limit=10".to_owned());
+    loop {
+        let page = api.ask(get(&path, &token)).await.json();
+        seen.extend(ids(&page));
+        let Some(cursor) = page["next_cursor"].as_str() else { break };
+        path = format!("/api/v1/inbound?limit=10&cursor={cursor}");
+    }
+    assert_eq!(seen, (1..=25).rev().collect::<Vec<_>>());
+    let of_one = api.ask(get("/api/v1/inbound?campaign=0&limit=3", &token)).await.json();
+    assert_eq!(ids(&of_one), [24, 22, 20]);
+    for query in ["limit=0", "limit=501", "cursor=%21", "page=2"] {
+        api.ask(get(&format!("/api/v1/inbound?{query}"), &token)).await.problem(400);
+    }
+
+    let first = async |token: &str| api.ask(get("/api/v1/inbound", token)).await.json()["items"][0].clone();
+    let (full, masked) = (first(&admin).await, first(&token).await);
+    assert_eq!((&full["caller"], &masked["caller"]), (&json!(NUMBER), &json!("+1555•••0001")));
+    assert_eq!(
+        (full["diversion"].as_str().unwrap().contains(NUMBER), &masked["diversion"]),
+        (true, &json!(""))
+    );
+    assert_eq!(
+        (&full["outcome"], &full["arrived_at"]),
+        (&json!("talked"), &json!("1970-01-01T00:00:01.000Z"))
+    );
+
+    let own = api.sign_in(AGENT).await;
+    let taken = api.ask(get("/api/v1/inbound", &own)).await.json();
+    assert_eq!(ids(&taken), [24, 21, 18, 15, 12, 9, 6, 3]);
+    assert_eq!(taken["items"][0]["caller"], "+1555•••0001");
+    api.ask(get("/api/v1/inbound?agent=agent2", &own)).await.problem(403);
+}

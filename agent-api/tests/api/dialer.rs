@@ -15,6 +15,7 @@ use carillon_core::campaign::CampaignState;
 use carillon_core::campaign::decisions::{Bound, Decided, Forecast, Reason};
 use carillon_core::campaign::spec::CampaignSpec;
 use carillon_core::id::{AttemptId, CampaignId, ContactId, TaskId};
+use carillon_core::inbound::{InboundOutcome, InboundRow};
 use carillon_core::ladder::{Ladder, Party, Role, Rung, Way};
 use carillon_core::live::{AgentView, LiveView, PreviewView};
 use carillon_core::time::Utc;
@@ -70,6 +71,7 @@ struct State {
     agents: BTreeMap<String, AgentState>,
     seen: BTreeSet<String>,
     attempts: BTreeMap<u64, Attempt>,
+    inbound: BTreeMap<u64, InboundRow>,
     dispositions: BTreeMap<(String, u64), String>,
     previews: BTreeMap<String, PreviewView>,
     choices: Vec<(String, PreviewChoice)>,
@@ -185,6 +187,34 @@ impl Dialer {
             recording: None,
         };
         self.state().attempts.insert(id, attempt);
+    }
+
+    /// A call from outside that `agent` took, or nobody.
+    pub fn add_inbound(&self, id: u64, campaign: u64, agent: Option<&str>) {
+        let row = InboundRow {
+            call: AttemptId(id),
+            campaign: CampaignId(campaign),
+            trunk: "carrier".into(),
+            number: "+15550000000".into(),
+            caller: Some(NUMBER.into()),
+            diversion: format!("<sip:{NUMBER}@192.0.2.1>"),
+            history_info: String::new(),
+            contact: Some(ContactId(id)),
+            task: None,
+            arrived_at: Utc(1_000),
+            answered_at: agent.map(|_| Utc(3_000)),
+            bridged_at: agent.map(|_| Utc(3_000)),
+            ended_at: Some(Utc(9_000)),
+            outcome: Some(if agent.is_some() { InboundOutcome::Talked } else { InboundOutcome::NoAgent }),
+            reason: "bye".into(),
+            agent: agent.map(str::to_owned),
+            talk_ms: 6_000,
+            disposition: None,
+            note: String::new(),
+            recording: None,
+            leg: None,
+        };
+        self.state().inbound.insert(id, row);
     }
 
     /// Pushes the agents' states into the live view.
@@ -420,6 +450,17 @@ impl Port for Dialer {
                 .filter(|attempt| query.before.is_none_or(|before| attempt.id < before))
                 .filter(|attempt| query.campaign.is_none_or(|campaign| attempt.campaign == campaign))
                 .filter(|attempt| query.agent.is_none() || attempt.agent == query.agent);
+            Ok(found.take(query.limit as usize).cloned().collect())
+        })
+    }
+
+    fn inbound(&self, query: AttemptQuery) -> Reply<'_, Vec<InboundRow>> {
+        self.answer(|state| {
+            let found = state.inbound.values().rev();
+            let found = found
+                .filter(|row| query.before.is_none_or(|before| row.call < before))
+                .filter(|row| query.campaign.is_none_or(|campaign| row.campaign == campaign))
+                .filter(|row| query.agent.is_none() || row.agent == query.agent);
             Ok(found.take(query.limit as usize).cloned().collect())
         })
     }

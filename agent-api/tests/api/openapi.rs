@@ -147,6 +147,7 @@ fn schemas_list_the_values_that_exist() {
     assert_values::<AgentState>("AgentState", 8);
     assert_values::<Bound>("Bound", 10);
     assert_values::<Outcome>("Outcome", 11);
+    assert_values::<carillon_core::inbound::InboundOutcome>("InboundOutcome", 6);
     assert_values::<carillon_core::attempt::outcome::Attribution>("Attribution", 4);
     assert_values::<carillon_api::rights::Role>("Role", 3);
     assert_values::<carillon_core::ladder::Role>("LadderRole", 2);

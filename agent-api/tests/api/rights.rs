@@ -18,7 +18,7 @@ const SELF: Allowed = [false, false, false, true, false];
 const STAFF_OR_SELF: Allowed = [false, true, true, true, false];
 
 /// In the order of the document.
-const MATRIX: [(&str, &str, Allowed); 32] = [
+const MATRIX: [(&str, &str, Allowed); 33] = [
     ("get", "/api/v1/agents", STAFF),
     ("get", "/api/v1/agents/{user}", STAFF_OR_SELF),
     ("delete", "/api/v1/agents/{user}/call", STAFF_OR_SELF),
@@ -44,6 +44,7 @@ const MATRIX: [(&str, &str, Allowed); 32] = [
     ("post", "/api/v1/campaigns/{id}/pause", STAFF),
     ("post", "/api/v1/campaigns/{id}/start", STAFF),
     ("post", "/api/v1/campaigns/{id}/stop", STAFF),
+    ("get", "/api/v1/inbound", SIGNED_IN),
     ("get", "/api/v1/live", STAFF),
     ("delete", "/api/v1/sessions", SIGNED_IN),
     ("post", "/api/v1/sessions", OPEN),

@@ -3,6 +3,7 @@
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
+use super::pages::PAGE_MAX;
 use super::reads::{from_json, from_word};
 use super::statements::{Script, json};
 use super::{Store, StoreError, from_int, int};
@@ -108,6 +109,30 @@ impl Store {
         let mut reader = self.readers().acquire().await?;
         let found = sqlx::query_scalar("SELECT external_id FROM contacts WHERE contact = ?");
         Ok(found.bind(int(contact.0)).fetch_optional(&mut *reader).await?.unwrap_or_default())
+    }
+
+    /// Inbound calls with a number below `before` (or the newest), newest first, at most `limit` (capped at [`PAGE_MAX`]); of one
+    /// campaign or of all, and taken by one agent or by any or none.
+    pub async fn inbound_before(
+        &self,
+        campaign: Option<CampaignId>,
+        agent: Option<&str>,
+        before: Option<AttemptId>,
+        limit: u32,
+    ) -> Result<Vec<InboundRow>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM inbound
+             WHERE ($1 IS NULL OR call < $1) AND ($2 IS NULL OR campaign = $2) AND ($3 IS NULL OR agent = $3)
+             ORDER BY call DESC LIMIT $4"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(before.map(|before| int(before.0)))
+            .bind(campaign.map(|campaign| int(campaign.0)))
+            .bind(agent)
+            .bind(i64::from(limit.min(PAGE_MAX)))
+            .fetch_all(self.readers())
+            .await?;
+        rows.iter().map(inbound).collect()
     }
 
     /// Inbound calls behind `after`, by number, at most `limit`.

@@ -5,12 +5,14 @@ use std::fs;
 use crate::attempt::outcome::Outcome;
 use crate::contact::import::ListReader;
 use crate::id::{AttemptId, CampaignId};
+use crate::inbound::InboundRow;
 use crate::store::report::{
     ATTEMPT_COLUMNS, AgentSeconds, Percentiles, ReportMeta, Summary, TASK_COLUMNS, write_report,
 };
 use crate::store::sqlite::ListImport;
 use crate::store::tests::disk::{Disk, OnDisk};
 use crate::store::tests::writes::*;
+use crate::store::write::Write;
 use crate::task::{ClosedReason, TaskState};
 use crate::time::Utc;
 
@@ -108,6 +110,24 @@ fn answered_calls_of_a_trunk_are_told_one_by_one() {
     };
     assert_eq!(told("carrier"), [(number(2), 4_000, 6_000), (number(3), 5_000, 7_500)], "ended since then");
     assert_eq!(told("other"), []);
+}
+
+#[test]
+fn calls_from_outside_are_paged_newest_first() {
+    let mut disk = OnDisk::new();
+    disk.prepare(2);
+    let taken = |call: u64| (call % 2 == 1).then(|| "agent1".to_owned());
+    let row = |call| Write::Inbound(Box::new(InboundRow { agent: taken(call), ..inbound_row(call, 100) }));
+    disk.apply((5..10).map(row).collect()).unwrap();
+    let calls = |campaign: Option<CampaignId>, agent: Option<&str>, before: Option<u64>, limit: u32| {
+        let page = disk.store().inbound_before(campaign, agent, before.map(AttemptId), limit);
+        disk.runtime.block_on(page).unwrap().iter().map(|row| row.call.0).collect::<Vec<_>>()
+    };
+    assert_eq!(calls(None, None, None, 3), [9, 8, 7]);
+    assert_eq!(calls(Some(RENEWALS), None, Some(7), 3), [6, 5]);
+    assert_eq!(calls(Some(CampaignId(2)), None, None, 3), [] as [u64; 0]);
+    assert_eq!(calls(None, Some("agent1"), None, 9), [9, 7, 5]);
+    assert_eq!(calls(None, Some("agent2"), None, 9), [] as [u64; 0]);
 }
 
 fn meta() -> ReportMeta {
