@@ -8,6 +8,7 @@ mod handle;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
@@ -35,6 +36,7 @@ use crate::breath::Breath;
 use crate::caps::Used;
 use crate::clock::{RealNow, wall};
 use crate::doorbell::Doorbell;
+use crate::keeper::{self, Keeper};
 use crate::meters::Batches;
 use crate::node::{self, Node, NodeInput, NodeOutput};
 use crate::sockets::{SocketError, Sockets};
@@ -66,6 +68,8 @@ pub struct EngineOptions {
     pub store: Store,
     /// What it held.
     pub recovered: Recovered,
+    /// Where the ladders of ended calls are kept, and for how long; `None`: nowhere.
+    pub ladders: Option<(PathBuf, Duration)>,
     /// What was spent on capped trunks before.
     pub spent: Vec<Used>,
 }
@@ -154,6 +158,10 @@ pub fn start(
         }
         None => None,
     };
+    let keeper = match options.ladders {
+        Some((directory, keep)) => Some(keeper::spawn(directory, keep).map_err(system("ladders"))?),
+        None => None,
+    };
     let now = real_now(origin);
     let mut node = Node::new(options.node, secure_generator()?, now);
     let batches = Batches::new(&options.recovered);
@@ -172,6 +180,7 @@ pub fn start(
         media_due: None,
         resolver,
         hep,
+        keeper,
         store: options.store,
         runtime: tokio::runtime::Handle::current(),
         messages,
@@ -205,6 +214,7 @@ struct Engine {
     media_due: Option<Duration>,
     resolver: ResolverHandle,
     hep: Option<HepHandle>,
+    keeper: Option<Keeper>,
     store: Store,
     runtime: tokio::runtime::Handle,
     messages: Receiver<Message>,
@@ -233,6 +243,10 @@ impl Engine {
             let mut more = match self.take_messages() {
                 // Waits until streams and recordings are closed.
                 Turn::Quit => {
+                    self.keep_ladders(true);
+                    if let Some(keeper) = self.keeper.take() {
+                        keeper.stop();
+                    }
                     if let Some(hep) = self.hep.take() {
                         hep.stop();
                     }
@@ -502,12 +516,22 @@ impl Engine {
         request
     }
 
+    /// Hands over the ladders of calls that have had their last messages; at the end of the process, of all that have ended.
+    fn keep_ladders(&mut self, at_end: bool) {
+        let now = self.now();
+        let Some(keeper) = &mut self.keeper else { return };
+        while let Some(ladder) = self.node.settled_ladder(at_end, now) {
+            keeper.keep(ladder);
+        }
+    }
+
     /// Shows the newest state to whoever watches.
     fn show(&mut self) {
         let now = self.now();
         if now.monotonic < self.live_due {
             return;
         }
+        self.keep_ladders(false);
         self.live_due = now.monotonic + LIVE_INTERVAL;
         self.live.send_replace(Arc::new(self.node.live(now)));
         self.known.calls = self.node.calls();

@@ -13,6 +13,7 @@ pub mod demo;
 pub mod doorbell;
 pub mod engine;
 pub mod exit;
+pub mod keeper;
 pub mod ladder;
 pub mod limits;
 pub mod link;

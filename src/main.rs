@@ -127,11 +127,14 @@ enum Action {
         #[arg(value_name = "CALL")]
         call: String,
         /// Where the service's API is, like http://127.0.0.1:8080.
-        #[arg(long, conflicts_with = "config")]
+        #[arg(long, conflicts_with_all = ["config", "from"])]
         url: Option<String>,
-        /// The service's file, which says so.
-        #[arg(long)]
+        /// The service's file, which says so, and where ladders are kept.
+        #[arg(long, conflicts_with = "from")]
         config: Option<PathBuf>,
+        /// Directory of a run's report: look among the ladders that were kept there, and ask nobody.
+        #[arg(long, value_name = "DIR")]
+        from: Option<PathBuf>,
         /// Write JSON.
         #[arg(long)]
         json: bool,
@@ -212,8 +215,8 @@ fn main() -> ExitCode {
         Action::Trunk { what: TrunkAction::Check { name, config, call, store } } => {
             runtime.block_on(carillon::check::command(&CheckOptions { config, trunk: name, call, store }))
         }
-        Action::Trace { call, url, config, json } => {
-            carillon::trace::command(&TraceOptions { call, url, config, json })
+        Action::Trace { call, url, config, from, json } => {
+            carillon::trace::command(&TraceOptions { call, url, config, from, json })
         }
         Action::Run { campaign, report } => runtime.block_on(carillon::run::command(&campaign, report)),
         Action::Serve { config } => runtime.block_on(carillon::serve::command(&config)),

@@ -433,6 +433,12 @@ impl Node {
         Some(ladder::shown(ladder, now))
     }
 
+    /// The next ladder of a call that has ended and had its last messages, or, `at_end` of the process, has ended; each once.
+    pub fn settled_ladder(&mut self, at_end: bool, now: RealNow) -> Option<Ladder> {
+        let until = if at_end { Duration::MAX } else { now.monotonic };
+        self.gateway.settled_ladder(until).map(|ladder| ladder::shown(ladder, now))
+    }
+
     /// What the gateway counted.
     pub fn counters(&self) -> Counters {
         self.gateway.counters()

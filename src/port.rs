@@ -33,6 +33,7 @@ use tokio::sync::watch;
 
 use crate::clock::wall;
 use crate::engine::EngineHandle;
+use crate::keeper;
 use crate::prompts;
 
 /// Longest wait for the dialer's answer; it answers within milliseconds while it is well.
@@ -48,6 +49,7 @@ pub struct EnginePort {
     prompts: PathBuf,
     agents: BTreeSet<String>,
     realm: String,
+    ladders: Option<PathBuf>,
 }
 
 impl EnginePort {
@@ -61,7 +63,13 @@ impl EnginePort {
         agents: BTreeSet<String>,
         realm: String,
     ) -> Self {
-        Self { engine, store, metrics, prompts, agents, realm }
+        Self { engine, store, metrics, prompts, agents, realm, ladders: None }
+    }
+
+    /// The same, which looks for ladders of earlier calls in this directory too.
+    #[must_use]
+    pub fn with_ladders(self, ladders: Option<PathBuf>) -> Self {
+        Self { ladders, ..self }
     }
 
     /// Agents who take a campaign's calls.
@@ -316,8 +324,12 @@ impl Port for EnginePort {
 
     fn ladder(&self, call: String) -> Reply<'_, Ladder> {
         async move {
-            let answer = tokio::time::timeout(ANSWER_MAX, self.engine.ladder(call)).await;
-            let ladder = answer.map_err(unavailable)?.map_err(unavailable)?;
+            let answer = tokio::time::timeout(ANSWER_MAX, self.engine.ladder(call.clone())).await;
+            let mut ladder = answer.map_err(unavailable)?.map_err(unavailable)?;
+            if let (None, Some(directory)) = (&ladder, self.ladders.clone()) {
+                let found = tokio::task::spawn_blocking(move || keeper::find(&directory, &call)).await;
+                ladder = found.map_err(unavailable)?.map_err(unavailable)?;
+            }
             ladder.ok_or_else(|| PortError::Unknown("ladder of this call".into()))
         }
         .boxed()

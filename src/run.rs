@@ -18,6 +18,7 @@ use crate::caps;
 use crate::clock::wall;
 use crate::engine::{self, EngineHandle, EngineOptions, Mailbox};
 use crate::exit::Exit;
+use crate::keeper::LADDERS;
 use crate::say::say;
 use crate::signals::Signals;
 use crate::{node, prompts};
@@ -93,6 +94,7 @@ pub async fn run(file: CampaignFile, options: RunOptions) -> Result<Summary, Exi
             store: store.clone(),
             recovered,
             spent,
+            ladders: file.sip.ladders_kept.map(|keep| (options.directory.join(LADDERS), keep)),
         },
     )
     .map_err(Exit::other)?;

@@ -15,6 +15,7 @@ use crate::caps;
 use crate::clock::wall;
 use crate::engine::{self, EngineHandle, EngineOptions, Mailbox};
 use crate::exit::Exit;
+use crate::keeper::LADDERS;
 use crate::port::EnginePort;
 use crate::signals::Signals;
 use crate::{meters, node, prompts, telemetry};
@@ -43,6 +44,8 @@ pub async fn command(path: &Path) -> Result<(), Exit> {
     let known: Vec<_> =
         recovered.campaigns.iter().map(|campaign| (campaign.campaign, campaign.spec.clone())).collect();
 
+    let keep = config.sip.ladders_kept;
+    let ladders = keep.map(|_| config.store.with_file_name(LADDERS));
     let agents = config.sip.users.iter().map(|user| user.user.clone()).collect();
     let realm = config.sip.realm.clone();
     let (engine, thread) = engine::start(
@@ -58,6 +61,7 @@ pub async fn command(path: &Path) -> Result<(), Exit> {
             store: store.clone(),
             recovered,
             spent,
+            ladders: ladders.clone().zip(keep),
         },
     )
     .map_err(Exit::other)?;
@@ -77,8 +81,10 @@ pub async fn command(path: &Path) -> Result<(), Exit> {
 
     let exporter = Exporter::install().map_err(Exit::other)?;
     meters::follow(&engine, exporter.clone());
-    let port =
-        Arc::new(EnginePort::new(engine.clone(), store.clone(), exporter, config.prompts, agents, realm));
+    let port = Arc::new(
+        EnginePort::new(engine.clone(), store.clone(), exporter, config.prompts, agents, realm)
+            .with_ladders(ladders),
+    );
     let limits = config.api.limits;
     let router = carillon_api::router(port, config.api);
     let (close, closed) = oneshot::channel::<()>();

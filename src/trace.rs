@@ -1,17 +1,20 @@
 //! `carillon trace CALL`: the SIP messages of one call, with their times.
 //!
-//! Asks the running service, which knows calls that are up too. Changes nothing.
+//! Looks among the ladders that were kept on the disk, and asks the running service, which knows calls that are up too. Changes
+//! nothing.
 
 mod client;
 mod drawing;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use carillon_api::rights::Role;
 use carillon_config::ServiceConfig;
+use carillon_core::ladder::Ladder;
 use client::{AskError, Pass, Service};
 
 use crate::exit::Exit;
+use crate::keeper::{self, LADDERS};
 use crate::say::say;
 
 /// Variable with the token of a session.
@@ -30,8 +33,10 @@ pub struct TraceOptions {
     pub call: String,
     /// Where the service's API is.
     pub url: Option<String>,
-    /// The service's file, which says so.
+    /// The service's file, which says so, and where ladders are kept.
     pub config: Option<PathBuf>,
+    /// Directory of a run's report, or of kept ladders: nobody is asked then.
+    pub from: Option<PathBuf>,
     /// Write JSON.
     pub json: bool,
 }
@@ -45,15 +50,28 @@ pub fn command(options: &TraceOptions) -> Result<(), Exit> {
             "CALL must be the number of a call or a Call-ID: visible characters, at most 256",
         ));
     }
-    let (service, user) = match (&options.url, &options.config) {
-        (Some(url), _) => (Service::at_url(url).map_err(Exit::file)?, "admin".to_owned()),
-        (None, Some(path)) => {
+    let (service, user) = match (&options.from, &options.url, &options.config) {
+        (Some(directory), _, _) => {
+            let beside = directory.join(LADDERS);
+            let directory = if beside.is_dir() { &beside } else { directory };
+            return match kept(directory, call)? {
+                Some(ladder) => print(&ladder, options.json),
+                None => Err(Exit::other(format!("call {call}: no ladder of it in {}", directory.display()))),
+            };
+        }
+        (None, Some(url), _) => (Service::at_url(url).map_err(Exit::file)?, "admin".to_owned()),
+        (None, None, Some(path)) => {
             let config = ServiceConfig::load(path).map_err(Exit::file)?;
+            if config.sip.ladders_kept.is_some()
+                && let Some(ladder) = kept(&config.store.with_file_name(LADDERS), call)?
+            {
+                return print(&ladder, options.json);
+            }
             let admin = config.api.users.iter().find(|user| user.role == Role::Admin);
             let admin = admin.map_or_else(|| "admin".to_owned(), |user| user.name.clone());
             (Service::listening(config.api_listen), admin)
         }
-        (None, None) => return Err(Exit::file("say where the call is: --url or --config")),
+        (None, None, None) => return Err(Exit::file("say where the call is: --config, --url or --from")),
     };
     let pass = pass(user)?;
     let ladder = service.ladder(call, &pass).map_err(|error| match error {
@@ -61,10 +79,19 @@ pub fn command(options: &TraceOptions) -> Result<(), Exit> {
         AskError::Address(_) => Exit::file(error),
         AskError::Silent(_) | AskError::Refused(_) => Exit::never_came(error),
     })?;
-    if options.json {
-        say(serde_json::to_string_pretty(&ladder).map_err(Exit::other)?);
+    print(&ladder, options.json)
+}
+
+/// A ladder that was kept on the disk.
+fn kept(directory: &Path, call: &str) -> Result<Option<Ladder>, Exit> {
+    keeper::find(directory, call).map_err(|error| Exit::other(format!("{}: {error}", directory.display())))
+}
+
+fn print(ladder: &Ladder, json: bool) -> Result<(), Exit> {
+    if json {
+        say(serde_json::to_string_pretty(ladder).map_err(Exit::other)?);
     } else {
-        drawing::lines(&ladder).iter().for_each(say);
+        drawing::lines(ladder).iter().for_each(say);
     }
     Ok(())
 }

@@ -31,6 +31,9 @@ pub(crate) const CALLER_IDS_MAX: usize = 10_000;
 
 /// Intervals of pings: more often is a burden, more seldom keeps nothing open.
 const KEEP_ALIVE: RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_secs(3600);
+/// A file a day, so no less than a day.
+const LADDERS_KEPT: RangeInclusive<Duration> =
+    Duration::from_secs(24 * 3600)..=Duration::from_secs(365 * 24 * 3600);
 /// What a capture server knows us by where nothing is said.
 const HEP_ID_DEFAULT: u32 = 2_001;
 /// Longest password of a capture server.
@@ -83,6 +86,7 @@ pub(crate) fn sip(document: &Document<'_>, mut section: Section<'_>) -> Options 
     let phone_auth_int = section.flag("phone_auth_int", false);
     let session = session(document, &mut section);
     let nameservers = nameservers(document, &mut section);
+    let ladders_kept = section.duration_within("ladders_kept", LADDERS_KEPT).map(|at| at.value);
     let hep = hep(document, &mut section);
     section.finish();
     Options {
@@ -101,6 +105,7 @@ pub(crate) fn sip(document: &Document<'_>, mut section: Section<'_>) -> Options 
         ws_origins,
         keep_alive,
         nameservers,
+        ladders_kept,
         hep,
         timers: Timers::default(),
     }

@@ -56,6 +56,8 @@ pub struct Options {
     pub nameservers: Vec<SocketAddr>,
     /// How long a connection that we opened, or a WebSocket, is left in silence before we ping; `None`: always.
     pub keep_alive: Option<Duration>,
+    /// How long ladders of ended calls outlive them on the disk; `None`: not at all. For whoever writes them.
+    pub ladders_kept: Option<Duration>,
     /// Where every message is told besides; `None`: nowhere.
     pub hep: Option<HepOptions>,
 }

@@ -15,7 +15,8 @@ const CALL_MAX: usize = 256;
 
 /// The SIP messages of one call, with their times.
 ///
-/// By the id of the attempt or inbound call, or by the Call-ID of one of its dialogs. Calls that are up or ended not long ago.
+/// By the id of the attempt or inbound call, or by the Call-ID of one of its dialogs. Calls that are up or ended not long ago, and
+/// those whose ladders were kept on the disk.
 #[utoipa::path(
     get, path = "/api/v1/calls/{call}/ladder", tag = "calls",
     params(("call" = String, Path, description = "Id of the attempt, or a Call-ID")),

@@ -141,6 +141,7 @@ fn the_gateway_is_checked_too() {
             "nothing without hep",
         ),
         ("realm = \"carillon\"", "hep_id = 4294967296\nrealm = \"carillon\"", "[sip] hep_id", "4294967295"),
+        ("session_expires = \"30m\"", "ladders_kept = \"1h\"", "[sip] ladders_kept", "1d"),
         ("session_expires = \"30m\"", "session_expires = \"80s\"", "[sip] session_expires", "90s"),
         (
             "session_expires_min = \"90s\"",

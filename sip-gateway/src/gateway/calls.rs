@@ -544,7 +544,7 @@ impl Gateway {
     /// Gives back all that a call holds whose INVITE was never sent.
     fn forget_unsent(&mut self, call: CallId, now: Duration) {
         let Some(Call { trunk, route, stage, rate, .. }) = self.calls.remove(&call) else { return };
-        self.ladders.over(call);
+        self.ladders.over(call, now);
         self.timers.set(Timer::Call(call), None);
         if let Some(trunk) = self.trunks.get_mut(trunk) {
             trunk.release(&route.caller_id);
@@ -568,7 +568,7 @@ impl Gateway {
     /// Gives back all that a call holds whose INVITE was sent.
     fn forget_sent(&mut self, call: CallId, now: Duration) {
         let Some(Call { trunk, stage, rate, .. }) = self.calls.remove(&call) else { return };
-        self.ladders.over(call);
+        self.ladders.over(call, now);
         self.timers.set(Timer::Call(call), None);
         if let Some(trunk) = self.trunks.get_mut(trunk) {
             trunk.ended();

@@ -106,7 +106,7 @@ impl Gateway {
         let key = offer.key;
         self.name_caller(offer.invite.headers.call_id().unwrap_or_default(), call, now);
         if let Err((response, reason)) = self.take(offer, call, now) {
-            self.ladders.over(call);
+            self.ladders.over(call, now);
             self.wire.counters.incoming_refused += 1;
             self.wire.layer.respond(key, response, now);
             self.event(Event::Ended { call, by: EndedBy::Us, reason });

@@ -22,6 +22,11 @@ impl Gateway {
         self.ladders.of_dialog(call_id)
     }
 
+    /// The next ladder of a call that has ended and had its last messages; each once.
+    pub fn settled_ladder(&mut self, now: Duration) -> Option<&Ladder> {
+        self.ladders.settled(now)
+    }
+
     /// The INVITE of a call is about to leave.
     pub(super) fn follow_trunk(&mut self, call: CallId, route: &Route, now: Duration) {
         self.ladders.begin(call, now);

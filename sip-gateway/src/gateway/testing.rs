@@ -179,6 +179,7 @@ pub(super) fn options() -> Options {
         register_expires_max: Duration::from_secs(3600),
         ws_origins: None,
         keep_alive: None,
+        ladders_kept: None,
         hep: None,
         nameservers: Vec::new(),
         phone_digests: vec![Algorithm::Md5],

@@ -26,6 +26,8 @@ pub const ENDED_MAX: usize = 4_096;
 pub const ENDED_OCTETS_MAX: usize = 8 << 20;
 /// Longest Call-ID that a ladder is kept for; what is longer is some peer's, and is not followed.
 pub const CALL_ID_MAX: usize = 256;
+/// How long after its end a call has had its last messages, as a rule: BYEs on both sides are answered.
+pub const SETTLED_AFTER: Duration = Duration::from_secs(2);
 /// How many messages back a repetition is recognised.
 const REPEATED_WITHIN: usize = 16;
 
@@ -175,6 +177,8 @@ pub struct Ladders {
     parted: Vec<String>,
     /// Ended ones in order, with what they took.
     ended: VecDeque<(u64, usize)>,
+    /// Ended ones whose last messages may still come, with the time until then; the newest [`ENDED_MAX`].
+    settling: VecDeque<(Duration, u64)>,
     ended_octets: usize,
     begun: u64,
 }
@@ -234,10 +238,14 @@ impl Ladders {
     }
 
     /// A call has ended. Its last messages may still come.
-    pub fn over(&mut self, call: CallId) {
+    pub fn over(&mut self, call: CallId, now: Duration) {
         let Some(id) = self.calls.get(&call).copied() else { return };
         if let Some(ladder) = self.ladders.get_mut(&id).filter(|ladder| !ladder.ended) {
             ladder.ended = true;
+            self.settling.push_back((now.saturating_add(SETTLED_AFTER), id));
+            if self.settling.len() > ENDED_MAX {
+                self.settling.pop_front();
+            }
             self.retire(id);
         }
     }
@@ -260,6 +268,17 @@ impl Ladders {
         let at_ms = u32::try_from(now.saturating_sub(ladder.began).as_millis()).unwrap_or(u32::MAX);
         let again = ladder.has_lately(way, party, &sketch);
         ladder.push(Rung { at_ms, way, party, again, sketch });
+    }
+
+    /// The next ladder of a call that ended long enough ago to have its last messages; each once, and not those that have had
+    /// to give way meanwhile.
+    pub fn settled(&mut self, now: Duration) -> Option<&Ladder> {
+        while let Some((_, id)) = self.settling.pop_front_if(|(at, _)| *at <= now) {
+            if self.ladders.contains_key(&id) {
+                return self.ladders.get(&id).map(Box::as_ref);
+            }
+        }
+        None
     }
 
     /// The ladder of a call.

@@ -117,8 +117,8 @@ fn ended_calls_give_way_to_newer_ones_and_calls_that_are_up_stay() {
         ladders.begin(CallId(call), at(call));
         ladders.follow(CallId(call), trunk(&format!("c{call}")));
         note(&mut ladders, &format!("c{call}"), CARRIER, 1, call);
-        ladders.over(CallId(call));
-        ladders.over(CallId(call));
+        ladders.over(CallId(call), at(call));
+        ladders.over(CallId(call), at(call));
     }
     assert_eq!(ladders.len(), ENDED_MAX + 2);
     assert_eq!(ladders.dialogs.len(), ladders.len(), "nothing is left of the others");
@@ -138,7 +138,7 @@ fn memory_of_ended_calls_is_bounded_however_long_their_ladders_are() {
         for cseq in 0..100 {
             note(&mut ladders, &format!("{call:0>200}"), CARRIER, cseq, 0);
         }
-        ladders.over(CallId(call));
+        ladders.over(CallId(call), at(call));
     }
     assert!(ladders.len() < ENDED_MAX, "{}", ladders.len());
     let octets: usize = ladders.ladders.values().map(|ladder| ladder.octets()).sum();
@@ -163,4 +163,26 @@ fn a_dialog_is_parted_once_all_is_sent_unless_it_was_taken_up_again() {
     note(&mut ladders, "phone", CARRIER, 3, 0);
     let ladder = ladders.of_call(CallId(1)).unwrap();
     assert_eq!((ladder.rungs().count(), ladder.parties.len()), (2, 1));
+}
+
+#[test]
+fn a_ladder_is_settled_once_and_a_while_after_its_call() {
+    let mut ladders = Ladders::default();
+    for call in 1..=2 {
+        ladders.begin(CallId(call), at(0));
+        ladders.follow(CallId(call), trunk(&format!("c{call}")));
+        ladders.over(CallId(call), at(call));
+    }
+    assert_eq!(ladders.settled(SETTLED_AFTER), None);
+    note(&mut ladders, "c1", CARRIER, 1, 5);
+    let settled = ladders.settled(SETTLED_AFTER + at(1)).unwrap();
+    assert_eq!((settled.call, settled.rungs().count()), (Some(CallId(1)), 1));
+    assert_eq!(ladders.settled(SETTLED_AFTER + at(1)), None);
+    assert_eq!(ladders.settled(Duration::MAX).unwrap().call, Some(CallId(2)));
+    assert_eq!(ladders.settled(Duration::MAX), None);
+    for call in 10..10 + 2 * u64::try_from(ENDED_MAX).unwrap() {
+        ladders.begin(CallId(call), at(0));
+        ladders.over(CallId(call), at(call));
+    }
+    assert_eq!(ladders.settling.len(), ENDED_MAX);
 }

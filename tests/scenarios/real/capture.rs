@@ -1,10 +1,11 @@
 //! HEP: Kamailio as the capture server that is told every message.
 
+use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::rig::campaign::Campaign;
 use super::rig::kamailio::Kamailio;
-use super::rig::{LONG, Stage};
+use super::rig::{LONG, Stage, carillon};
 
 /// A campaign of one call that is challenged, answered and told to the capture server.
 fn run(stage: &Stage, keys: &str) {
@@ -60,7 +61,7 @@ fn a_capture_server_is_told_who_when_and_of_which_call() {
     let stage = Stage::new();
     let server = Kamailio::unwrap(&stage, stage.ports.other_carrier());
     let before = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
-    run(&stage, "hep_id = 77\nhep_password = \"let me in\"");
+    run(&stage, "hep_id = 77\nhep_password = \"let me in\"\nladders_kept = \"1d\"");
     let output = server.output();
     let (own, carrier) = (stage.ports.listen(), stage.ports.carrier());
     let begin = format!("wrapped version 3 {own} to {carrier} type 1 agent 77 password let me in call ");
@@ -72,4 +73,12 @@ fn a_capture_server_is_told_who_when_and_of_which_call() {
     assert_eq!(sent.len(), 5, "INVITE, ACK, INVITE, ACK, 200: {output}");
     assert!(sent.iter().all(|(call, _)| *call == sent[0].0 && !call.is_empty()), "{sent:?}");
     assert!(sent.iter().all(|(_, at)| (before..before + 60).contains(at)), "{before} {sent:?}");
+
+    // The same call on the ladder that the run has left, though all ended at once.
+    let mut trace = Command::new(carillon());
+    let traced =
+        trace.args(["trace", "1", "--from"]).arg(stage.report_directory()).output().expect("carillon runs");
+    let traced = String::from_utf8_lossy(&traced.stdout).into_owned();
+    assert!(traced.contains(&format!("Call-ID {}", sent[0].0)), "{traced}");
+    assert_eq!(traced.matches("carillon -> A").count(), 5, "{traced}");
 }

@@ -1,6 +1,7 @@
 //! `carillon serve`: a campaign run through the API, as the example in `docs/CONFIG.md` does it.
 
 use std::fs;
+use std::net::TcpStream;
 use std::process::Command;
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ impl Service {
         let (first, last) = stage.ports.rtp();
         let api = stage.ports.carrier();
         let file = format!(
-            "[sip]\nlisten = \"{}\"\nmedia_address = \"127.0.0.1\"\nrtp_ports = \"{first}-{last}\"\n\
+            "[sip]\nladders_kept = \"1d\"\nlisten = \"{}\"\nmedia_address = \"127.0.0.1\"\nrtp_ports = \"{first}-{last}\"\n\
              [[trunk]]\nname = \"carrier\"\nuri = \"sip:{api}\"\ncaller_ids = [\"+15550000001\"]\nmax_calls = 4\n\
              calls_per_second = 4.0\n\
              [[agents.agent]]\nuser = \"agent1\"\npassword = \"{PASSWORD}\"\n\
@@ -38,6 +39,8 @@ impl Service {
         command.current_dir(stage.directory()).arg("serve").arg("--config").arg(&path);
         let mut process = Process::start("service", &mut command, stage.directory());
         process.wait_for_output("carillon serves", Duration::from_secs(20));
+        // Its log goes on where that of a service before it ended.
+        eventually(LONG, || TcpStream::connect(api).ok()).expect("the API listens");
         let client = ureq::Agent::config_builder().http_status_as_error(false).build().into();
         let mut service =
             Service { process, client, base: format!("http://{api}/api/v1"), token: String::new() };
@@ -234,9 +237,11 @@ fn a_call_is_traced_message_by_message() {
         }
     }
     let call_id = party["call_id"].as_str().expect("a Call-ID");
-    let config = stage.directory().join("service.toml");
-    let (status, by_call_id, error) = service.trace(&[call_id, "--config", &config.display().to_string()]);
-    assert_eq!((status, &by_call_id), (0, &said), "{error}");
+    let config = stage.directory().join("service.toml").display().to_string();
+    let (status, by_call_id, error) = service.trace(&[call_id, "--config", &config]);
+    // Its beginning is reckoned anew each time, from clocks that are read to the millisecond.
+    let steps = |said: &str| said.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!((status, steps(&by_call_id)), (0, steps(&said)), "{error}");
 
     for (arguments, code, word) in [
         (["99", "--url", &url], 1, "call 99: the service keeps no ladder of it"),
@@ -250,4 +255,16 @@ fn a_call_is_traced_message_by_message() {
     phone.stop();
     service.process.signal(Signal::Terminate);
     assert_eq!(service.process.wait(LONG), 0, "{}", service.process.output());
+
+    // The next process knows it from the disk, and so does whoever has the disk and no service.
+    let mut service = Service::start(&stage);
+    assert_eq!(service.get("/calls/1/ladder")["messages"], ladder["messages"]);
+    service.process.signal(Signal::Terminate);
+    assert_eq!(service.process.wait(LONG), 0, "{}", service.process.output());
+    for place in [["--config", &config], ["--from", &stage.directory().display().to_string()]] {
+        let (status, from_disk, error) = service.trace(&[&["1"][..], &place].concat());
+        assert_eq!((status, steps(&from_disk)), (0, steps(&said)), "{place:?} {error}");
+    }
+    let (status, _, error) = service.trace(&["99", "--from", &stage.directory().display().to_string()]);
+    assert!(status == 1 && error.contains("call 99: no ladder of it in "), "{status} {error}");
 }

@@ -148,6 +148,7 @@ pub fn node_options(plan: &Plan) -> node::Options {
         register_expires_max: Duration::from_secs(3_600),
         ws_origins: None,
         keep_alive: None,
+        ladders_kept: None,
         hep: None,
         nameservers: Vec::new(),
         phone_digests: vec![Algorithm::Md5],
