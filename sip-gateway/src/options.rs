@@ -73,6 +73,33 @@ pub struct HepOptions {
     pub password: Option<Secret>,
 }
 
+impl Options {
+    /// Nobody to call and nobody who may register yet: what the keys of a file that names nothing but `listen` and
+    /// `media_address` stand for.
+    pub fn new(listen: Vec<Local>, media_address: IpAddr) -> Self {
+        Self {
+            listen,
+            media_address,
+            rtp_ports: (20_000, 29_999),
+            realm: "carillon".to_owned(),
+            trunks: Vec::new(),
+            users: Vec::new(),
+            register_expires_min: Duration::from_secs(30),
+            register_expires_max: Duration::from_secs(3_600),
+            phone_digests: vec![Algorithm::Md5],
+            phone_auth_int: false,
+            session: SessionOptions::default(),
+            timers: Timers::default(),
+            tls: TlsOptions::default(),
+            ws_origins: None,
+            nameservers: Vec::new(),
+            keep_alive: None,
+            ladders_kept: None,
+            hep: None,
+        }
+    }
+}
+
 /// Certificates for TLS and secure WebSocket. All files are PEM.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsOptions {
@@ -183,6 +210,38 @@ pub struct TrunkOptions {
 }
 
 impl TrunkOptions {
+    /// A carrier over UDP that knows us by address, and takes 200 calls at once, 50 a second.
+    pub fn new(name: &str, at: SocketAddr) -> Self {
+        Self {
+            name: name.to_owned(),
+            uri: format!("sip:{at}"),
+            place: Place::udp(at),
+            username: String::new(),
+            password: Secret::default(),
+            register: false,
+            priority: 0,
+            weight: 0,
+            rates: None,
+            spend: SpendOptions::default(),
+            max_calls: 200,
+            calls_per_second: 50.0,
+            caller_ids: Vec::new(),
+            codecs: vec![Codec::Pcmu, Codec::Pcma],
+            late_offer: false,
+            asserted_identity: false,
+            signing: None,
+            options_interval: None,
+            talk_daily_max: None,
+            talk_monthly_max: None,
+            destinations: Destinations::default(),
+            pool: PoolOptions::default(),
+            outcomes: Vec::new(),
+            hysteresis: Hysteresis::default(),
+            failover: Failover::default(),
+            tls: TrunkTls::default(),
+        }
+    }
+
     /// What to answer its challenges with; `None` when it knows us by address.
     pub fn credentials(&self) -> Option<Credentials> {
         (!self.username.is_empty())

@@ -5,6 +5,7 @@
 //! coverage-guided fuzzer finds; the tests here give them the inputs that were worth keeping (`tests/corpus/fuzz`).
 
 mod authentication;
+mod gateway;
 mod media;
 mod message;
 mod session;
@@ -17,6 +18,7 @@ mod corpus_tests;
 mod variant_tests;
 
 pub use authentication::digest;
+pub use gateway::gateway;
 pub use media::{rtcp, rtp, stun};
 pub use message::{framer, message};
 pub use session::sdp;
@@ -26,9 +28,10 @@ pub use values::{uri, via};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("digest", digest),
     ("framer", framer),
+    ("gateway", gateway),
     ("message", message),
     ("rtcp", rtcp),
     ("rtp", rtp),
