@@ -11,8 +11,13 @@ use carillon_sip::event::Event;
 use carillon_sip::gateway::{Gateway, Output};
 use carillon_sip::id::CallId;
 use carillon_sip::options::{Options, Secret, TrunkOptions, UserOptions};
+use mimalloc::MiMalloc;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
+
+/// As in the product.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Memory for the signalling of a live call, in KiB.
 const LIMIT_KIB: f64 = 12.0;

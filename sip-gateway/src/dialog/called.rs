@@ -46,7 +46,7 @@ impl Dialog {
             next_hop: from,
             met: Some(from.ip()),
             local,
-            invite: Invite { cseq: local_cseq, credentials: Vec::new(), answer: Bytes::new(), ack: None },
+            invite: Invite { cseq: local_cseq, credentials: Vec::new(), answer: Bytes::new(), acked: None },
         };
         dialog.route();
         Ok(dialog)

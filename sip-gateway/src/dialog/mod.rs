@@ -110,8 +110,8 @@ struct Invite {
     credentials: Vec<(HeaderName, Bytes)>,
     /// The answer to an offer in its 2xx; empty when the INVITE made the offer.
     answer: Bytes,
-    /// The ACK once it was made: a repeated 2xx gets the same again.
-    ack: Option<Request>,
+    /// The branch of the ACK once it was made: a repeated 2xx gets the same again.
+    acked: Option<Box<str>>,
 }
 
 impl Dialog {
@@ -201,7 +201,7 @@ impl Dialog {
                 cseq: cseq.number,
                 credentials: credentials(invite),
                 answer: Bytes::new(),
-                ack: None,
+                acked: None,
             },
         };
         dialog.route();
@@ -236,7 +236,7 @@ impl Dialog {
                 cseq: stored.local_cseq,
                 credentials: Vec::new(),
                 answer: Bytes::new(),
-                ack: None,
+                acked: None,
             },
         })
     }

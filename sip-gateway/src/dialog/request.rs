@@ -23,7 +23,7 @@ impl Dialog {
                 cseq: cseq.number,
                 credentials: credentials(invite),
                 answer: Bytes::new(),
-                ack: None,
+                acked: None,
             };
         }
     }
@@ -43,13 +43,11 @@ impl Dialog {
         self.local_cseq = self.local_cseq.saturating_add(numbers).min(CSEQ_MAX);
     }
 
-    /// The ACK of the 2xx to the last INVITE. The first call builds it with `branch`; every further one, for a
-    /// repeated 2xx, returns the same ACK again (§13.2.2.4).
+    /// The ACK of the 2xx to the last INVITE. The first call settles its branch; every further one, for a repeated 2xx, gives
+    /// the same ACK again (§13.2.2.4), to where the peer is by then.
     pub fn ack(&mut self, branch: &str) -> Request {
-        if let Some(ack) = &self.invite.ack {
-            return ack.clone();
-        }
-        let mut ack = self.build(Method::Ack, self.invite.cseq, branch);
+        let branch = self.invite.acked.get_or_insert_with(|| branch.into()).clone();
+        let mut ack = self.build(Method::Ack, self.invite.cseq, &branch);
         for (name, value) in &self.invite.credentials {
             ack.headers.append(name.clone(), value.clone());
         }
@@ -57,7 +55,6 @@ impl Dialog {
             ack.headers.append(HeaderName::ContentType, ACCEPT);
             ack.body = self.invite.answer.clone();
         }
-        self.invite.ack = Some(ack.clone());
         ack
     }
 
