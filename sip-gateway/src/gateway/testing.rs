@@ -9,19 +9,14 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::{Gateway, Output};
-use crate::auth::{Algorithm, Ha1};
+use crate::auth::Ha1;
 use crate::command::{AgentLegMode, Binding, Command, PlaceCall};
-use crate::dialog::session_timer::SessionOptions;
 use crate::event::{Event, Room, Route};
 use crate::id::CallId;
-use crate::media::{Codec, MediaCommand};
-use crate::options::{Options, Secret, Timers, TrunkOptions, UserOptions};
-use crate::resolve::{Answer, Place, Question};
+use crate::media::MediaCommand;
+use crate::options::{Options, Secret, TrunkOptions, UserOptions};
+use crate::resolve::{Answer, Question};
 use crate::transport::Local;
-use crate::trunk::caller_ids::PoolOptions;
-use crate::trunk::destination::Destinations;
-use crate::trunk::failover::Failover;
-use crate::trunk::health::Hysteresis;
 
 pub(super) const LOCAL: &str = "192.0.2.1:5060";
 pub(super) const CARRIER: &str = "192.0.2.10:5060";
@@ -132,32 +127,10 @@ pub(super) const CONTACT: &str = "Contact: <sip:callee@192.0.2.10:5060>";
 
 pub(super) fn trunk(name: &str) -> TrunkOptions {
     TrunkOptions {
-        name: name.to_owned(),
-        uri: format!("sip:{CARRIER}"),
-        place: Place::udp(address(CARRIER)),
-        username: String::new(),
-        password: Secret::default(),
-        register: false,
         max_calls: 10,
         calls_per_second: 10.0,
         caller_ids: vec!["+15550100".to_owned(), "+15550101".to_owned()],
-        codecs: vec![Codec::Pcmu, Codec::Pcma],
-        late_offer: false,
-        asserted_identity: false,
-        signing: None,
-        priority: 0,
-        weight: 0,
-        rates: None,
-        spend: Default::default(),
-        options_interval: None,
-        outcomes: Vec::new(),
-        failover: Failover::default(),
-        tls: Default::default(),
-        destinations: Destinations::default(),
-        talk_daily_max: None,
-        talk_monthly_max: None,
-        pool: PoolOptions::default(),
-        hysteresis: Hysteresis::default(),
+        ..TrunkOptions::new(name, address(CARRIER))
     }
 }
 
@@ -169,24 +142,11 @@ pub(super) fn options() -> Options {
         preferred_device: None,
     };
     Options {
-        listen: vec![address(LOCAL).into()],
-        media_address: address(LOCAL).ip(),
         rtp_ports: (20_000, 20_099),
-        realm: "carillon".to_owned(),
         trunks: vec![trunk("alpha")],
         users: vec![user("anna", None), user("ben", Some("sip:ben@192.0.2.51:5062"))],
         register_expires_min: Duration::from_secs(60),
-        register_expires_max: Duration::from_secs(3600),
-        ws_origins: None,
-        keep_alive: None,
-        ladders_kept: None,
-        hep: None,
-        nameservers: Vec::new(),
-        phone_digests: vec![Algorithm::Md5],
-        phone_auth_int: false,
-        session: SessionOptions::default(),
-        tls: Default::default(),
-        timers: Timers::default(),
+        ..Options::new(vec![address(LOCAL).into()], address(LOCAL).ip())
     }
 }
 

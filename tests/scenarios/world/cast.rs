@@ -10,11 +10,9 @@ use carillon::demo::party::token::Tokens;
 use carillon::demo::party::{Sound, carrier, phone};
 use carillon::node;
 use carillon_core::dialer;
-use carillon_sip::auth::{Algorithm, Ha1};
-use carillon_sip::dialog::session_timer::SessionOptions;
-use carillon_sip::media::Codec;
+use carillon_sip::auth::Ha1;
 use carillon_sip::media::prompt::Prompt;
-use carillon_sip::options::{Options as SipOptions, Secret, Timers, TrunkOptions, UserOptions};
+use carillon_sip::options::{Options as SipOptions, Secret, TrunkOptions, UserOptions};
 use carillon_sip::resolve::Place;
 
 use super::dice::generator;
@@ -94,32 +92,13 @@ pub fn phone(plan: &Plan, agent: usize, made: u64) -> phone::Phone {
 pub fn node_options(plan: &Plan) -> node::Options {
     let account = if plan.digest { ACCOUNT } else { ("", "") };
     let first = TrunkOptions {
-        name: trunk_name(0),
-        uri: format!("sip:{CARRIER}"),
-        place: Place::udp(address(CARRIER)),
         username: account.0.into(),
         password: Secret::new(account.1),
         register: plan.digest,
         max_calls: plan.max_calls,
         calls_per_second: plan.calls_per_second,
         caller_ids: vec!["+15559990001".into(), "+15559990002".into()],
-        codecs: vec![Codec::Pcmu, Codec::Pcma],
-        late_offer: false,
-        asserted_identity: false,
-        signing: None,
-        priority: 0,
-        weight: 0,
-        rates: None,
-        spend: Default::default(),
-        options_interval: None,
-        outcomes: Vec::new(),
-        failover: carillon_sip::trunk::failover::Failover::default(),
-        tls: Default::default(),
-        destinations: carillon_sip::trunk::destination::Destinations::default(),
-        talk_daily_max: None,
-        talk_monthly_max: None,
-        pool: carillon_sip::trunk::caller_ids::PoolOptions::default(),
-        hysteresis: carillon_sip::trunk::health::Hysteresis::default(),
+        ..TrunkOptions::new(&trunk_name(0), address(CARRIER))
     };
     let other = |(trunk, (max_calls, calls_per_second)): (usize, (usize, f64))| TrunkOptions {
         name: trunk_name(trunk),
@@ -138,24 +117,10 @@ pub fn node_options(plan: &Plan) -> node::Options {
         UserOptions { user: user(agent), ha1, contact: None, preferred_device: None }
     };
     let sip = SipOptions {
-        listen: vec![address(NODE).into()],
-        media_address: IpAddr::from([10, 0, 0, 1]),
-        rtp_ports: (20_000, 29_999),
-        realm: "carillon".into(),
         trunks: std::iter::once(first).chain(others).collect(),
         users: (0..plan.agents).map(user).collect(),
         register_expires_min: Duration::from_secs(60),
-        register_expires_max: Duration::from_secs(3_600),
-        ws_origins: None,
-        keep_alive: None,
-        ladders_kept: None,
-        hep: None,
-        nameservers: Vec::new(),
-        phone_digests: vec![Algorithm::Md5],
-        phone_auth_int: false,
-        session: SessionOptions::default(),
-        tls: Default::default(),
-        timers: Timers::default(),
+        ..SipOptions::new(vec![address(NODE).into()], IpAddr::from([10, 0, 0, 1]))
     };
     node::Options {
         sip,
