@@ -140,6 +140,9 @@ fn show_cost(run: &Run) {
         ours / LIMIT_MS,
         ours / ASTERISK_MS
     );
+    for (thread, seconds) in &run.thread_cpu_s {
+        println!("  of it, thread {thread:<15}  {:.3} ms", seconds * 1_000.0 / calls);
+    }
     println!(
         "CPU of both SIPp per call      {sipp:.3} ms  (ours is {:.2} times that)",
         ours / sipp.max(0.001)

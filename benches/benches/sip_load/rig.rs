@@ -1,7 +1,9 @@
 //! Starts carrier, phones and `carillon run`, and reads what came of it.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,6 +13,8 @@ use std::time::{Duration, Instant};
 const EDGE_SECONDS: usize = 3;
 /// How long a run may take to reach the calls whose memory is measured.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How often the threads of a run are looked at.
+const SAMPLED_EVERY: Duration = Duration::from_millis(200);
 
 /// What is asked of a run.
 pub struct Plan {
@@ -46,6 +50,8 @@ pub struct Run {
     pub unended: usize,
     /// CPU of our process, from its start to its end.
     pub cpu_s: f64,
+    /// The same by the name of the thread.
+    pub thread_cpu_s: BTreeMap<String, f64>,
     /// CPU of both SIPp.
     pub sipp_cpu_s: f64,
     bridged_in: BTreeMap<String, usize>,
@@ -84,16 +90,30 @@ impl Rig {
     pub fn run(&self, plan: &Plan) -> Run {
         let stage = self.stage(plan);
         let report = stage.work.path().join("report");
-        // `times` of the shell: user and system time of its ended children.
+        // `times` of the shell: user and system time of its ended children. The first line is the
+        // process whose threads are looked at meanwhile.
         let script = format!(
-            "CARILLON_LOG=error '{}' run '{}' --report '{}'; code=$?; times; exit $code",
+            "CARILLON_LOG=error '{}' run '{}' --report '{}' >&2 & echo $!; wait $!; code=$?; times; exit $code",
             self.carillon.display(),
             stage.work.path().join("campaign.toml").display(),
             report.display()
         );
-        let output = Command::new("bash").arg("-c").arg(script).output().expect("bash");
-        let text = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success(), "run failed: {}\n{text}", String::from_utf8_lossy(&output.stderr));
+        let errors = stage.work.path().join("errors.log");
+        let mut shell = Command::new("bash")
+            .arg("-c")
+            .arg(script)
+            .stdout(Stdio::piped())
+            .stderr(fs::File::create(&errors).expect("errors.log"))
+            .spawn()
+            .expect("bash");
+        let mut told = BufReader::new(shell.stdout.take().expect("its output is piped"));
+        let mut line = String::new();
+        told.read_line(&mut line).expect("bash tells the process");
+        let thread_cpu_s = thread_seconds(line.trim());
+        let mut text = String::new();
+        told.read_to_string(&mut text).expect("bash tells times");
+        let status = shell.wait().expect("bash ends");
+        assert!(status.success(), "run failed: {}", fs::read_to_string(&errors).unwrap_or_default());
         let (cpu_s, sipp_cpu_s) = (children_seconds(&text), stage.sipp_cpu_s());
         let mut run = Run {
             wanted: plan.calls,
@@ -101,6 +121,7 @@ impl Rig {
             bridged: 0,
             unended: 0,
             cpu_s,
+            thread_cpu_s,
             sipp_cpu_s,
             bridged_in: BTreeMap::new(),
         };
@@ -243,11 +264,9 @@ impl Sipp {
         Self(child)
     }
 
-    /// User and system time so far (proc(5): fields 14 and 15 of `stat`, in ticks of 10 ms).
+    /// User and system time so far.
     fn cpu_seconds(&self) -> f64 {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id())).expect("SIPp runs to the end");
-        let fields = stat.rsplit(") ").next().unwrap_or_default().split(' ').skip(11).take(2);
-        fields.map(|ticks| ticks.parse::<f64>().unwrap_or(0.0) / 100.0).sum()
+        seconds_of(&fs::read_to_string(format!("/proc/{}/stat", self.0.id())).expect("SIPp runs to the end"))
     }
 }
 
@@ -275,6 +294,32 @@ fn children_seconds(text: &str) -> f64 {
             minutes.parse::<f64>().expect("minutes") * 60.0 + seconds
         })
         .sum()
+}
+
+/// User and system time in `stat` of a process or a thread (proc(5): fields 14 and 15, in ticks of 10 ms).
+fn seconds_of(stat: &str) -> f64 {
+    let fields = stat.rsplit(") ").next().unwrap_or_default().split(' ').skip(11).take(2);
+    fields.map(|ticks| ticks.parse::<f64>().unwrap_or(0.0) / 100.0).sum()
+}
+
+/// User and system time of a process by the names of its threads, as last seen before it ended.
+fn thread_seconds(process: &str) -> BTreeMap<String, f64> {
+    // By identifier first: a thread that has ended is counted too.
+    let mut threads: BTreeMap<OsString, (String, f64)> = BTreeMap::new();
+    while let Ok(entries) = fs::read_dir(format!("/proc/{process}/task")) {
+        for entry in entries.flatten() {
+            let read = |file: &str| fs::read_to_string(entry.path().join(file));
+            if let (Ok(name), Ok(stat)) = (read("comm"), read("stat")) {
+                threads.insert(entry.file_name(), (name.trim().to_owned(), seconds_of(&stat)));
+            }
+        }
+        std::thread::sleep(SAMPLED_EVERY);
+    }
+    let mut sums = BTreeMap::new();
+    for (name, seconds) in threads.into_values() {
+        *sums.entry(name).or_default() += seconds;
+    }
+    sums
 }
 
 fn descriptors(process: u32) -> usize {
