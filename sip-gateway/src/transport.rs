@@ -1,12 +1,18 @@
 //! Which way messages go: the transports, and our own addresses on them.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::transaction::Reliability;
+
+/// Metadata services of clouds outside the link-local range: no peer is there.
+const METADATA: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+];
 
 /// A transport that messages are sent and received over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -212,6 +218,17 @@ impl FromStr for Local {
         let (transport, address) = TRANSPORTS.into_iter().find_map(named).unwrap_or((Transport::Udp, text));
         Ok(Self { transport, address: address.parse().map_err(|_| NotLocal)? })
     }
+}
+
+/// Whether an address is no peer's to name, in SDP or in a Contact: link-local ones, where clouds keep their metadata services,
+/// those services elsewhere, groups, broadcast and `0.0.0.0/8`.
+pub fn is_nobodys(address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    let of_none = match address {
+        IpAddr::V4(ip) => ip.is_link_local() || ip.is_multicast() || ip.is_broadcast() || ip.octets()[0] == 0,
+        IpAddr::V6(ip) => ip.is_unicast_link_local() || ip.is_multicast() || ip.is_unspecified(),
+    };
+    of_none || METADATA.contains(&address)
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use carillon_sip::event::Event;
 use carillon_sip::gateway::{Gateway, Output};
 use carillon_sip::id::CallId;
 use carillon_sip::options::{Options, Secret, TrunkOptions, UserOptions};
+use carillon_sip::transport::is_nobodys;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
@@ -156,6 +157,7 @@ impl Stage {
                 Output::Transmit { to, bytes, .. } => {
                     sent += 1;
                     assert!(self.known.contains(&to.ip()), "{to} neither sent anything nor is called");
+                    assert!(!is_nobodys(to.ip()) && !to.ip().is_loopback(), "{to} is nobody's to name");
                     let text = String::from_utf8_lossy(&bytes);
                     if text.starts_with("INVITE ") {
                         let phone = usize::from(to.to_string() != CARRIER);

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::{Dialog, Reach};
 use crate::message::{Headers, NameAddr, Request, Response, Uri};
-use crate::transport::Transport;
+use crate::transport::{Transport, is_nobodys};
 
 impl Dialog {
     /// Request-URI and Route headers of the next request (§12.2.1.1).
@@ -31,7 +31,10 @@ impl Dialog {
             Reach::Follow => {
                 let next = self.route_set.first().map_or(&self.remote_target, |route| &route.uri);
                 // A name can't be resolved here, another transport can't be had: the way the INVITE took still leads there.
-                if let Some(address) = reachable(next, self.local.transport) {
+                let address = reachable(next, self.local.transport);
+                // Loopback belongs to this machine; only who is on it can mean it.
+                let loopback = self.next_hop.ip().is_loopback();
+                if let Some(address) = address.filter(|address| loopback || !address.ip().is_loopback()) {
                     self.next_hop = address;
                 }
             }
@@ -69,15 +72,12 @@ impl Dialog {
     }
 }
 
-/// An address that can be sent to over the dialog's transport. Groups and wildcards are nobody's contact. Over a connection
-/// a URI that names no transport is taken to mean the same one.
+/// An address that can be sent to over the dialog's transport. Some are nobody's contact. Over a connection a URI that names no transport is taken to mean the same one.
 fn reachable(uri: &Uri, transport: Transport) -> Option<SocketAddr> {
     let same = uri.param("transport").is_none() || uri.transport() == Some(transport);
     let same = same && transport.follows_addresses();
     let address = uri.socket_addr().filter(|_| same && uri.param("maddr").is_none())?;
-    let ip = address.ip();
-    let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
-    (!ip.is_unspecified() && !ip.is_multicast() && !broadcast).then_some(address)
+    (!is_nobodys(address.ip())).then_some(address)
 }
 
 /// RFC 5118 §4.9: an IPv4 address mapped into IPv6 is the same peer.
@@ -132,6 +132,9 @@ mod tests {
             "sip:224.0.0.1",
             "sip:255.255.255.255",
             "sip:0.0.0.0",
+            "sip:169.254.169.254:80",
+            "sip:[::ffff:169.254.169.254]:80",
+            "sip:[fe80::1]",
             "tel:+15550100",
         ] {
             assert_eq!(follow(never), None, "{never}");

@@ -177,7 +177,10 @@ fn a_bye_through_a_strict_router() {
 
 #[test]
 fn a_name_or_a_pinned_dialog_goes_where_the_invite_went() {
-    assert_eq!(made_by("Contact: <sip:callee@carrier.example>\r\n").destination(), at(NEXT_HOP));
+    for nobodys in ["carrier.example", "169.254.169.254", "100.100.100.200:80", "127.0.0.1:22", "[::1]"] {
+        let dialog = made_by(&format!("Contact: <sip:callee@{nobodys}>\r\n"));
+        assert_eq!(dialog.destination(), at(NEXT_HOP), "{nobodys}");
+    }
     let phone = Dialog::from_answer(&invite(), &answer(CONTACT), Reach::Pinned, at(NEXT_HOP), at(OURS));
     assert_eq!(phone.expect("a dialog").destination(), at(NEXT_HOP));
 }

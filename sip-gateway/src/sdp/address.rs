@@ -1,14 +1,9 @@
 //! Which addresses a peer may name for its media.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use super::SdpError;
-
-/// Metadata services of clouds outside the link-local range: a peer has no media there.
-const METADATA: [IpAddr; 2] = [
-    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
-    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
-];
+use crate::transport::is_nobodys;
 
 /// Our media address and RTP ports, which no peer may name as its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,15 +35,9 @@ impl OwnMedia {
             return Err(SdpError::AddressFamily);
         }
         let ours = address == own && (self.ports.0..=self.ports.1).contains(&port);
-        let refused = match address {
-            IpAddr::V4(ip) => {
-                ip.is_link_local() || ip.is_multicast() || ip.is_broadcast() || ip.octets()[0] == 0
-            }
-            IpAddr::V6(ip) => ip.is_unicast_link_local() || ip.is_multicast(),
-        };
         // Loopback belongs to this machine; only who serves media there can mean it.
         let strange_loopback = address.is_loopback() && !own.is_loopback();
-        if ours || refused || strange_loopback || METADATA.contains(&address) {
+        if ours || strange_loopback || is_nobodys(address) {
             return Err(SdpError::ForbiddenAddress);
         }
         Ok(SocketAddr::new(address, port))
