@@ -340,7 +340,10 @@ mod tests {
         let sender = Mutex::new(sender);
         let shut = gate.lock().unwrap();
         let at_gate = Arc::clone(&gate);
+        let (arrives, arrived) = channel();
+        let arrives = Mutex::new(arrives);
         let mut recorder = Recorder::spawn(Arc::new(move |event| {
+            arrives.lock().unwrap().send(()).unwrap();
             let _open = at_gate.lock().unwrap();
             sender.lock().unwrap().send(event).unwrap();
         }))
@@ -348,6 +351,7 @@ mod tests {
         // The thread stands at the gate with the first recording's end while the second one fills the queue.
         open(&mut recorder, &directory.path().join("first.wav"));
         recorder.push(RecordCommand::Close { call: CALL });
+        arrived.recv().unwrap();
         open(&mut recorder, &path);
         for _ in 0..QUEUE_MAX + 10 {
             recorder.push(RecordCommand::Samples { call: CALL, samples: vec![1; 2] });
