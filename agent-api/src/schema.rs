@@ -313,7 +313,6 @@ pub(crate) struct Forecast {
     pub allowance: f64,
 }
 
-/// Times are milliseconds since 1970, campaign time.
 /// Which SIP messages a call was made of. No number, no name of a customer and no credentials are in it.
 #[derive(ToSchema)]
 #[schema(as = Ladder)]
@@ -382,6 +381,7 @@ pub(crate) enum LadderWay {
     Received,
 }
 
+/// Times are milliseconds since 1970, campaign time.
 #[derive(ToSchema)]
 #[schema(as = LiveView)]
 pub(crate) struct LiveView {
