@@ -405,7 +405,7 @@ fn attempt((row, disposition): (AttemptRow, Option<String>)) -> Attempt {
 fn devices(found: devices::Devices) -> Devices {
     let registration = |flow: devices::Flow| Registration {
         reg_id: flow.reg_id,
-        transport: format!("{:?}", flow.transport).to_ascii_lowercase(),
+        transport: flow.transport.name().to_owned(),
         address: flow.address,
         expires_in: flow.expires_in,
         reachable: !flow.doubted,

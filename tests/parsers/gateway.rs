@@ -216,12 +216,9 @@ impl Stage {
 fn addresses(message: &[u8]) -> Vec<IpAddr> {
     let text = String::from_utf8_lossy(message);
     let words = text.split(|c: char| !(c.is_ascii_hexdigit() || c == '.' || c == ':'));
-    words
-        .filter_map(|word| {
-            let ip = word.parse().or_else(|_| word.split(':').next().unwrap_or_default().parse());
-            ip.ok().or_else(|| word.parse::<SocketAddr>().ok().map(|at| at.ip()))
-        })
-        .collect()
+    // Alone, or an IPv4 address before its port; the brackets of an IPv6 address part it from its own.
+    let ip = |word: &str| word.parse().or_else(|_| word.split(':').next().unwrap_or_default().parse()).ok();
+    words.filter_map(ip).collect()
 }
 
 /// What only the gateway knows of a request of its own.

@@ -78,8 +78,7 @@ pub(crate) async fn list(
 ) -> Result<Json<DeviceList>, Problem> {
     who.need_self_or(Right::Watch, &user)?;
     let found = state.port.devices(user).await?;
-    let in_full = who.may(Right::SeeNumbers) || who.person.role == Role::Agent;
-    Ok(Json(shown(found, in_full)))
+    Ok(Json(shown(found, sees_addresses(&who))))
 }
 
 /// Have a phone called first.
@@ -112,8 +111,7 @@ pub(crate) async fn prefer(
         }
     };
     state.port.prefer_device(user.clone(), instance).await?;
-    let in_full = who.may(Right::SeeNumbers) || who.person.role == Role::Agent;
-    Ok(Json(shown(state.port.devices(user).await?, in_full)))
+    Ok(Json(shown(state.port.devices(user).await?, sees_addresses(&who))))
 }
 
 /// End a phone's registration.
@@ -149,6 +147,11 @@ fn named<'d>(found: &'d Devices, id: &str) -> Result<&'d Device, Problem> {
 fn id_of(key: &str) -> String {
     let digest = Sha256::new().chain_update(b"device").chain_update(key).finalize();
     digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Whether somebody may see where phones are: agents see their own devices only.
+fn sees_addresses(who: &Who) -> bool {
+    who.may(Right::SeeNumbers) || who.person.role == Role::Agent
 }
 
 fn shown(found: Devices, in_full: bool) -> DeviceList {

@@ -60,18 +60,9 @@ impl Gateway {
         (from, local): (SocketAddr, Local),
         now: Duration,
     ) {
-        let Ok(call_id) = invite.headers.call_id() else { return };
-        let party = Party {
-            role: Role::Trunk,
-            name: trunk.to_owned(),
-            address: from,
-            transport: local.transport,
-            call_id: call_id.to_owned(),
-        };
-        // It was taken for nobody's when it came in.
+        let Some(party) = caller(Role::Trunk, trunk, invite, (from, local)) else { return };
         if self.ladders.offered(party, now) {
-            let message = Message::Request(invite.clone());
-            self.note_received(&message, from, local, now);
+            self.note_first(invite, from, local, now);
         }
     }
 
@@ -83,17 +74,11 @@ impl Gateway {
         (from, local): (SocketAddr, Local),
         now: Duration,
     ) {
-        let Ok(call_id) = invite.headers.call_id() else { return };
-        let user = invite.headers.from().ok().and_then(|from| Some(from.uri.user()?.to_owned()));
-        let party = Party {
-            role: Role::Phone,
-            name: user.unwrap_or_default(),
-            address: from,
-            transport: local.transport,
-            call_id: call_id.to_owned(),
-        };
+        let address = invite.headers.from();
+        let user = address.as_ref().ok().and_then(|address| address.uri.user()).unwrap_or_default();
+        let Some(party) = caller(Role::Phone, user, invite, (from, local)) else { return };
         self.ladders.follow(call, party);
-        self.note_received(&Message::Request(invite.clone()), from, local, now);
+        self.note_first(invite, from, local, now);
     }
 
     /// A call from outside has its name.
@@ -103,6 +88,13 @@ impl Gateway {
 
     pub(super) fn note_received(&mut self, message: &Message, from: SocketAddr, local: Local, now: Duration) {
         if let Some((call_id, sketch)) = Sketch::of_received(message) {
+            self.ladders.note(call_id, Way::Received, (from, local.transport), sketch, now);
+        }
+    }
+
+    /// An INVITE that was taken for nobody's when it came in.
+    fn note_first(&mut self, invite: &Request, from: SocketAddr, local: Local, now: Duration) {
+        if let Some((call_id, sketch)) = Sketch::of_request(invite) {
             self.ladders.note(call_id, Way::Received, (from, local.transport), sketch, now);
         }
     }
@@ -122,4 +114,15 @@ fn party(role: Role, route: &Route) -> Party {
         transport: route.local.transport,
         call_id: route.call_id.clone(),
     }
+}
+
+/// Who sent an INVITE; `None` where it names no dialog.
+fn caller(role: Role, name: &str, invite: &Request, (from, local): (SocketAddr, Local)) -> Option<Party> {
+    Some(Party {
+        role,
+        name: name.to_owned(),
+        address: from,
+        transport: local.transport,
+        call_id: invite.headers.call_id().ok()?.to_owned(),
+    })
 }

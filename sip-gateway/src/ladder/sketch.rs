@@ -2,7 +2,7 @@
 
 use memchr::memchr;
 
-use crate::message::{HeaderName, Message};
+use crate::message::{HeaderName, Headers, Message, Request};
 
 /// A request's method, as far as a ladder tells methods apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,11 +146,20 @@ pub struct Sketch {
 impl Sketch {
     /// Of a received message, with its Call-ID.
     pub fn of_received(message: &Message) -> Option<(&str, Self)> {
-        let headers = message.headers();
-        let (status, body) = match message {
-            Message::Request(request) => (None, &request.body),
-            Message::Response(response) => (Some(response.status), &response.body),
-        };
+        match message {
+            Message::Request(request) => Self::of_request(request),
+            Message::Response(response) => {
+                Self::of_parts(Some(response.status), &response.headers, &response.body)
+            }
+        }
+    }
+
+    /// Of a received request, with its Call-ID.
+    pub fn of_request(request: &Request) -> Option<(&str, Self)> {
+        Self::of_parts(None, &request.headers, &request.body)
+    }
+
+    fn of_parts<'m>(status: Option<u16>, headers: &'m Headers, body: &[u8]) -> Option<(&'m str, Self)> {
         let (cseq, verb) = cseq(headers.first(HeaderName::CSeq)?)?;
         let kind = headers.first(HeaderName::ContentType).map_or(&b""[..], |kind| kind);
         let cause = headers.first(HeaderName::Reason).and_then(|value| read_cause(value));

@@ -134,7 +134,6 @@ impl Drop for Network {
 fn host(directory: &Path, name: &str, at: IpAddr) -> (Process, UnixDatagram) {
     let (link, end) = (directory.join(format!("{name}.link")), directory.join(format!("{name}.host")));
     let socket = UnixDatagram::bind(&link).expect("the test's directory can be written");
-    socket.set_read_timeout(Some(LOOK_EVERY)).expect("a socket takes a timeout");
     let mut command = Command::new("unshare");
     command.args(["--map-root-user", "--net", "socat"]);
     command.arg(format!("TUN:{at}/24,up,iff-no-pi"));
