@@ -224,6 +224,9 @@ pub fn news(event: Event, now: RealNow) -> News {
         Event::AgentLegCalling { user, route } => {
             Input::AgentLegCalling { agent: user, route: core_route(&route) }
         }
+        Event::AgentLegMoved { user, route, leg } => {
+            Input::AgentLegMoved { agent: user, route: core_route(&route), leg: core_dialog(&leg) }
+        }
         Event::Registered(binding) => Input::Registered(core_binding(&binding, now)),
         Event::Preferred { user, device } => Input::Preferred { user, device },
         Event::Numbers(books) => {

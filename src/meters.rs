@@ -57,12 +57,14 @@ fn show_counters(counters: &Counters) {
     datagrams("sent").absolute(counters.datagrams_sent);
     datagrams("dropped").absolute(counters.datagrams_dropped);
     counter!(names::CONSULTATIONS_TOTAL).absolute(counters.consultations);
+    counter!(names::TAKEOVERS_TOTAL).absolute(counters.takeovers);
     let refused = |reason: &'static str| counter!(names::SIP_REFUSED_TOTAL, "reason" => reason);
     refused("malformed").absolute(counters.malformed_answered);
     refused("credentials").absolute(counters.register_refused);
     refused("rate").absolute(counters.register_limited);
     refused("guesses").absolute(counters.register_guessed);
     refused("consultation").absolute(counters.consultations_refused);
+    refused("takeover").absolute(counters.takeovers_refused);
     refused("overload").absolute(counters.shed);
     refused("foreign_source").absolute(counters.foreign_source);
     refused("stray").absolute(counters.strays.saturating_add(counters.strangers));

@@ -38,8 +38,10 @@ pub const SIP_DATAGRAMS_TOTAL: &str = "dialer_sip_datagrams_total";
 pub const HEP_MESSAGES_TOTAL: &str = "dialer_hep_messages_total";
 /// Colleagues whom agents called for advice.
 pub const CONSULTATIONS_TOTAL: &str = "dialer_consultations_total";
-/// SIP requests refused; label `reason` (`malformed`, `credentials`, `rate`, `guesses`, `consultation`, `foreign_source`,
-/// `overload`, `stray`).
+/// Calls that agents took over on another phone of theirs.
+pub const TAKEOVERS_TOTAL: &str = "dialer_takeovers_total";
+/// SIP requests refused; label `reason` (`malformed`, `credentials`, `rate`, `guesses`, `consultation`, `takeover`,
+/// `foreign_source`, `overload`, `stray`).
 pub const SIP_REFUSED_TOTAL: &str = "dialer_sip_refused_total";
 /// Share of the last tenth of a second that the engine worked, 0 to 1.
 pub const ENGINE_BUSY_RATIO: &str = "dialer_engine_busy_ratio";
@@ -168,6 +170,7 @@ fn describe() {
     describe_counter!(SIP_DATAGRAMS_TOTAL, Unit::Count, "SIP datagrams");
     describe_counter!(HEP_MESSAGES_TOTAL, Unit::Count, "Messages for the capture server");
     describe_counter!(CONSULTATIONS_TOTAL, Unit::Count, "Colleagues called for advice");
+    describe_counter!(TAKEOVERS_TOTAL, Unit::Count, "Calls taken over on another phone");
     describe_counter!(SIP_REFUSED_TOTAL, Unit::Count, "SIP requests refused");
     describe_gauge!(ENGINE_BUSY_RATIO, "Share of the time that the engine works");
     describe_gauge!(

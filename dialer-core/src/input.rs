@@ -158,6 +158,15 @@ pub enum Input {
         /// Identifiers of its INVITE.
         route: CallRoute,
     },
+    /// The agent's persistent leg is another one from now on; to be recorded in place of the one before.
+    AgentLegMoved {
+        /// The agent's user.
+        agent: String,
+        /// Identifiers of its INVITE.
+        route: CallRoute,
+        /// What ends it.
+        leg: CallDialog,
+    },
     /// The agent's phone is a colleague's: who asks for advice over it, or is about to hand a customer over. Until the agent is
     /// reachable or unreachable.
     AgentEngaged {

@@ -155,6 +155,16 @@ pub enum Event {
         /// Identifiers of its INVITE.
         route: Route,
     },
+    /// A persistent leg is another one from now on, which another phone of the agent has taken over: store it so that a restart
+    /// can end it.
+    AgentLegMoved {
+        /// The agent's user.
+        user: String,
+        /// Identifiers of the new leg's INVITE.
+        route: Route,
+        /// The new leg.
+        leg: Dialog,
+    },
     /// A phone registered or refreshed; to be stored.
     Registered(Binding),
     /// A device of a user is called first from now on; to be stored. `None`: whichever the file names.

@@ -490,10 +490,19 @@ impl Dialer {
 
     /// The agent's phone is about to be called for its persistent leg.
     pub(super) fn agent_leg_calling(&mut self, user: &str, route: CallRoute) {
+        self.note_leg(user, route, None);
+    }
+
+    /// The agent goes on with another phone, whose leg is up.
+    pub(super) fn agent_leg_moved(&mut self, user: &str, route: CallRoute, leg: CallDialog) {
+        self.note_leg(user, route, Some(leg));
+    }
+
+    fn note_leg(&mut self, user: &str, route: CallRoute, dialog: Option<CallDialog>) {
         if self.floor.legs.len() < self.options.agents_max as usize || self.floor.legs.contains_key(user) {
             self.floor.legs.insert(user.to_owned(), route.clone());
         }
-        let leg = Some(OrphanRow { route, dialog: None });
+        let leg = Some(OrphanRow { route, dialog });
         self.note(None, vec![Write::AgentLeg { agent: user.to_owned(), leg }]);
     }
 

@@ -181,6 +181,7 @@ impl Dialer {
             Input::Recorded { attempt, recording } => self.recorded(attempt, recording, now),
             Input::AgentReachable { agent, leg } => self.agent_reachable(&agent, leg, now),
             Input::AgentLegCalling { agent, route } => self.agent_leg_calling(&agent, route),
+            Input::AgentLegMoved { agent, route, leg } => self.agent_leg_moved(&agent, route, leg),
             Input::AgentEngaged { agent } => self.agent_engaged(&agent, now),
             Input::AgentUnreachable { agent } => self.agent_unreachable(&agent, now),
             Input::Preferred { user, device } => self.note(None, vec![Write::Preferred { user, device }]),

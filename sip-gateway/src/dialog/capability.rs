@@ -1,6 +1,6 @@
 //! What we can do, as we tell it, and the refusals of what we can't (RFC 3261 §8.2, §11.2).
 
-use crate::message::{HeaderName, Headers, Method, Request, Response, reason_phrase};
+use crate::message::{HeaderName, Headers, Method, Replaces, Request, Response, reason_phrase};
 
 /// Methods we serve, for Allow (RFC 3261 §20.5).
 pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, UPDATE, INFO";
@@ -10,6 +10,9 @@ pub const ALLOW_PHONES: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRA
 
 /// Extensions we know, for Supported (RFC 3261 §20.37): reliable provisional responses (RFC 3262), session timers (RFC 4028).
 pub const SUPPORTED: &str = "100rel, timer";
+
+/// The same for phones, which may take over a call of another phone of the same user (RFC 3891 §4).
+pub const SUPPORTED_PHONES: &str = "100rel, timer, replaces";
 
 /// The same of the registrar: flows of phones (RFC 5626 §6) and the way to them (RFC 3327 §5.3).
 pub const SUPPORTED_REGISTER: &str = "outbound, path";
@@ -26,19 +29,46 @@ const SDP: &str = "application/sdp";
 /// Bodies of INFO that carry a digit.
 const DIGITS: [&str; 2] = ["application/dtmf-relay", "application/dtmf"];
 
+/// Whom we talk to: not everybody is offered the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// A carrier, or whoever calls over one.
+    Carrier,
+    /// An agent's phone.
+    Phone,
+}
+
+impl Peer {
+    /// What it may ask of us, for Allow.
+    pub fn allow(self) -> &'static str {
+        match self {
+            Self::Carrier => ALLOW,
+            Self::Phone => ALLOW_PHONES,
+        }
+    }
+
+    /// Extensions that it may require of us, for Supported.
+    pub fn supported(self) -> &'static str {
+        match self {
+            Self::Carrier => SUPPORTED,
+            Self::Phone => SUPPORTED_PHONES,
+        }
+    }
+}
+
 /// A response with the usual reason phrase.
 pub fn response(request: &Request, status: u16) -> Response {
     request.response(status, reason_phrase(status))
 }
 
 /// The answer to an OPTIONS (RFC 3261 §11.2): what an INVITE would find here.
-pub fn options(request: &Request) -> Response {
+pub fn options(request: &Request, peer: Peer) -> Response {
     let mut response = response(request, 200);
-    response.headers.append(HeaderName::Allow, ALLOW);
+    response.headers.append(HeaderName::Allow, peer.allow());
     response.headers.append(HeaderName::Accept, ACCEPT);
     response.headers.append(HeaderName::AcceptEncoding, "identity");
     response.headers.append(HeaderName::AcceptLanguage, "en");
-    response.headers.append(HeaderName::Supported, SUPPORTED);
+    response.headers.append(HeaderName::Supported, peer.supported());
     response
 }
 
@@ -96,13 +126,13 @@ pub fn refuse_method(request: &Request) -> Response {
 
 /// Refuses required extensions with 420, listing them (RFC 3261 §8.2.2.3). `None` when nothing is required.
 /// Proxy-Require is no concern of the last party (§20.29).
-pub fn refuse_extensions(request: &Request) -> Option<Response> {
+pub fn refuse_extensions(request: &Request, peer: Peer) -> Option<Response> {
     // §8.2.2.3: Require is not heeded in a CANCEL or in the ACK of a failure.
     if matches!(request.method, Method::Ack | Method::Cancel) {
         return None;
     }
     let mut unknown = request.headers.require();
-    let extensions = if request.method == Method::Register { SUPPORTED_REGISTER } else { SUPPORTED };
+    let extensions = if request.method == Method::Register { SUPPORTED_REGISTER } else { peer.supported() };
     unknown.retain(|tag| !extensions.split(", ").any(|known| known.eq_ignore_ascii_case(tag)));
     if unknown.is_empty() {
         return None;
@@ -110,6 +140,18 @@ pub fn refuse_extensions(request: &Request) -> Option<Response> {
     let mut response = response(request, 420);
     response.headers.append(HeaderName::Unsupported, unknown.join(", "));
     Some(response)
+}
+
+/// Refuses with 400 a Replaces that can't be read, comes twice, stands beside a Join, which wants the opposite, or is in any
+/// other request than an INVITE (RFC 3891 §3). `None` where there is none, or a good one.
+pub fn refuse_replaces(request: &Request) -> Option<Response> {
+    let mut named = request.headers.all(HeaderName::Replaces);
+    let first = named.next()?;
+    let good = request.method == Method::Invite
+        && named.next().is_none()
+        && !request.headers.contains(HeaderName::from("Join"))
+        && Replaces::parse(first).is_ok();
+    (!good).then(|| response(request, 400))
 }
 
 /// Refuses a body we can't read with 415 (RFC 3261 §8.2.3). `None` when there is none or it is plain SDP.

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use super::{Dialog, Reach, capability};
+use super::capability::{self, Peer};
+use super::{Dialog, Reach};
 use crate::message::{HeaderName, Method, Request, Response};
 
 /// What the leg makes of a re-INVITE or UPDATE.
@@ -45,7 +46,7 @@ impl Dialog {
         if request.method == Method::Ack {
             return Served::Silence;
         }
-        if let Some(refusal) = self.check_order(request).or_else(|| capability::refuse_extensions(request)) {
+        if let Some(refusal) = self.check_order(request).or_else(|| self.refuse(request)) {
             return Served::Answered(refusal);
         }
         match &request.method {
@@ -61,7 +62,7 @@ impl Dialog {
             Method::Refer => Served::Referred,
             Method::Notify => Served::Answered(capability::refuse_event(request)),
             Method::Bye => Served::Ended(capability::response(request, 200)),
-            Method::Options => Served::Answered(capability::options(request)),
+            Method::Options => Served::Answered(capability::options(request, self.peer())),
             Method::Ack
             | Method::Cancel
             | Method::Register
@@ -69,6 +70,23 @@ impl Dialog {
             | Method::Message
             | Method::Publish
             | Method::Other(_) => Served::Answered(capability::refuse_method(request)),
+        }
+    }
+
+    /// What nobody asks within this dialog. A phone may repeat the Replaces of the INVITE that began it in another INVITE: it
+    /// has done its work.
+    fn refuse(&self, request: &Request) -> Option<Response> {
+        let refusal = capability::refuse_extensions(request, self.peer());
+        refusal.or_else(|| {
+            if request.method == Method::Invite { None } else { capability::refuse_replaces(request) }
+        })
+    }
+
+    /// Whom the dialog is with.
+    fn peer(&self) -> Peer {
+        match self.reach {
+            Reach::Pinned => Peer::Phone,
+            Reach::Follow => Peer::Carrier,
         }
     }
 
@@ -109,13 +127,8 @@ impl Dialog {
         self.retarget(&request.headers);
         let mut response = capability::response(request, 200);
         response.headers.append(HeaderName::Contact, self.contact.clone());
-        // A phone may transfer calls.
-        let allow = match self.reach {
-            Reach::Pinned => capability::ALLOW_PHONES,
-            Reach::Follow => capability::ALLOW,
-        };
-        response.headers.append(HeaderName::Allow, allow);
-        response.headers.append(HeaderName::Supported, capability::SUPPORTED);
+        response.headers.append(HeaderName::Allow, self.peer().allow());
+        response.headers.append(HeaderName::Supported, self.peer().supported());
         if !session.is_empty() {
             response.headers.append(HeaderName::ContentType, capability::ACCEPT);
         }

@@ -12,15 +12,12 @@ use super::agents::Phone;
 use super::calls::Stage;
 use super::incoming::refusal;
 use super::join::Joined;
-use super::legs::{LegEntry, LegOwner};
-use super::timers::Timer;
+use super::legs::{LegOwner, PhoneCall};
 use crate::command::AgentLegMode;
-use crate::event::Route;
 use crate::id::{CallId, StreamId};
-use crate::leg::requests::Side;
-use crate::leg::{Leg, LegId, LegOptions, Notice, RING_MAX};
+use crate::leg::{LegId, Notice};
 use crate::media::{Codec, MediaCommand};
-use crate::message::{Request, Response, Scheme, Uri};
+use crate::message::{Request, Response, Scheme};
 use crate::transaction::TransactionKey;
 use crate::transport::Local;
 use crate::trunk::destination::canonical;
@@ -182,6 +179,28 @@ impl Gateway {
         }
     }
 
+    /// Whoever asks does so over another line from now on; leg and stream of the one before.
+    pub(super) fn move_consultation(
+        &mut self,
+        call: CallId,
+        leg: LegId,
+        stream: StreamId,
+    ) -> Option<(LegId, StreamId)> {
+        let consultation = self.consultations.get_mut(&call)?;
+        let old_leg = std::mem::replace(&mut consultation.leg, leg);
+        Some((old_leg, std::mem::replace(&mut consultation.stream, stream)))
+    }
+
+    /// The colleague who is asked has another phone in hand.
+    pub(super) fn change_consulted(&mut self, call: CallId, old: StreamId, new: StreamId) {
+        let Some(consultation) = self.consultations.get_mut(&call) else { return };
+        if consultation.heard == Some(old) {
+            consultation.heard = Some(new);
+            let customer = consultation.stream;
+            self.media_command(MediaCommand::HandOver { call, customer, agent: new });
+        }
+    }
+
     /// The call that an agent's phone is on the line for, or is called for.
     pub(super) fn in_hand(&self, user: &str) -> Option<CallId> {
         match &self.agents.get(user)?.phone {
@@ -236,7 +255,12 @@ impl Gateway {
     }
 
     /// Whose phone calls, or the response that asks for credentials or refuses them.
-    fn caller(&mut self, invite: &Request, from: SocketAddr, now: Duration) -> Result<String, Response> {
+    pub(super) fn caller(
+        &mut self,
+        invite: &Request,
+        from: SocketAddr,
+        now: Duration,
+    ) -> Result<String, Response> {
         if self.is_guessed(invite, from, true, now) {
             return Err(refusal(invite, 403));
         }
@@ -255,56 +279,10 @@ impl Gateway {
         (from, local): (SocketAddr, Local),
         now: Duration,
     ) -> Result<(), Response> {
-        let Some(port) = self.ports.take(now) else { return Err(refusal(invite, 503)) };
-        self.room_changed();
-        let uri = |address: Result<crate::message::NameAddr, _>| {
-            address.map_or_else(|_| String::new(), |it| it.uri.raw().to_owned())
-        };
-        let headers = &invite.headers;
-        let contact = headers.contacts().ok().and_then(|contacts| Some(contacts.first()?.uri.clone()));
-        let route = Route {
-            trunk: to.clone(),
-            caller_id: invite.uri.user().unwrap_or_default().to_owned(),
-            call_id: headers.call_id().unwrap_or_default().to_owned(),
-            branch: self.wire.names.branch(),
-            from_tag: self.wire.layer.tag(invite),
-            cseq: self.wire.names.cseq(),
-            request_uri: contact.as_ref().map(Uri::raw).unwrap_or_default().to_owned(),
-            from_uri: uri(headers.to()),
-            to_uri: uri(headers.from()),
-            next_hop: from,
-            local: local.reached_at(self.options.media_address),
-        };
-        let options = LegOptions {
-            route,
-            side: Side::Phone,
-            path: Vec::new(),
-            credentials: None,
-            own: self.own_media(),
-            port,
-            codecs: vec![Codec::Pcmu, Codec::Pcma],
-            ring_max: RING_MAX,
-            up_max: Some(CONSULTATION_MAX),
-            late_offer: false,
-            asserted_identity: false,
-            identity: None,
-            session: self.options.session,
-        };
-        self.legs_started += 1;
-        let id = LegId(self.legs_started);
-        let leg = match Leg::called(id, options, (key, invite, from), &mut self.wire, now) {
-            Ok(leg) => leg,
-            Err(response) => {
-                self.ports.unused(port);
-                return Err(response);
-            }
-        };
+        let (codecs, owner) = (vec![Codec::Pcmu, Codec::Pcma], LegOwner::Consultation(call));
+        let wanted = PhoneCall { name: to.clone(), codecs, up_max: Some(CONSULTATION_MAX), owner };
+        let (id, stream) = self.phone_calls(wanted, (key, invite), (from, local), now)?;
         self.follow_asking(call, invite, (from, local), now);
-        let owner = LegOwner::Consultation(call);
-        let stream = self.open_stream(port, owner.clone());
-        self.timers.set(Timer::Leg(id), leg.deadline());
-        self.dialogs.insert(leg.call_id().to_owned(), id);
-        self.legs.insert(id, Box::new(LegEntry::new(leg, owner)));
         self.wire.counters.consultations += 1;
         // Told first: the colleague takes no other call.
         self.engage(&to);

@@ -29,6 +29,10 @@ pub struct Counters {
     pub consultations: u64,
     /// Calls of agents' phones that were refused, challenges apart: nobody to be had, or no customer to ask about.
     pub consultations_refused: u64,
+    /// Calls that agents took over on another phone of theirs.
+    pub takeovers: u64,
+    /// Takeovers that were refused, challenges apart.
+    pub takeovers_refused: u64,
     /// Calls that went on to another trunk after one had failed.
     pub diverted: u64,
     /// 200 responses of other forks that got ACK and BYE.

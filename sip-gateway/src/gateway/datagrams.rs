@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::stray::{self, StrayAnswer, StrayPolicy};
 use super::{Gateway, Output};
 use crate::auth;
+use crate::dialog::capability::Peer;
 use crate::leg::LegId;
 use crate::leg::wire::Owner;
 use crate::message::{self, DecodeError, Headers, Message, Method, Request, Response};
@@ -193,10 +194,15 @@ impl Gateway {
         if let Some(orphan) = orphan {
             return orphan.request(key, request, from, &mut self.wire, now);
         }
-        let policy = StrayPolicy { trusted: self.is_trusted(from, local), registrar: true };
+        let trunk = match request.method {
+            Method::Invite | Method::Options => self.trunk_behind(request, from, local, now),
+            _ => None,
+        };
+        let peer = if trunk.is_some() { Peer::Carrier } else { Peer::Phone };
+        let policy = StrayPolicy { trusted: self.is_trusted(from, local), registrar: true, peer };
         match stray::answer(request, &policy) {
             StrayAnswer::Register => self.register(key, request, from, local, now),
-            StrayAnswer::Invite => self.invited(key, request, (from, local), now),
+            StrayAnswer::Invite => self.invited(key, request, trunk, (from, local), now),
             StrayAnswer::Respond(response) => {
                 self.wire.counters.strays += 1;
                 self.wire.layer.respond(key, response, now);

@@ -59,19 +59,40 @@ pub(super) enum Next {
 }
 
 impl Gateway {
+    /// Over which trunk a request comes that is in no dialog; `None`: it is a phone's.
+    pub(super) fn trunk_behind(
+        &self,
+        request: &Request,
+        from: SocketAddr,
+        local: Local,
+        now: Duration,
+    ) -> Option<usize> {
+        let user = request.headers.from().ok().and_then(|from| Some(from.uri.user()?.to_owned()));
+        let is_phone = user.is_some_and(|user| self.registrar.is_bound_at(&user, from, now));
+        self.trunk_at(from, local).filter(|_| !is_phone)
+    }
+
     /// An INVITE of a trunk or a phone, outside any dialog and sound so far.
     pub(super) fn invited(
         &mut self,
         key: TransactionKey,
         invite: &Request,
+        trunk: Option<usize>,
         (from, local): (SocketAddr, Local),
         now: Duration,
     ) {
-        let user = invite.headers.from().ok().and_then(|from| Some(from.uri.user()?.to_owned()));
-        let is_phone = user.is_some_and(|user| self.registrar.is_bound_at(&user, from, now));
-        let Some(trunk) = self.trunk_at(from, local).filter(|_| !is_phone) else {
-            return self.consult(key, invite, (from, local), now);
+        let replaces = invite.headers.contains(HeaderName::Replaces);
+        let Some(trunk) = trunk else {
+            return match replaces {
+                true => self.take_over(key, invite, (from, local), now),
+                false => self.consult(key, invite, (from, local), now),
+            };
         };
+        // RFC 3891 §3: whoever calls over a trunk is in no dialog that they could give to another party.
+        if replaces {
+            self.wire.counters.incoming_refused += 1;
+            return self.wire.layer.respond(key, refusal(invite, 481), now);
+        }
         let name = self.trunks.get(trunk).map_or_else(String::new, |known| known.options.name.clone());
         self.follow_caller(&name, invite, (from, local), now);
         match self.admit(invite, trunk, now) {

@@ -1,13 +1,20 @@
 //! The table of legs: who owns each, and what their notices are turned into.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Gateway;
+use super::incoming::refusal;
 use super::timers::Timer;
-use crate::event::Failure;
-use crate::id::CallId;
+use crate::event::{Failure, Route};
+use crate::id::{CallId, StreamId};
+use crate::leg::requests::Side;
 use crate::leg::wire::Wire;
-use crate::leg::{Leg, LegId, LegOptions, Notice};
+use crate::leg::{Leg, LegId, LegOptions, Notice, RING_MAX};
+use crate::media::Codec;
+use crate::message::{NameAddr, Request, Response, Uri};
+use crate::transaction::TransactionKey;
+use crate::transport::Local;
 
 /// Whose a leg or stream is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,8 +25,22 @@ pub(super) enum LegOwner {
     Agent(String),
     /// The line over which an agent with this call consults a colleague.
     Consultation(CallId),
+    /// The phone that is about to take over what another phone of this user has.
+    Takeover(String),
     /// Its owner let go of it: it ends by itself.
     Nobody,
+}
+
+/// What an INVITE of an agent's phone is to become.
+pub(super) struct PhoneCall {
+    /// What its route is called: who is reached.
+    pub(super) name: String,
+    /// In order.
+    pub(super) codecs: Vec<Codec>,
+    /// Longest time it may be up.
+    pub(super) up_max: Option<Duration>,
+    /// Whose it is.
+    pub(super) owner: LegOwner,
 }
 
 /// A leg with its owner.
@@ -63,6 +84,74 @@ impl Gateway {
         Ok(id)
     }
 
+    /// Takes an INVITE of an agent's phone, with a stream; nothing is sent yet. `Err` is the response that refuses it.
+    pub(super) fn phone_calls(
+        &mut self,
+        wanted: PhoneCall,
+        (key, invite): (TransactionKey, &Request),
+        (from, local): (SocketAddr, Local),
+        now: Duration,
+    ) -> Result<(LegId, StreamId), Response> {
+        let PhoneCall { name, codecs, up_max, owner } = wanted;
+        let Some(port) = self.ports.take(now) else { return Err(refusal(invite, 503)) };
+        self.room_changed();
+        let uri = |address: Result<NameAddr, _>| {
+            address.map_or_else(|_| String::new(), |it: NameAddr| it.uri.raw().to_owned())
+        };
+        let headers = &invite.headers;
+        let contact = headers.contacts().ok().and_then(|contacts| Some(contacts.first()?.uri.clone()));
+        let route = Route {
+            trunk: name,
+            caller_id: invite.uri.user().unwrap_or_default().to_owned(),
+            call_id: headers.call_id().unwrap_or_default().to_owned(),
+            branch: self.wire.names.branch(),
+            from_tag: self.wire.layer.tag(invite),
+            cseq: self.wire.names.cseq(),
+            request_uri: contact.as_ref().map(Uri::raw).unwrap_or_default().to_owned(),
+            from_uri: uri(headers.to()),
+            to_uri: uri(headers.from()),
+            next_hop: from,
+            local: local.reached_at(self.options.media_address),
+        };
+        let options = LegOptions {
+            route,
+            side: Side::Phone,
+            path: Vec::new(),
+            credentials: None,
+            own: self.own_media(),
+            port,
+            codecs,
+            ring_max: RING_MAX,
+            up_max,
+            late_offer: false,
+            asserted_identity: false,
+            identity: None,
+            session: self.options.session,
+        };
+        self.legs_started += 1;
+        let id = LegId(self.legs_started);
+        let leg = match Leg::called(id, options, (key, invite, from), &mut self.wire, now) {
+            Ok(leg) => leg,
+            Err(response) => {
+                self.ports.unused(port);
+                return Err(response);
+            }
+        };
+        let stream = self.open_stream(port, owner.clone());
+        self.timers.set(Timer::Leg(id), leg.deadline());
+        self.dialogs.insert(leg.call_id().to_owned(), id);
+        self.legs.insert(id, Box::new(LegEntry { leg, owner }));
+        Ok((id, stream))
+    }
+
+    /// Gives a leg and its stream to somebody else.
+    pub(super) fn give(&mut self, leg: LegId, stream: StreamId, owner: LegOwner) {
+        if let Some(entry) = self.legs.get_mut(&leg) {
+            entry.owner = owner.clone();
+        }
+        self.give_stream(stream, owner);
+    }
+
     /// Lets a leg do something, then tells its owner what came of it.
     pub(super) fn with_leg(
         &mut self,
@@ -89,6 +178,7 @@ impl Gateway {
                 LegOwner::Call(call) => self.call_notice(*call, notice, now),
                 LegOwner::Agent(user) => self.phone_notice(user, id, notice, now),
                 LegOwner::Consultation(call) => self.consultation_notice(*call, id, notice, now),
+                LegOwner::Takeover(user) => self.takeover_notice(user, id, notice, now),
                 LegOwner::Nobody => {}
             }
         }
@@ -118,9 +208,14 @@ impl Gateway {
 
     /// Ends a leg without wanting to hear of it.
     pub(super) fn drop_leg(&mut self, id: LegId, now: Duration) {
+        self.drop_leg_for(id, "bye", now);
+    }
+
+    /// The same; its peer is told this reason.
+    pub(super) fn drop_leg_for(&mut self, id: LegId, reason: &'static str, now: Duration) {
         if let Some(entry) = self.legs.get_mut(&id) {
             entry.owner = LegOwner::Nobody;
         }
-        self.end_leg(id, "bye", now);
+        self.end_leg(id, reason, now);
     }
 }

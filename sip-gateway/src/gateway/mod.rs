@@ -5,7 +5,7 @@
 //! After each call on a door, drain `poll_output` and then ask `poll_timeout` again.
 //!
 //! Rooms: `calls` (towards trunks), `divert` (on to the next trunk), `incoming` (from trunks), `agents` (towards phones), `devices` (which phone of
-//! an agent), `join` (splices), `consult` (a colleague is asked), `transfer`, `phones` (REGISTER of phones),
+//! an agent), `join` (splices), `consult` (a colleague is asked), `transfer`, `takeover` (a call changes its phone), `phones` (REGISTER of phones),
 //! `ladders` (what is written down of calls), `trunks` (REGISTER with trunks), `places` (where trunks are), `numbers` (what calls show), `orphans`, `stray` (requests outside dialogs), `streams`, `ports`, `names`,
 //! `timers`, `counters`.
 
@@ -28,6 +28,7 @@ mod places;
 pub mod ports;
 pub mod stray;
 mod streams;
+mod takeover;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -71,6 +72,7 @@ use legs::LegEntry;
 use names::Names;
 use ports::Ports;
 use streams::Stream;
+use takeover::Takeover;
 use timers::{Timer, Timers};
 use transfer::Transfer;
 
@@ -116,6 +118,8 @@ pub struct Gateway {
     transfers: BTreeMap<CallId, Transfer>,
     /// By the call that they are about.
     consultations: BTreeMap<CallId, Consultation>,
+    /// By user.
+    takeovers: BTreeMap<String, Takeover>,
     /// Boxed: legs are large and maps move what they hold.
     legs: BTreeMap<LegId, Box<LegEntry>>,
     legs_started: u64,
@@ -167,6 +171,7 @@ impl Gateway {
             contacts: devices::contacts(&options.users),
             transfers: BTreeMap::new(),
             consultations: BTreeMap::new(),
+            takeovers: BTreeMap::new(),
             legs: BTreeMap::new(),
             legs_started: 0,
             dialogs: BTreeMap::new(),

@@ -3,7 +3,7 @@
 //! What Carillon waits for is the REGISTER of a phone and the INVITE of a trunk. Both, and all others, get the answer the RFC
 //! asks for, in the order the RFC asks for it, so that whoever sent them learns what to do.
 
-use crate::dialog::capability;
+use crate::dialog::capability::{self, Peer};
 use crate::message::{Method, Request, Response, Scheme};
 
 /// What is decided beforehand about the sender.
@@ -13,6 +13,8 @@ pub struct StrayPolicy {
     pub trusted: bool,
     /// Whether phones may register here; else REGISTER is refused with 405.
     pub registrar: bool,
+    /// Who it is, if it is trusted.
+    pub peer: Peer,
 }
 
 /// What happens to a stray request.
@@ -39,17 +41,17 @@ pub fn answer(request: &Request, policy: &StrayPolicy) -> StrayAnswer {
     if !policy.trusted && !register {
         return StrayAnswer::Silence;
     }
-    match refuse(request, register) {
+    match refuse(request, register, policy.peer) {
         Some(refusal) => StrayAnswer::Respond(refusal),
         None if register => StrayAnswer::Register,
         None if request.method == Method::Invite => StrayAnswer::Invite,
         // Whomever it names: carriers ask whether we live.
-        None => StrayAnswer::Respond(capability::options(request)),
+        None => StrayAnswer::Respond(capability::options(request, policy.peer)),
     }
 }
 
 /// §8.2: method, Request-URI and To, extensions, body, in this order; the first refusal counts.
-fn refuse(request: &Request, register: bool) -> Option<Response> {
+fn refuse(request: &Request, register: bool, peer: Peer) -> Option<Response> {
     // §8.2.1.
     let served = match request.method {
         Method::Invite | Method::Bye | Method::Options | Method::Cancel | Method::Ack => true,
@@ -76,7 +78,11 @@ fn refuse(request: &Request, register: bool) -> Option<Response> {
         return Some(capability::response(request, 400));
     }
     // §8.2.2.3.
-    if let Some(refusal) = capability::refuse_extensions(request) {
+    if let Some(refusal) = capability::refuse_extensions(request, peer) {
+        return Some(refusal);
+    }
+    // RFC 3891 §3.
+    if let Some(refusal) = capability::refuse_replaces(request) {
         return Some(refusal);
     }
     match request.method {

@@ -10,7 +10,7 @@ use crate::message::{DecodeError, HeaderName, Message, decode};
 use crate::options::Timers;
 use crate::transaction::{Layer, LayerOptions, Output, TagMaker};
 
-const TRUSTED: StrayPolicy = StrayPolicy { trusted: true, registrar: true };
+const TRUSTED: StrayPolicy = StrayPolicy { trusted: true, registrar: true, peer: Peer::Carrier };
 
 fn request(method: &str, uri: &str, more: &str) -> Request {
     let to = if more.contains("To:") { "" } else { "To: <sip:b@192.0.2.1>\r\n" };
@@ -46,7 +46,7 @@ fn methods_come_first() {
     assert_eq!(message.status, 405);
     assert_eq!(message.headers.text(HeaderName::Allow), Some(capability::ALLOW));
     assert_eq!(status(&request("FROBNICATE", "unknown:x", "")), 501);
-    let nowhere = StrayPolicy { trusted: true, registrar: false };
+    let nowhere = StrayPolicy { trusted: true, registrar: false, peer: Peer::Carrier };
     assert!(matches!(answer(&request("REGISTER", US, ""), &nowhere),
         StrayAnswer::Respond(response) if response.status == 405));
 }
@@ -123,12 +123,12 @@ fn acks_are_never_answered() {
 
 #[test]
 fn strangers_may_register_and_hear_nothing_else() {
-    let policy = StrayPolicy { trusted: false, registrar: true };
+    let policy = StrayPolicy { trusted: false, registrar: true, peer: Peer::Carrier };
     for method in ["INVITE", "OPTIONS", "BYE", "MESSAGE", "FROBNICATE", "ACK"] {
         assert_eq!(answer(&request(method, US, ""), &policy), StrayAnswer::Silence, "{method}");
     }
     assert_eq!(answer(&request("REGISTER", US, ""), &policy), StrayAnswer::Register);
-    let closed = StrayPolicy { trusted: false, registrar: false };
+    let closed = StrayPolicy { trusted: false, registrar: false, peer: Peer::Carrier };
     assert_eq!(answer(&request("REGISTER", US, ""), &closed), StrayAnswer::Silence);
 }
 

@@ -37,6 +37,13 @@ impl Gateway {
         stream
     }
 
+    /// The stream is somebody else's from now on.
+    pub(super) fn give_stream(&mut self, stream: StreamId, owner: LegOwner) {
+        if let Some(stream) = self.streams.get_mut(&stream) {
+            stream.owner = owner;
+        }
+    }
+
     /// The leg was answered: the stream knows its peer and never falls silent.
     pub(super) fn start_stream(&mut self, stream: StreamId, remote: Remote) {
         self.media_command(MediaCommand::SetRemote { stream, remote });
@@ -60,6 +67,7 @@ impl Gateway {
             LegOwner::Call(call) => self.call_without_port(call, now),
             LegOwner::Agent(user) => self.phone_without_port(&user, now),
             LegOwner::Consultation(call) => self.consultation_over(call, Some(503), now),
+            LegOwner::Takeover(user) => self.takeover_without_stream(&user, stream, now),
             LegOwner::Nobody => {}
         }
     }
@@ -71,6 +79,7 @@ impl Gateway {
             LegOwner::Call(call) => self.call_lost(call, now),
             LegOwner::Agent(user) => self.phone_lost(&user, now),
             LegOwner::Consultation(call) => self.consultation_over(call, None, now),
+            LegOwner::Takeover(user) => self.takeover_without_stream(&user, stream, now),
             LegOwner::Nobody => {}
         }
     }

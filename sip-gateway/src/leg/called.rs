@@ -13,7 +13,7 @@ use super::established::{RETRY_AFTER_END_S, write_terms};
 use super::requests::contact;
 use super::wire::{Owner, Wire};
 use super::{Leg, LegId, LegOptions, Notice, Reinvite, State, Up};
-use crate::dialog::capability::{self, ACCEPT, RELIABLE, SUPPORTED, lists};
+use crate::dialog::capability::{self, ACCEPT, RELIABLE, lists};
 use crate::dialog::session_timer::{SessionTimer, Terms, terms};
 use crate::dialog::{AnswerRepeater, Dialog, Negotiation, Served};
 use crate::event::EndedBy;
@@ -129,6 +129,7 @@ impl Leg {
             described,
             answer: Bytes::new(),
             early: Vec::new(),
+            ringing: Vec::new(),
             dialogs: vec![dialog],
             linger: wire.timers.t1 * 64,
             deadline,
@@ -184,7 +185,7 @@ impl Leg {
         if called.unacknowledged.is_some() {
             return Vec::new();
         }
-        response.headers.append(HeaderName::Supported, SUPPORTED);
+        response.headers.append(HeaderName::Supported, self.options.side.peer().supported());
         write_terms(&mut response.headers, called.terms);
         if !called.session.is_empty() {
             response.headers.append(HeaderName::ContentType, ACCEPT);
@@ -332,7 +333,7 @@ impl Leg {
         if let Some(dialog) = self.dialogs.first() {
             headers.append(HeaderName::Contact, dialog.contact().clone());
         }
-        headers.append(HeaderName::Allow, self.options.side.allow());
+        headers.append(HeaderName::Allow, self.options.side.peer().allow());
         response
     }
 }

@@ -54,6 +54,7 @@ impl Leg {
             heard: false,
             session,
             early: Vec::new(),
+            ringing: Vec::new(),
             answer: Bytes::new(),
             dialogs: Vec::new(),
             linger: wire.timers.t1 * 64,
@@ -158,6 +159,7 @@ impl Leg {
         if session.is_some() {
             *early = session;
         }
+        self.note_ringing(response);
         vec![Notice::Ringing { status: response.status, early: session }]
     }
 
@@ -186,7 +188,7 @@ impl Leg {
                 let timer = SessionTimer::of_response(&response.headers, self.options.session, now);
                 self.change(State::Up(Box::new(Up::new(timer, &response.headers))));
                 // A call lasts longer than there is a use for the rest.
-                self.invite.body = Bytes::new();
+                (self.invite.body, self.ringing) = (Bytes::new(), Vec::new());
                 self.invite.headers.keep(&WANTED_BY_FORKS);
                 vec![Notice::Answered { dialog: Box::new(dialog), remote }]
             }

@@ -25,6 +25,7 @@ pub mod orphan;
 mod reason;
 mod refer;
 mod refresh;
+mod replaced;
 pub mod requests;
 pub mod wire;
 
@@ -44,6 +45,7 @@ use called::Called;
 use early::Early;
 pub use refer::Referral;
 use refresh::Own;
+pub use replaced::Standing;
 use requests::Side;
 use wire::Wire;
 
@@ -159,6 +161,8 @@ pub struct Leg {
     answer: Bytes,
     /// Callees that have not answered yet.
     early: Vec<Early>,
+    /// Tags of devices that ring for a phone's leg.
+    ringing: Vec<String>,
     /// What a 2xx made: first the dialog that was kept, then those of other forks, which were ended.
     dialogs: Vec<Dialog>,
     /// 64*T1.

@@ -4,7 +4,7 @@ use super::Notice;
 use crate::event::{EndedBy, Failure};
 use crate::message::Headers;
 
-/// Another fork's answer was taken.
+/// Another fork's answer was taken, or another phone.
 pub(super) const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
 
 /// The process that made the call is no more.
@@ -26,6 +26,7 @@ pub(super) fn of_word(word: &str) -> &'static str {
         "ports" => NO_RESOURCE,
         "session_expired" | "session_lost" | "ack_lost" => TIMER,
         "rtp_lost" => RESTARTED,
+        "taken_over" => ELSEWHERE,
         _ => CLEARED,
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::wire::{Owner, Wire};
 use super::{Leg, Notice, State};
 use crate::dialog::capability;
-use crate::message::{HeaderName, Method, Replaces, Request, reason_phrase};
+use crate::message::{HeaderName, Method, Request, reason_phrase};
 use crate::transaction::TransactionKey;
 
 /// How long the peer may wait for the last NOTIFY, in seconds: a phone rings no longer.
@@ -21,17 +21,6 @@ pub struct Referral {
 }
 
 impl Leg {
-    /// Whether this is the dialog that a Replaces of its peer names (RFC 3891 §3): the tags are those of the party asked
-    /// and of the other one.
-    pub fn is_named_by(&self, replaces: &Replaces) -> bool {
-        self.dialogs.first().is_some_and(|dialog| {
-            let id = dialog.id();
-            id.call_id == replaces.call_id
-                && id.local_tag == replaces.to_tag
-                && id.remote_tag == replaces.from_tag
-        })
-    }
-
     /// Answers a REFER.
     pub fn answer_refer(
         &mut self,

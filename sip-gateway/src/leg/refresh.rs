@@ -7,8 +7,8 @@ use super::calling::acknowledge;
 use super::wire::{Owner, Wire};
 use super::{Leg, Notice, State};
 use crate::auth::{self, Answers};
-use crate::dialog::capability::{ACCEPT, ALLOW};
-use crate::dialog::session_timer::{Due, SessionTimer, TIMER, request_value};
+use crate::dialog::capability::ACCEPT;
+use crate::dialog::session_timer::{Due, SessionTimer, request_value};
 use crate::message::{HeaderName, Method, Response};
 use crate::sdp;
 use crate::transaction::TransactionKey;
@@ -214,9 +214,9 @@ impl Leg {
         let mut request = dialog.request(kind.method(), &wire.names.branch());
         let headers = &mut request.headers;
         headers.append(HeaderName::Contact, dialog.contact().clone());
-        headers.append(HeaderName::Allow, ALLOW);
+        headers.append(HeaderName::Allow, self.options.side.peer().allow());
         // Not 100rel: nobody waits for provisional responses to it.
-        headers.append(HeaderName::Supported, TIMER);
+        headers.append(HeaderName::Supported, self.options.side.supported_by_requests());
         if kind == Kind::Options {
             headers.append(HeaderName::Accept, ACCEPT);
         } else {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::dialog::Reach;
-use crate::dialog::capability::{ALLOW, ALLOW_PHONES, SUPPORTED};
+use crate::dialog::capability::{Peer, SUPPORTED};
 use crate::dialog::session_timer::TIMER;
 use crate::event::Route;
 use crate::message::{CSeq, FieldError, HeaderName, Method, NameAddr, Request, Uri, Via};
@@ -33,11 +33,19 @@ impl Side {
         }
     }
 
-    /// What it may ask of us, for Allow.
-    pub(super) fn allow(self) -> &'static str {
+    /// Extensions that it may use in our requests that are answered at once: 100rel is none of them.
+    pub(super) fn supported_by_requests(self) -> &'static str {
         match self {
-            Self::Trunk => ALLOW,
-            Self::Phone => ALLOW_PHONES,
+            Self::Trunk => TIMER,
+            Self::Phone => "timer, replaces",
+        }
+    }
+
+    /// Who is there.
+    pub(super) fn peer(self) -> Peer {
+        match self {
+            Self::Trunk => Peer::Carrier,
+            Self::Phone => Peer::Phone,
         }
     }
 }
@@ -63,9 +71,13 @@ pub fn invite(
     headers.append(HeaderName::CallId, route.call_id.clone());
     headers.append(HeaderName::CSeq, CSeq::new(cseq, Method::Invite));
     headers.append(HeaderName::Contact, contact(route)?);
-    headers.append(HeaderName::Allow, side.allow());
-    // A phone answers by itself: what it says before is not worth a PRACK.
-    headers.append(HeaderName::Supported, if side == Side::Trunk { SUPPORTED } else { TIMER });
+    headers.append(HeaderName::Allow, side.peer().allow());
+    let supported = match side {
+        Side::Trunk => SUPPORTED,
+        // A phone answers by itself: what it says before is not worth a PRACK.
+        Side::Phone => side.supported_by_requests(),
+    };
+    headers.append(HeaderName::Supported, supported);
     match side {
         Side::Trunk => {}
         Side::Phone => {

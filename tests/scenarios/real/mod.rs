@@ -29,6 +29,7 @@ mod rsipstack;
 mod service;
 mod sipvicious;
 mod strangers;
+mod takeover;
 mod tcp;
 mod tls;
 mod trunks;

@@ -184,16 +184,29 @@ fn legs_are_recorded_for_a_restart() {
     desk.ask(AgentCommand::SignOn { agent: AGENT.into() }).unwrap();
     desk.tell(Input::AgentLegCalling { agent: AGENT.into(), route: super::desk::route("agent1") });
     desk.tell(Input::AgentReachable { agent: AGENT.into(), leg: Some(super::desk::dialog()) });
+    // The agent goes on with another phone: its leg is the one to be ended.
+    let (route, leg) = (super::desk::route("another"), super::desk::dialog());
+    desk.tell(Input::AgentLegMoved { agent: AGENT.into(), route, leg });
+    desk.tell(Input::AgentReachable { agent: AGENT.into(), leg: Some(super::desk::dialog()) });
     desk.tell(Input::AgentUnreachable { agent: AGENT.into() });
-    let legs: Vec<Option<bool>> = desk
+    let route = |name| Some(super::desk::route(name));
+    let legs: Vec<_> = desk
         .writes
         .iter()
         .filter_map(|write| match write {
-            Write::AgentLeg { leg, .. } => Some(leg.as_ref().map(|leg| leg.dialog.is_some())),
+            Write::AgentLeg { leg: Some(leg), .. } => Some((Some(leg.route.clone()), leg.dialog.is_some())),
+            Write::AgentLeg { leg: None, .. } => Some((None, false)),
             _ => None,
         })
         .collect();
-    assert_eq!(legs, [Some(false), Some(true), None]);
+    let expected = [
+        (route("agent1"), false),
+        (route("agent1"), true),
+        (route("another"), true),
+        (route("another"), true),
+        (None, false),
+    ];
+    assert_eq!(legs, expected);
 }
 
 // A colleague asks over the agent's phone: nothing is placed with them in mind, and the leg is there all the time.

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::super::testing::*;
 use super::consult::Line;
+use super::takeover::{MOBILE, bind_mobile, mobile, named};
 use crate::command::{AgentLegMode, Command, PlaceCall};
 use crate::event::Event;
 use crate::id::{CallId, StreamId};
@@ -106,6 +107,7 @@ impl Ledger {
                 | Event::AgentReachable { .. }
                 | Event::AgentUnreachable { .. }
                 | Event::AgentLegCalling { .. }
+                | Event::AgentLegMoved { .. }
                 | Event::Registered(_)
                 | Event::Numbers(_)
                 | Event::Preferred { .. }
@@ -134,6 +136,8 @@ enum Step {
     Wait(u64),
     /// Something on Anna's second line: a call to Ben first.
     Line(usize),
+    /// Anna's second phone takes something over: which leg or line.
+    Pull(usize, usize),
 }
 
 /// What such a request may get.
@@ -157,6 +161,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0..6_000u64).prop_map(Step::Wait),
         1 => (0..400_000u64).prop_map(Step::Wait),
         4 => (0..9usize).prop_map(Step::Line),
+        4 => (any::<usize>(), 0..8usize).prop_map(|(which, what)| Step::Pull(which, what)),
     ]
 }
 
@@ -189,7 +194,7 @@ struct Seen {
 
 impl Seen {
     fn take(&mut self, bench: &mut Bench) {
-        for to in [CARRIER, PHONE, "192.0.2.51:5062"] {
+        for to in [CARRIER, PHONE, MOBILE, "192.0.2.51:5062"] {
             for text in bench.sent(to) {
                 if text.is("INVITE ") {
                     self.invites.push((to.to_owned(), text));
@@ -239,6 +244,56 @@ fn on_the_line(bench: &mut Bench, line: &mut Line, seen: &mut Seen, what: usize,
     }
 }
 
+/// Anna's second phone does something: a call that names a leg of hers, with or without an offer, or her second line, or a call
+/// that it took over before.
+fn pull(
+    bench: &mut Bench,
+    (pulled, line): (&mut Line, &Line),
+    seen: &mut Seen,
+    (which, what): (usize, usize),
+    count: u32,
+) {
+    pulled.note(&seen.answers);
+    match what {
+        0..=4 => {
+            let hers: Vec<&(String, Text)> =
+                seen.invites.iter().filter(|(to, _)| to == PHONE || to == MOBILE).collect();
+            let of_line = |line: &Line| {
+                let tag = line.answer.as_ref()?.header("To").split(";tag=").nth(1)?.to_owned();
+                Some(format!("Replaces: {};to-tag={tag};from-tag=mine", line.call_id))
+            };
+            let replaces = match what {
+                3 => of_line(line),
+                4 => of_line(pulled),
+                _ => hers.iter().rev().nth(which % 3).map(|(_, invite)| named(invite, "one")),
+            };
+            let Some(mut replaces) = replaces else { return };
+            if which.is_multiple_of(8) {
+                replaces.push_str(";early-only");
+            }
+            let offer = if what == 1 { String::new() } else { sdp(5_200, "8 0", "sendrecv") };
+            *pulled = mobile();
+            pulled.call_id = Box::leak(format!("pull{count}").into_boxed_str());
+            let sent = pulled.call_with(bench, "sip:192.0.2.1", &[&replaces], &offer);
+            for text in sent.into_iter().filter(|text| !text.is("SIP/2.0 ")) {
+                let kept = if text.is("INVITE ") { &mut seen.invites } else { &mut seen.others };
+                kept.push((MOBILE.to_owned(), text));
+            }
+        }
+        _ if pulled.answer.is_none() => {}
+        5 => {
+            let bye = pulled.within("BYE", &[]);
+            bench.feed(MOBILE, bye);
+        }
+        _ => {
+            let target = pulled.answer.as_ref().expect("an answer").between("Contact: <", ">").to_owned();
+            let codec = if which.is_multiple_of(5) { "18" } else { "0" };
+            let ack = pulled.write("ACK", &target, &[], &sdp(5_200, codec, "sendrecv"));
+            bench.feed(MOBILE, ack);
+        }
+    }
+}
+
 /// One of the last few.
 fn recent(messages: &[(String, Text)], which: usize) -> Option<&(String, Text)> {
     messages.iter().rev().nth(which % messages.len().clamp(1, 5))
@@ -280,9 +335,10 @@ proptest! {
         options.rtp_ports = (20_000, 20_015);
         let mut bench = Bench::new(options);
         bench.bind_anna();
+        bind_mobile(&mut bench);
         let (mut ledger, mut studio, mut seen) = (Ledger::default(), Studio::default(), Seen::default());
         let (mut calls, mut asked, mut lines) = (0, 0, 0);
-        let mut line = Line::new();
+        let (mut line, mut pulled) = (Line::new(), mobile());
         for (user, leg) in [("anna", AgentLegMode::Persistent), ("ben", AgentLegMode::PerCall)] {
             bench.command(Command::SignOn { user: user.into(), leg });
         }
@@ -317,6 +373,10 @@ proptest! {
                 }
                 Step::Command(back, what) => command(&mut bench, calls.saturating_sub(back + 1), what),
                 Step::Wait(wait_ms) => bench.pass(ms(wait_ms)),
+                Step::Pull(which, what) => {
+                    lines += 1;
+                    pull(&mut bench, (&mut pulled, &line), &mut seen, (which, what), lines);
+                }
                 Step::Line(what) => {
                     lines += 1;
                     on_the_line(&mut bench, &mut line, &mut seen, what, lines);
@@ -339,6 +399,7 @@ proptest! {
         prop_assert!(studio.open.is_empty() && studio.spliced.is_empty());
         prop_assert_eq!(bench.gateway.leftovers(), (0, 0, 0));
         prop_assert!(bench.gateway.transfers.is_empty() && bench.gateway.consultations.is_empty());
+        prop_assert!(bench.gateway.takeovers.is_empty());
         prop_assert_eq!(bench.gateway.room(bench.now).lines_free, 8, "as many as there are ports");
     }
 }

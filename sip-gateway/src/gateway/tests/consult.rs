@@ -7,17 +7,19 @@ use crate::command::{AgentLegMode, Command};
 
 /// The second line of Anna's phone.
 pub(super) struct Line {
-    user: &'static str,
-    password: &'static str,
+    pub(super) user: &'static str,
+    pub(super) password: &'static str,
+    /// Where the phone is.
+    pub(super) at: &'static str,
     pub(super) call_id: &'static str,
-    cseq: u32,
+    pub(super) cseq: u32,
     /// What answered its INVITE.
     pub(super) answer: Option<Text>,
 }
 
 impl Line {
     pub(super) fn new() -> Self {
-        Self { user: "anna", password: "open sesame", call_id: "line2", cseq: 0, answer: None }
+        Self { user: "anna", password: "open sesame", at: PHONE, call_id: "line2", cseq: 0, answer: None }
     }
 
     pub(super) fn write(&mut self, method: &str, target: &str, more: &[&str], body: &str) -> String {
@@ -49,17 +51,17 @@ impl Line {
         self.call_with(bench, to, &[], &sdp(5100, "8 0 101", "sendrecv"))
     }
 
-    fn call_with(&mut self, bench: &mut Bench, to: &str, more: &[&str], body: &str) -> Vec<Text> {
+    pub(super) fn call_with(&mut self, bench: &mut Bench, to: &str, more: &[&str], body: &str) -> Vec<Text> {
         let first = self.write("INVITE", to, more, body);
-        bench.feed(PHONE, first);
-        let sent = bench.sent(PHONE);
+        bench.feed(self.at, first);
+        let sent = bench.sent(self.at);
         let [challenge] = sent.as_slice() else { panic!("{sent:?}") };
         if !challenge.is("SIP/2.0 401 ") {
             return sent;
         }
         let nonce = challenge.between("nonce=\"", "\"").to_owned();
         let ack = self.write("ACK", to, &[], "");
-        bench.feed(PHONE, ack);
+        bench.feed(self.at, ack);
         let one = md5(&format!("{}:carillon:{}", self.user, self.password));
         let two = md5(&format!("INVITE:{to}"));
         let response = md5(&format!("{one}:{nonce}:00000001:abc:auth:{two}"));
@@ -71,8 +73,8 @@ impl Line {
         let mut more = more.to_vec();
         more.push(&authorization);
         let second = self.write("INVITE", to, &more, body);
-        bench.feed(PHONE, second);
-        let sent = bench.sent(PHONE);
+        bench.feed(self.at, second);
+        let sent = bench.sent(self.at);
         self.note(&sent);
         sent
     }
@@ -110,7 +112,7 @@ impl Line {
     }
 }
 
-fn starts(sent: &[Text]) -> Vec<&str> {
+pub(super) fn starts(sent: &[Text]) -> Vec<&str> {
     sent.iter().map(|text| text.start().trim_start_matches("SIP/2.0 ").split(' ').next().unwrap()).collect()
 }
 

@@ -23,6 +23,7 @@ mod reason;
 mod registrar;
 mod session_timer;
 mod stun;
+mod takeover;
 mod tcp;
 mod transfer;
 mod trunk_call;

@@ -167,6 +167,12 @@ impl Stage {
         SippPlan::new(self, "phone", scenario, self.ports.phone(0), self.ports.spare_media(1))
     }
 
+    /// SIPp as another phone, at the second agent's place; it registers by itself.
+    pub fn other_sipp_phone(&self, scenario: &'static str) -> SippPlan<'_> {
+        let media = self.ports.spare_media(1);
+        SippPlan::new(self, "other-phone", scenario, self.ports.phone(1), media).calling(self.ports.listen())
+    }
+
     /// baresip as the phone of the agent of an index.
     pub fn phone(&self, index: u16, laws: &[Law]) -> Phone {
         self.phone_with_password(index, laws, PASSWORD)

@@ -115,6 +115,18 @@ impl Phone {
         files.iter().flat_map(|path| read_mono(path)).collect()
     }
 
+    /// The dialog of the last call that it answered, as another phone would name it in a Replaces (RFC 3891 §6.1).
+    pub fn dialog(&self) -> Option<String> {
+        let log = self.output();
+        let answer = log.rmatch_indices("SIP/2.0 200 ").map(|(at, _)| &log[at..]).find(|answer| {
+            let cseq = answer.lines().find(|line| line.starts_with("CSeq:"));
+            cseq.is_some_and(|cseq| cseq.trim_end().ends_with("INVITE"))
+        })?;
+        let header = |name: &str| answer.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        let tag = |name: &str| header(name)?.split(";tag=").nth(1)?.split(';').next();
+        Some(format!("{};to-tag={};from-tag={}", header("Call-ID:")?, tag("From:")?, tag("To:")?))
+    }
+
     /// Its log with every SIP message.
     pub fn output(&self) -> String {
         self.process.output()
