@@ -128,15 +128,17 @@ fn served(world: &World, fate: &callers::Fate) -> Result<(), String> {
 }
 
 /// People call while the campaign dials: each is answered by an agent or the message, no agent has two calls, each call has
-/// one outcome, and nobody is dialed while they talk; with loss, stalls and deaths too.
+/// one outcome, and nobody is dialed while they talk; with loss, stalls and deaths too. All that holds without them holds with
+/// them: no line is placed for an agent who talks with a caller, nobody who is called waits for want of one, and no agent is idle.
 #[test]
 fn callers_are_never_left_in_silence() {
     let (mut talked, mut others) = (0, 0);
     for seed in 2_000..2_010 {
         let mut plan = if seed % 4 == 0 { Plan::calm(seed, 6, 60) } else { Plan::seeded(seed) };
+        // Where campaigns share agents, a caller may take one whom an answer of the other has left to a line.
         (plan.shared, plan.planted) = (None, None);
         plan.take_callers();
-        let checkers = Checkers::with_callers();
+        let checkers = Checkers::of(&plan);
         let mut world = World::new(plan, checkers);
         world.trace.loud = one_seed() == Some(seed);
         let told = world.run();
@@ -262,6 +264,21 @@ fn planted_faults_are_caught() {
         run(honest);
     }
     assert!(missed.is_empty(), "{missed:#?}");
+}
+
+/// The checkers that reckon with agents, lines and time see as much where people call.
+#[test]
+fn planted_faults_are_caught_beside_callers() {
+    for (fault, expected) in Fault::ALL {
+        if !["hard_stop", "liveness", "two_seconds", "abandon_limit", "caps"].contains(&expected) {
+            continue;
+        }
+        let mut plan = fault.plan();
+        plan.take_callers();
+        let caught = World::new(plan.clone(), Checkers::of(&plan)).run().err();
+        assert!(caught.as_ref().is_some_and(|it| it.checker == expected), "{fault:?}: {caught:?}");
+        run(Plan { planted: None, ..plan });
+    }
 }
 
 /// Runs every fourth seed, beginning with `first`; four tests share them, so that they run side by side.

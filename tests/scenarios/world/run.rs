@@ -26,12 +26,14 @@ use super::dice::Dice;
 use super::disk::{Disk, Outcome};
 use super::media::{Audio, Follows, Later, Media};
 use super::net::Net;
-use super::plan::{PLACING, Plan, Step};
+use super::plan::{PLACING, Plan, Step, WRAP_UP};
 use super::tamper::{Fault, Tamper};
 use super::wire::{Seen, Trace, What};
 
 /// From the last placing to the end of every call, at the latest: ringing, talks that are cut, lost datagrams.
 const SETTLING: Duration = Duration::from_secs(300);
+/// A caller's call may outlive the campaign that it is of; until the agent's word on it is on the disk takes so long.
+const WORD_AFTER: Duration = WRAP_UP.saturating_add(Duration::from_secs(10));
 /// Steps that one instant may take; more is a loop without end.
 const STEPS_PER_INSTANT_MAX: u32 = 20_000;
 /// What is to happen at a time. `life` is the process that it belongs to; nothing of it outlives that.
@@ -190,6 +192,7 @@ impl World {
     fn is_over(&self) -> bool {
         self.campaigns.len() == self.plan.specs().len()
             && self.campaigns.iter().all(|it| self.finished.contains(it))
+            && self.callers.fates().all(|fate| fate.over_at.is_some_and(|at| self.now >= at + WORD_AFTER))
     }
 
     /// When the next thing is due.

@@ -251,7 +251,8 @@ impl Checker for NoFalseAnswer {
                 }
             }
             What::Audio { local, audio: Audio::Agent(_) | Audio::Message } => {
-                let served = calls.trunk.values().rev().filter(|call| call.rtp == Some(local));
+                let all = calls.trunk.values().chain(calls.callers.values());
+                let served = all.filter(|call| call.rtp == Some(local));
                 if !served.into_iter().any(|call| !call.answers.is_empty()) {
                     return Err(format!("audio leaves from {local}, and nobody answered there"));
                 }

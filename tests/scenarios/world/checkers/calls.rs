@@ -74,6 +74,48 @@ pub struct Call {
 }
 
 impl Call {
+    /// A call that begins with this INVITE, with somebody of that name, on a trunk and in a process.
+    fn new(text: &Text, called: &str, (trunk, life): (usize, u64), at: Duration) -> Self {
+        Self {
+            call_id: text.call_id().to_owned(),
+            called: called.to_owned(),
+            trunk,
+            branches: vec![text.branch().to_owned()],
+            from_tag: text.from_tag().to_owned(),
+            rtp: None,
+            life,
+            invited_at: at,
+            tried_at: at,
+            heard: false,
+            ringing_at: None,
+            cancelled_at: None,
+            left_at: None,
+            refused_at: None,
+            answers: Vec::new(),
+            agent_heard_at: None,
+            agent: None,
+            message_at: None,
+        }
+    }
+
+    /// The node responds to an INVITE.
+    fn answered_by_us(&mut self, status: u16, tag: &str, at: Duration) {
+        match status {
+            ..=199 => self.heard = true,
+            200..=299 if self.answers.is_empty() => self.answers.push(Answer {
+                tag: tag.to_owned(),
+                at,
+                acknowledged: false,
+                bye_sent: None,
+                bye_came: None,
+            }),
+            200..=299 => {}
+            300.. => {
+                self.refused_at.get_or_insert(at);
+            }
+        }
+    }
+
     /// When it was over: refused, or all its answers ended.
     pub fn ended(&self) -> Option<Duration> {
         if self.answers.is_empty() {
@@ -129,6 +171,8 @@ pub struct Calls {
     pub trunk: BTreeMap<String, Call>,
     /// Calls towards phones, by Call-ID.
     pub phones: BTreeMap<String, Call>,
+    /// Calls from outside, by Call-ID; `called` is who calls, and our 200 is the answer.
+    pub callers: BTreeMap<String, Call>,
     /// Attempts, by id.
     pub attempts: BTreeMap<AttemptId, Attempt>,
     /// The attempt of a Call-ID.
@@ -154,6 +198,7 @@ impl Calls {
             floor: Floor::new(plan),
             trunk: BTreeMap::new(),
             phones: BTreeMap::new(),
+            callers: BTreeMap::new(),
             attempts: BTreeMap::new(),
             by_call: BTreeMap::new(),
             by_number: BTreeMap::new(),
@@ -171,9 +216,10 @@ impl Calls {
         self.floor.see(seen);
         match seen.what {
             What::Sip { way: Way::Out, peer, text } => self.sent(peer, text, seen.at),
-            What::Sip { way: Way::In, peer: _, text } => self.came(text, seen.at),
+            What::Sip { way: Way::In, peer, text } => self.came(peer, text, seen.at),
             What::Audio { local, audio } => {
-                let call = self.by_rtp.get(&local).and_then(|id| self.trunk.get_mut(id));
+                let call_id = self.by_rtp.get(&local);
+                let call = call_id.and_then(|id| self.trunk.get_mut(id).or(self.callers.get_mut(id)));
                 match (call, audio) {
                     (Some(call), Audio::Agent(agent)) => {
                         call.agent_heard_at.get_or_insert(seen.at);
@@ -220,10 +266,22 @@ impl Calls {
         self.agent_of(call).is_none() && waited && !left
     }
 
-    /// Calls of the present process that are up on a trunk.
+    /// Calls of the present process that are up on a trunk, in either direction.
     pub fn up_on(&self, trunk: usize, now: Duration) -> usize {
-        let own = self.trunk.values().filter(|call| call.life == self.life && call.trunk == trunk);
+        let all = self.trunk.values().chain(self.callers.values());
+        let own = all.filter(|call| call.life == self.life && call.trunk == trunk);
         own.filter(|call| !call.over(now)).count()
+    }
+
+    /// Calls from outside that the present process has.
+    pub fn callers_up(&self) -> impl Iterator<Item = &Call> {
+        self.callers.values().filter(|call| call.life == self.life && call.ended().is_none())
+    }
+
+    /// Whether somebody of this number calls the present process, or did until less than `ago` ago.
+    pub fn has_called(&self, number: &str, now: Duration, ago: Duration) -> bool {
+        let mut own = self.callers.values().filter(|call| call.life == self.life && call.called == number);
+        own.any(|call| call.ended().is_none_or(|ended| now < ended + ago))
     }
 
     /// The call whose news has just come.
@@ -235,32 +293,32 @@ impl Calls {
     }
 
     fn sent(&mut self, peer: SocketAddr, text: &Text, at: Duration) {
-        let Some(method) = text.method() else { return };
         let call_id = text.call_id();
+        if let Some(call) = self.callers.get_mut(call_id) {
+            match (text.method(), text.status()) {
+                (Some("BYE"), _) => call.answers.iter_mut().for_each(|answer| {
+                    answer.bye_sent.get_or_insert(at);
+                }),
+                (_, Some(status)) if text.cseq().1 == "INVITE" => {
+                    let rtp = sdp::Audio::read(&text.body).map(|audio| audio.address);
+                    if let Some(rtp) = rtp.filter(|rtp| call.rtp != Some(*rtp)) {
+                        call.rtp = Some(rtp);
+                        self.by_rtp.insert(rtp, call_id.to_owned());
+                    }
+                    call.answered_by_us(status, text.to_tag(), at);
+                }
+                (_, _) => {}
+            }
+            return;
+        }
+        let Some(method) = text.method() else { return };
         let trunk_taken = trunk_at(peer);
         let trunk = trunk_taken.is_some();
         let calls = if trunk { &mut self.trunk } else { &mut self.phones };
         if method == "INVITE" && text.to_tag().is_empty() && !calls.contains_key(call_id) {
-            let call = Call {
-                call_id: call_id.to_owned(),
-                called: user_of(text.uri()).to_owned(),
-                trunk: trunk_taken.unwrap_or_default(),
-                branches: vec![text.branch().to_owned()],
-                from_tag: text.from_tag().to_owned(),
-                rtp: sdp::Audio::read(&text.body).map(|audio| audio.address),
-                life: self.life,
-                invited_at: at,
-                tried_at: at,
-                heard: false,
-                ringing_at: None,
-                cancelled_at: None,
-                left_at: None,
-                refused_at: None,
-                answers: Vec::new(),
-                agent_heard_at: None,
-                agent: None,
-                message_at: None,
-            };
+            let place = (trunk_taken.unwrap_or_default(), self.life);
+            let mut call = Call::new(text, user_of(text.uri()), place, at);
+            call.rtp = sdp::Audio::read(&text.body).map(|audio| audio.address);
             if trunk {
                 if let Some(rtp) = call.rtp {
                     self.by_rtp.insert(rtp, call_id.to_owned());
@@ -293,8 +351,32 @@ impl Calls {
         }
     }
 
-    fn came(&mut self, text: &Text, at: Duration) {
+    /// Somebody outside calls, or says something more.
+    fn caller_came(&mut self, trunk: usize, text: &Text, at: Duration) {
         let call_id = text.call_id();
+        let known = self.callers.get(call_id).is_some_and(|call| call.life == self.life);
+        if text.method() == Some("INVITE") && text.to_tag().is_empty() && !known {
+            let call = Call::new(text, user_of(text.header("From")), (trunk, self.life), at);
+            self.callers.insert(call_id.to_owned(), call);
+        }
+        let answers = self.callers.get_mut(call_id).into_iter().flat_map(|call| &mut call.answers);
+        for answer in answers.filter(|answer| answer.tag == text.to_tag()) {
+            match text.method() {
+                Some("ACK") => answer.acknowledged = true,
+                Some("BYE") => {
+                    answer.bye_came.get_or_insert(at);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn came(&mut self, peer: SocketAddr, text: &Text, at: Duration) {
+        let call_id = text.call_id();
+        let begins = text.method() == Some("INVITE") && !self.trunk.contains_key(call_id);
+        if let Some(trunk) = trunk_at(peer).filter(|_| begins || self.callers.contains_key(call_id)) {
+            return self.caller_came(trunk, text, at);
+        }
         let trunk = self.trunk.contains_key(call_id);
         let calls = if trunk { &mut self.trunk } else { &mut self.phones };
         let Some(call) = calls.get_mut(call_id) else { return };
@@ -379,6 +461,13 @@ impl Calls {
             Write::Ended(ended) => self.progress(ended.attempt, |known| {
                 known.ended.get_or_insert((at, ended.outcome));
             }),
+            Write::Inbound(row) => {
+                let call_id = row.leg.as_ref().map(|leg| leg.route.call_id.as_str());
+                let call = call_id.and_then(|call_id| self.callers.get_mut(call_id));
+                if let (Some(call), Some(agent)) = (call, &row.agent) {
+                    call.agent = Some(agent.clone());
+                }
+            }
             Write::Campaign { .. }
             | Write::Ringing { .. }
             | Write::AgentHeard { .. }
@@ -386,7 +475,6 @@ impl Calls {
             | Write::Recorded { .. }
             | Write::Disposition { .. }
             | Write::Task { .. }
-            | Write::Inbound(_)
             | Write::AgentTime { .. }
             | Write::PacerState { .. }
             | Write::Journal(_)

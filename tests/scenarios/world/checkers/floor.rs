@@ -69,7 +69,8 @@ impl Floor {
     pub fn free_users(&self, calls: &Calls, at: Duration, sure: Sure) -> Vec<String> {
         let late = if sure == Sure::Surely { NEWS_LATE } else { Duration::ZERO };
         let has_call = |user: &str| {
-            let own = calls.trunk.values().filter(|call| call.life == calls.life);
+            let all = calls.trunk.values().chain(calls.callers.values());
+            let own = all.filter(|call| call.life == calls.life);
             let mut own = own.filter(|call| calls.agent_of(call) == Some(user));
             own.any(|call| call.talk_ended().is_none_or(|ended| at < ended + WRAP_UP + late))
         };
@@ -100,7 +101,8 @@ impl Floor {
         } else {
             let ended = legs.filter_map(|leg| leg.ended().map(|at| (leg, at)));
             let free = ended.filter(|(leg, at)| {
-                let mut own = calls.trunk.values().filter(|call| calls.agent_of(call) == Some(&leg.called));
+                let all = calls.trunk.values().chain(calls.callers.values());
+                let mut own = all.filter(|call| calls.agent_of(call) == Some(&leg.called));
                 !own.any(|call| {
                     call.answers.first().is_some_and(|answer| answer.at < *at)
                         && call.talk_ended().is_none_or(|ended| *at < ended + WRAP_UP)

@@ -102,6 +102,11 @@ impl Liveness {
                 self.unsettled.push_back((since + UNSETTLED_MAX, id));
                 return Ok(());
             }
+            // They called us meanwhile: what comes next is for their agent to say.
+            if calls.has_called(&attempt.intent.number, seen.at, UNSETTLED_MAX) {
+                self.unsettled.push_back((seen.at + UNSETTLED_MAX, id));
+                continue;
+            }
             return Err(format!("task {task} is neither closed nor scheduled since attempt {id} ended"));
         }
         Ok(())
@@ -114,7 +119,9 @@ impl Liveness {
         let out = own.filter(|call| calls.may_want_an_agent(call, seen.at));
         let opening =
             calls.attempts.values().filter(|attempt| attempt.ended.is_none() && attempt.placed.is_none());
-        free as i64 - out.count() as i64 - opening.count() as i64
+        // Whoever calls is served first; while nobody has heard of their agent, they may still get one.
+        let callers = calls.callers_up().filter(|call| call.agent.is_none() && call.message_at.is_none());
+        free as i64 - out.count() as i64 - opening.count() as i64 - callers.count() as i64
     }
 
     /// Whether a trunk has a line left.
@@ -139,7 +146,9 @@ impl Liveness {
         let now = self.begin.after(seen.at);
         let owners = self.owners_at_hand(seen, calls);
         let due = self.campaigns.iter().flat_map(|it| seen.disk.fetch(*it, 1_000, &owners, now).due);
-        due.collect::<Vec<_>>().iter().any(|due| {
+        // Nobody is called who calls.
+        let calls_us = |number: &str| calls.callers_up().any(|call| call.called == number);
+        due.filter(|due| !calls_us(&due.number)).collect::<Vec<_>>().iter().any(|due| {
             let offset = due.timezone.as_ref().and_then(|zone| self.zones.get(zone)).copied().unwrap_or(0);
             let minute = (now.0.div_euclid(60_000) + offset).rem_euclid(24 * 60);
             (OPEN_MINUTES.0..OPEN_MINUTES.1).contains(&minute)

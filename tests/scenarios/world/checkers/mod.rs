@@ -80,23 +80,6 @@ impl Checkers {
                 Box::new(shares::Shares::new(plan)),
                 Box::new(books::Conservation::default()),
                 Box::new(liveness::Liveness::new(plan)),
-            ],
-        }
-    }
-
-    /// Those that hold where people call too: the others reckon with free agents, and do not know of callers.
-    pub fn with_callers() -> Self {
-        let plan = Plan::calm(0, 1, 1);
-        Self {
-            calls: Calls::new(&plan),
-            checkers: vec![
-                Box::new(law::Suppression::default()),
-                Box::new(books::Single::default()),
-                Box::new(books::IntentFirst),
-                Box::new(books::OneEnding::default()),
-                Box::new(law::RingLongEnough),
-                Box::new(answers::OneCallPerAgent::default()),
-                Box::new(books::Conservation::default()),
                 Box::new(callers::NotWhileTheyTalk::default()),
             ],
         }
