@@ -101,7 +101,10 @@ impl Call {
     /// The node responds to an INVITE.
     fn answered_by_us(&mut self, status: u16, tag: &str, at: Duration) {
         match status {
-            ..=199 => self.heard = true,
+            ..=100 => {}
+            101..=199 => {
+                self.ringing_at.get_or_insert(at);
+            }
             200..=299 if self.answers.is_empty() => self.answers.push(Answer {
                 tag: tag.to_owned(),
                 at,
@@ -268,14 +271,15 @@ impl Calls {
 
     /// Calls of the present process that are up on a trunk, in either direction.
     pub fn up_on(&self, trunk: usize, now: Duration) -> usize {
-        let all = self.trunk.values().chain(self.callers.values());
-        let own = all.filter(|call| call.life == self.life && call.trunk == trunk);
-        own.filter(|call| !call.over(now)).count()
+        let own = self.trunk.values().filter(|call| call.life == self.life && !call.over(now));
+        own.chain(self.callers_up()).filter(|call| call.trunk == trunk).count()
     }
 
-    /// Calls from outside that the present process has.
+    /// Calls from outside that the present process has taken.
     pub fn callers_up(&self) -> impl Iterator<Item = &Call> {
-        self.callers.values().filter(|call| call.life == self.life && call.ended().is_none())
+        let taken = |call: &&Call| call.ringing_at.is_some() || !call.answers.is_empty();
+        let own = self.callers.values().filter(|call| call.life == self.life && call.ended().is_none());
+        own.filter(taken)
     }
 
     /// Whether somebody of this number calls the present process, or did until less than `ago` ago.
