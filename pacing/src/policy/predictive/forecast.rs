@@ -28,6 +28,12 @@ pub(super) fn worth(answers: f64, agents: f64) -> f64 {
     (USUAL_ANSWERS * agents / answers.max(1e-6)).clamp(WORTH.0, WORTH.1)
 }
 
+/// A risk that falls while one waits is taken for higher, by what falls in so many seconds: the line can still be placed
+/// a moment later, when it costs less.
+const FALLING_S: f64 = 8.0;
+/// How far one looks ahead for it.
+const LATER_S: f64 = 2.0;
+
 /// What is set against each other at every point, and the lines of this decision so far.
 #[derive(Clone, Debug)]
 pub(super) struct Picture {
@@ -155,9 +161,15 @@ impl Exact {
         }
     }
 
-    /// Probability that one more answer finds no agent.
-    pub fn risk(&self) -> f64 {
-        (0..POINTS - 1).map(|point| WEIGHTS[point] * self.beyond(point, 0)).sum()
+    /// Probability that one more answer finds no agent, more where it falls fast from these moments on.
+    pub fn risk(&self, points_s: &ByPoint) -> f64 {
+        let beyond: ByPoint = std::array::from_fn(|point| self.beyond(point, 0));
+        let over = |at: &dyn Fn(usize) -> f64| -> f64 {
+            (0..POINTS - 1).map(|point| WEIGHTS[point] * at(point)).sum()
+        };
+        let now = over(&|point| beyond[point]);
+        let later = over(&|point| between(points_s, &beyond, point, points_s[point] + LATER_S));
+        now + FALLING_S * (now - later).max(0.0) / LATER_S
     }
 
     /// Answers that may find no agent in time: more at any moment with at most this probability.
@@ -191,6 +203,14 @@ impl Exact {
     }
 }
 
+/// What is known at each point, read at a time not before the point `from`, which is none of the last.
+fn between(points_s: &ByPoint, known: &ByPoint, from: usize, time_s: f64) -> f64 {
+    let next = (from + 1..POINTS - 1).find(|next| time_s <= points_s[*next]).unwrap_or(POINTS - 1);
+    let (start_s, end_s) = (points_s[next - 1], points_s[next]);
+    let part = ((time_s - start_s) / (end_s - start_s).max(1e-6)).clamp(0.0, 1.0);
+    known[next - 1] + (known[next] - known[next - 1]) * part
+}
+
 /// Adds one event of probability `p` to a distribution whose last used index becomes `last`.
 pub(super) fn convolve(distribution: &mut [f64], last: usize, p: f64) {
     let last = last.min(distribution.len() - 1);
@@ -208,6 +228,8 @@ pub(super) fn convolve(distribution: &mut [f64], last: usize, p: f64) {
 mod tests {
     use super::*;
 
+    const POINTS_S: ByPoint = [4.0, 7.0, 11.0, 17.0, 30.0];
+
     fn exact(waiting: usize, free: usize, busy: &[f64], lines: &[f64]) -> Exact {
         let rows: Vec<ByPoint> = busy.iter().map(|p| [*p; POINTS]).collect();
         let mut exact = Exact::new();
@@ -219,13 +241,36 @@ mod tests {
     #[test]
     fn small_cases_by_hand() {
         // One free agent, one line of 0.5: the next answer finds nobody if that one is answered first.
-        assert!((exact(0, 1, &[], &[0.5]).risk() - 0.5).abs() < 1e-12);
+        assert!((exact(0, 1, &[], &[0.5]).risk(&POINTS_S) - 0.5).abs() < 1e-12);
         // Nobody free, one agent back with 0.8: lost with 0.2.
-        assert!((exact(0, 0, &[0.8], &[]).risk() - 0.2).abs() < 1e-12);
+        assert!((exact(0, 0, &[0.8], &[]).risk(&POINTS_S) - 0.2).abs() < 1e-12);
         // Two lines of 0.5, one agent of 0.5: P(A >= R) = 1 - P(A=0) P(R=1) = 1 - 0.25 * 0.5.
-        assert!((exact(0, 0, &[0.5], &[0.5, 0.5]).risk() - 0.875).abs() < 1e-12);
+        assert!((exact(0, 0, &[0.5], &[0.5, 0.5]).risk(&POINTS_S) - 0.875).abs() < 1e-12);
         // A waiting person takes the free agent.
-        assert!((exact(1, 1, &[], &[]).risk() - 1.0).abs() < 1e-12);
+        assert!((exact(1, 1, &[], &[]).risk(&POINTS_S) - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_risk_that_falls_soon_is_not_taken_yet() {
+        let one = |by: ByPoint| {
+            let mut exact = Exact::new();
+            exact.start(0, 0, std::iter::once(&by));
+            exact.risk(&POINTS_S)
+        };
+        let level = |by: ByPoint| -> f64 { (0..POINTS - 1).map(|it| WEIGHTS[it] * (1.0 - by[it])).sum() };
+        // The agent comes free in the time of the answer: what falls in two seconds counts four times.
+        let soon = [0.4, 0.7, 0.9, 1.0, 1.0];
+        let later = [0.6, 0.8, 0.9 + 0.1 / 3.0, 1.0, 1.0];
+        let fall = level(soon) - level(later);
+        assert!((one(soon) - level(soon) - 4.0 * fall).abs() < 1e-9, "{}", one(soon));
+        // Other answers come first: waiting makes nothing better, and it is the probability alone.
+        let mut busier = Exact::new();
+        busier.start(0, 1, [].iter());
+        busier.add(|point| [0.1, 0.2, 0.3, 0.4, 0.5][point]);
+        let rises = WEIGHTS[0] * 0.1 + WEIGHTS[1] * 0.2 + WEIGHTS[2] * 0.3 + WEIGHTS[3] * 0.4;
+        assert!((busier.risk(&POINTS_S) - rises).abs() < 1e-9);
+        // Points in one place, as where every answer comes at once.
+        assert!(busier.risk(&[2.0; POINTS]).is_finite());
     }
 
     #[test]
@@ -255,7 +300,7 @@ mod tests {
             picture.coming[point].add(Moments::bernoulli(0.3), 12.0);
         }
         let new = [Moments::bernoulli(0.12); POINTS];
-        assert!((picture.risk(&new, 0.0) - exact.risk()).abs() < 0.01);
+        assert!((picture.risk(&new, 0.0) - exact.risk(&POINTS_S)).abs() < 0.01);
         assert!((picture.exposure(&new, 0.0, 3.09) - exact.exposure(0.001)).abs() < 1.0);
     }
 
@@ -263,6 +308,6 @@ mod tests {
     fn what_is_beyond_the_last_place_stays_in_the_tail() {
         let exact = exact(0, 0, &[], &[0.9; 100]);
         assert!((exact.answers[0].iter().sum::<f64>() - 1.0).abs() < 1e-9);
-        assert!(exact.risk() > 0.999_999);
+        assert!(exact.risk(&POINTS_S) > 0.999_999);
     }
 }

@@ -244,7 +244,7 @@ impl Model {
                         }
                         let under_way = self.answered * (1 + lines.iter().sum::<usize>()) as f64;
                         let coming: f64 = rows.iter().map(|by| by[POINTS / 2]).sum();
-                        exact.risk() / worth(under_way, (self.agents - busy) as f64 + coming)
+                        exact.risk(&points) / worth(under_way, (self.agents - busy) as f64 + coming)
                     })
                     .collect()
             })

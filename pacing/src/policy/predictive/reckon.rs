@@ -157,7 +157,7 @@ impl Predictive {
             let (waiting, free) = (self.floor.lines_waiting() as usize, self.seats.free() as usize);
             self.exact.start(waiting, free, self.seats.busy());
             self.lines.iter().for_each(|line| self.exact.add(|point| line.by[point]));
-            (risk, exposure) = (self.exact.risk(), self.exact.exposure(tail));
+            (risk, exposure) = (self.exact.risk(&self.tables.points_s), self.exact.exposure(tail));
         }
         let most = if exactly { most.min(EXACT_LINES_MAX as u32) } else { most };
         let doubt: ByPoint = picture.doubt.map(|doubt| 1.0 + doubt.min(4.0).sqrt());
@@ -190,7 +190,7 @@ impl Predictive {
                         bound = Bound::Budget;
                         break;
                     }
-                    (risk, exposure) = (self.exact.risk(), with);
+                    (risk, exposure) = (self.exact.risk(&self.tables.points_s), with);
                     wanted += 1;
                 }
                 wanted
