@@ -227,6 +227,8 @@ pub fn news(event: Event, now: RealNow) -> News {
         Event::AgentLegMoved { user, route, leg } => {
             Input::AgentLegMoved { agent: user, route: core_route(&route), leg: core_dialog(&leg) }
         }
+        Event::LineUp { route, leg } => Input::LineUp { route: core_route(&route), leg: core_dialog(&leg) },
+        Event::LineOver { call_id } => Input::LineOver { call_id },
         Event::Registered(binding) => Input::Registered(core_binding(&binding, now)),
         Event::Preferred { user, device } => Input::Preferred { user, device },
         Event::Numbers(books) => {

@@ -167,6 +167,18 @@ pub enum Input {
         /// What ends it.
         leg: CallDialog,
     },
+    /// A further leg of an agent's phone is up; to be recorded until it is over.
+    LineUp {
+        /// Identifiers of its INVITE.
+        route: CallRoute,
+        /// What ends it.
+        leg: CallDialog,
+    },
+    /// It need not be recorded any more.
+    LineOver {
+        /// Its Call-ID.
+        call_id: String,
+    },
     /// The agent's phone is a colleague's: who asks for advice over it, or is about to hand a customer over. Until the agent is
     /// reachable or unreachable.
     AgentEngaged {

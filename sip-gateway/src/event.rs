@@ -165,6 +165,18 @@ pub enum Event {
         /// The new leg.
         leg: Dialog,
     },
+    /// Another leg of a phone is up, of whoever asks a colleague or is asked: store it so that a restart can end it.
+    LineUp {
+        /// Identifiers of its INVITE; its Call-ID names it.
+        route: Route,
+        /// The leg.
+        leg: Dialog,
+    },
+    /// A leg that was told of with [`Event::LineUp`] need not be ended any more, or is looked after like any other.
+    LineOver {
+        /// Its Call-ID.
+        call_id: String,
+    },
     /// A phone registered or refreshed; to be stored.
     Registered(Binding),
     /// A device of a user is called first from now on; to be stored. `None`: whichever the file names.

@@ -17,7 +17,7 @@ use crate::campaign::spec::WrapUp;
 use crate::id::{AttemptId, CampaignId, RequestId};
 use crate::output::{Output, Refused, Reply};
 use crate::selection::idle::Idle;
-use crate::store::write::{CallDialog, CallRoute, OrphanRow, Write};
+use crate::store::write::{self, CallDialog, CallRoute, OrphanRow, Write};
 use crate::time::Now;
 
 /// Longest user of an agent in characters.
@@ -496,6 +496,18 @@ impl Dialer {
     /// The agent goes on with another phone, whose leg is up.
     pub(super) fn agent_leg_moved(&mut self, user: &str, route: CallRoute, leg: CallDialog) {
         self.note_leg(user, route, Some(leg));
+    }
+
+    /// A phone has a further leg, which belongs to no agent's place: whatever is told of agents leaves it alone.
+    pub(super) fn line_up(&mut self, route: CallRoute, leg: CallDialog) {
+        let agent = write::line_key(&route.call_id);
+        let leg = Some(OrphanRow { route, dialog: Some(leg) });
+        self.note(None, vec![Write::AgentLeg { agent, leg }]);
+    }
+
+    /// The further leg of a phone is over.
+    pub(super) fn line_over(&mut self, call_id: &str) {
+        self.note(None, vec![Write::AgentLeg { agent: write::line_key(call_id), leg: None }]);
     }
 
     fn note_leg(&mut self, user: &str, route: CallRoute, dialog: Option<CallDialog>) {

@@ -182,6 +182,8 @@ impl Dialer {
             Input::AgentReachable { agent, leg } => self.agent_reachable(&agent, leg, now),
             Input::AgentLegCalling { agent, route } => self.agent_leg_calling(&agent, route),
             Input::AgentLegMoved { agent, route, leg } => self.agent_leg_moved(&agent, route, leg),
+            Input::LineUp { route, leg } => self.line_up(route, leg),
+            Input::LineOver { call_id } => self.line_over(&call_id),
             Input::AgentEngaged { agent } => self.agent_engaged(&agent, now),
             Input::AgentUnreachable { agent } => self.agent_unreachable(&agent, now),
             Input::Preferred { user, device } => self.note(None, vec![Write::Preferred { user, device }]),

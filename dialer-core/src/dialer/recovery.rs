@@ -16,7 +16,7 @@ use crate::disposition::Awaited;
 use crate::id::{AttemptId, CampaignId};
 use crate::output::Output;
 use crate::store::read::{Interrupted, OpenAttempt, Recovered, RecoveredCampaign, Undisposed};
-use crate::store::write::{Ended, Write};
+use crate::store::write::{self, Ended, Write};
 use crate::time::{Now, Utc};
 
 /// An INVITE that may still be out is over this long after the ring timeout.
@@ -47,8 +47,12 @@ impl Dialer {
             let unnoted = open().filter(|attempt| attempt.placed_at.is_none()).count() as u64;
             self.restore_campaign(campaign, &let_down, unnoted, now);
         }
-        for leg in recovered.agent_legs.into_values() {
+        for (agent, leg) in recovered.agent_legs {
             self.outbox.push(Output::Adopt(leg));
+            // Nobody else ever writes over it.
+            if write::is_line(&agent) {
+                self.note(None, vec![Write::AgentLeg { agent, leg: None }]);
+            }
         }
         // Two deaths soon after each other: what the first restart sent may not have arrived.
         let still = |row: &Interrupted| row.at.after(INTERRUPTED_WATCH) > now.utc;

@@ -155,9 +155,9 @@ pub enum Write {
         /// On break or unreachable while signed on.
         away: Duration,
     },
-    /// The persistent leg of an agent is being called or is up; `None` when it is gone.
+    /// The persistent leg of an agent is being called or is up, or a further leg of a phone; `None` when it is gone.
     AgentLeg {
-        /// The agent's user.
+        /// The agent's user; of a further leg [`line_key`].
         agent: String,
         /// Identifiers of its INVITE and, once up, its dialog.
         leg: Option<OrphanRow>,
@@ -251,6 +251,18 @@ impl Write {
         }
     }
 }
+
+/// What a further leg of a phone is stored under, by its Call-ID: no user has a space in their name.
+pub fn line_key(call_id: &str) -> String {
+    format!("{LINE} {call_id}")
+}
+
+/// Whether a leg was stored under a [`line_key`].
+pub fn is_line(key: &str) -> bool {
+    key.split_once(' ').is_some_and(|(word, _)| word == LINE)
+}
+
+const LINE: &str = "line";
 
 /// A part of the journal of a campaign's pacer: what it was told and asked.
 #[derive(Clone, Debug, PartialEq, Eq)]

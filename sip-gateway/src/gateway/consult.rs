@@ -14,6 +14,7 @@ use super::incoming::refusal;
 use super::join::Joined;
 use super::legs::{LegOwner, PhoneCall};
 use crate::command::AgentLegMode;
+use crate::event::{Dialog, Event};
 use crate::id::{CallId, StreamId};
 use crate::leg::{LegId, Notice};
 use crate::media::{Codec, MediaCommand};
@@ -37,6 +38,9 @@ pub(super) struct Consultation {
     stream: StreamId,
     /// The colleague's, once both hear each other.
     heard: Option<StreamId>,
+    /// Call-IDs of the legs that a restart would have to end, beside those that are stored all the time: the line, and where
+    /// phones are called for each customer both phones.
+    stored: Vec<String>,
 }
 
 impl Gateway {
@@ -120,8 +124,9 @@ impl Gateway {
         let (stream, to) = (consultation.stream, consultation.to.clone());
         match notice {
             Notice::Heard | Notice::Ringing { .. } => {}
-            Notice::Answered { dialog: _, remote } => {
+            Notice::Answered { dialog, remote } => {
                 self.start_stream(stream, remote);
+                self.store_consultation(call, leg, *dialog);
                 if let Some(Phone::Up { stream: agent, .. }) = self.agents.get(&to).map(|agent| &agent.phone)
                 {
                     let agent = *agent;
@@ -156,9 +161,11 @@ impl Gateway {
     /// rings, and the colleague's part in the call.
     pub(super) fn consultation_over(&mut self, call: CallId, status: Option<u16>, now: Duration) {
         self.part_consultation(call);
-        let Some(Consultation { to, leg, stream, heard: _ }) = self.consultations.remove(&call) else {
+        let Some(Consultation { to, leg, stream, heard: _, stored }) = self.consultations.remove(&call)
+        else {
             return;
         };
+        self.forget_lines(stored);
         self.close_stream(stream, now);
         match status.filter(|_| self.legs.get(&leg).is_some_and(|entry| !entry.leg().is_up())) {
             Some(status) => self.refuse_leg(leg, status, now),
@@ -198,6 +205,40 @@ impl Gateway {
             consultation.heard = Some(new);
             let customer = consultation.stream;
             self.media_command(MediaCommand::HandOver { call, customer, agent: new });
+        }
+    }
+
+    /// The legs of a consultation that are stored at no other time: the line, and phones that were called for it or for the
+    /// customer.
+    fn store_consultation(&mut self, call: CallId, line: LegId, dialog: Dialog) {
+        let Some(consultation) = self.consultations.get_mut(&call) else { return };
+        let (before, to) = (std::mem::take(&mut consultation.stored), consultation.to.clone());
+        self.forget_lines(before);
+        self.store_line(call, line, dialog);
+        for user in self.agent_of(call).into_iter().chain([to]) {
+            self.store_phone(call, &user);
+        }
+    }
+
+    /// An agent's phone takes part in a consultation about this call, if there is one, with the leg that it has now.
+    pub(super) fn store_phone(&mut self, call: CallId, user: &str) {
+        let agent = self.agents.get(user).filter(|agent| agent.mode == AgentLegMode::PerCall);
+        if let Some(Phone::Up { leg, dialog, .. }) = agent.map(|agent| &agent.phone) {
+            let (leg, dialog) = (*leg, Dialog::clone(dialog));
+            self.store_line(call, leg, dialog);
+        }
+    }
+
+    fn store_line(&mut self, call: CallId, leg: LegId, dialog: Dialog) {
+        let Some(route) = self.legs.get(&leg).map(|entry| entry.leg().route().clone()) else { return };
+        let Some(consultation) = self.consultations.get_mut(&call) else { return };
+        consultation.stored.push(route.call_id.clone());
+        self.event(Event::LineUp { route, leg: dialog });
+    }
+
+    fn forget_lines(&mut self, stored: Vec<String>) {
+        for call_id in stored {
+            self.event(Event::LineOver { call_id });
         }
     }
 
@@ -286,7 +327,8 @@ impl Gateway {
         self.wire.counters.consultations += 1;
         // Told first: the colleague takes no other call.
         self.engage(&to);
-        self.consultations.insert(call, Consultation { to: to.clone(), leg: id, stream, heard: None });
+        let consultation = Consultation { to: to.clone(), leg: id, stream, heard: None, stored: Vec::new() };
+        self.consultations.insert(call, consultation);
         self.with_leg(id, now, |leg, wire| leg.ring(wire, now));
         match self.agents.get_mut(&to).map(|agent| (agent.mode, &mut agent.phone)) {
             Some((AgentLegMode::Persistent, Phone::Up { leg, with, .. })) => {

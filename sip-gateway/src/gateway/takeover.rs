@@ -195,6 +195,7 @@ impl Gateway {
         self.start_stream(stream, remote);
         if let Some(call) = with {
             self.change_stream(call, user, old_stream, stream);
+            self.store_phone(call, user);
         }
         self.close_stream(old_stream, now);
         self.drop_leg_for(old_leg, TAKEN_OVER, now);

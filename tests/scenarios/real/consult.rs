@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::rig::campaign::{AgentPhone, Campaign};
 use super::rig::customer::{Customer, sound};
 use super::rig::linphone::Linphone;
+use super::rig::process::Signal;
 use super::rig::tone::{Law, seconds_of};
 use super::rig::{AGENT_HZ, CUSTOMER_HZ, LONG, Run, Stage};
 
@@ -94,4 +95,36 @@ fn a_customer_who_was_on_hold_is_taken_back() {
     let heard = bert.stop();
     let (asked, customers) = (seconds_of(&heard, AGENT_HZ), seconds_of(&heard, CUSTOMER_HZ));
     assert!(asked > 1.0 && customers < 0.1, "heard a colleague for {asked} s, a customer for {customers} s");
+}
+
+/// `kill -9` while they talk: the next process hangs up on all of them.
+fn dies(leg: &'static str) {
+    let stage = Stage::new();
+    let mut carrier = stage.carrier("carrier_answer_wait.xml").start();
+    let mut run = stage.run(&campaign(leg));
+    let mut anna = asking(&stage, &mut run);
+    let bert = stage.phone(1, &[Law::Mu]);
+    carrier.wait_for_message("ACK sip:", LONG);
+    ask(&stage, &mut anna);
+    run.signal(Signal::Kill);
+    assert_eq!(run.exit_status(), -1);
+    let ended = |messages: String| messages.matches("Temporary failure").count();
+    assert_eq!((ended(anna.messages()), ended(bert.output())), (0, 0));
+
+    let report = stage.run_again().finish();
+    carrier.finish(LONG);
+    assert_eq!(report.only_attempt().get("outcome"), "interrupted");
+    // With the customer and with the colleague; the log tells a message once.
+    assert_eq!(ended(anna.messages()), 2, "{}", anna.messages());
+    assert_eq!(ended(bert.output()), 1, "{}", bert.output());
+}
+
+#[test]
+fn lines_that_were_up_when_we_died_are_hung_up() {
+    dies("persistent");
+}
+
+#[test]
+fn phones_that_were_called_when_we_died_are_hung_up() {
+    dies("per_call");
 }

@@ -209,6 +209,24 @@ fn legs_are_recorded_for_a_restart() {
     assert_eq!(legs, expected);
 }
 
+// Further legs of phones have a place of their own, whatever becomes of the agent's.
+#[test]
+fn further_legs_are_recorded_beside_the_agents_own() {
+    let mut desk = Desk::new();
+    let mut leg = super::desk::dialog();
+    leg.call_id = "agent1".into();
+    desk.tell(Input::LineUp { route: super::desk::route("agent1"), leg });
+    desk.tell(Input::AgentUnreachable { agent: AGENT.into() });
+    desk.tell(Input::LineOver { call_id: super::desk::route("agent1").call_id });
+    let legs = desk.writes.iter().filter_map(|write| match write {
+        Write::AgentLeg { agent, leg } => Some((agent.clone(), leg.is_some())),
+        _ => None,
+    });
+    let key = crate::store::write::line_key(&super::desk::route("agent1").call_id);
+    assert!(crate::store::write::is_line(&key) && !crate::store::write::is_line(AGENT));
+    assert_eq!(legs.collect::<Vec<_>>(), [(key.clone(), true), (key, false)]);
+}
+
 // A colleague asks over the agent's phone: nothing is placed with them in mind, and the leg is there all the time.
 #[test]
 fn an_agent_whom_a_colleague_asks_takes_no_call_until_the_phone_is_free() {

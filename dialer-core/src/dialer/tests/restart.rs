@@ -80,6 +80,21 @@ fn open_attempts_become_interrupted_and_wait_for_silence() {
     assert_eq!(desk.last(), AttemptId(8), "ids go on");
 }
 
+/// Of a consultation: nobody writes over it, so it is forgotten once it is seen to.
+#[test]
+fn further_legs_of_phones_are_ended_and_forgotten() {
+    let key = crate::store::write::line_key("call-line");
+    let row = |name| OrphanRow { route: route(name), dialog: Some(dialog()) };
+    let legs = [(key.clone(), row("line")), ("agent1".into(), row("agent1"))];
+    let desk = Desk::with(Recovered { agent_legs: BTreeMap::from(legs), ..Recovered::default() });
+    assert!(desk.saw(&Seen::Adopt("call-line".into())) && desk.saw(&Seen::Adopt("call-agent1".into())));
+    let gone = desk.writes.iter().filter_map(|write| match write {
+        Write::AgentLeg { agent, leg: None } => Some(agent.clone()),
+        _ => None,
+    });
+    assert_eq!(gone.collect::<Vec<_>>(), [key]);
+}
+
 /// The process died between the INVITE and the note of it.
 #[test]
 fn an_orphan_without_a_note_of_its_invite_counts_as_placed() {

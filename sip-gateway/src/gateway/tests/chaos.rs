@@ -67,6 +67,8 @@ struct Ledger {
     ended: BTreeSet<CallId>,
     answered: BTreeSet<CallId>,
     connected: usize,
+    /// Further legs of phones that are to be stored.
+    lines: BTreeSet<String>,
 }
 
 impl Ledger {
@@ -96,6 +98,8 @@ impl Ledger {
                     assert!(self.answered.contains(&call) && !self.ended.contains(&call));
                     self.connected += 1;
                 }
+                Event::LineUp { route, .. } => assert!(self.lines.insert(route.call_id), "stored once"),
+                Event::LineOver { call_id } => assert!(self.lines.remove(&call_id), "and forgotten once"),
                 Event::AgentLeft { call, .. } => assert!(!self.ended.contains(&call)),
                 Event::Busy { .. }
                 | Event::Placed { .. }
@@ -396,6 +400,7 @@ proptest! {
         ledger.take(&mut bench);
         studio.take(bench.media());
         prop_assert_eq!(&ledger.placed, &ledger.ended);
+        prop_assert!(ledger.lines.is_empty());
         prop_assert!(studio.open.is_empty() && studio.spliced.is_empty());
         prop_assert_eq!(bench.gateway.leftovers(), (0, 0, 0));
         prop_assert!(bench.gateway.transfers.is_empty() && bench.gateway.consultations.is_empty());

@@ -4,6 +4,7 @@ use super::super::testing::*;
 use super::digest::md5;
 use super::transfer::{BEN, BEN_CONTACT, per_call, persistent, told};
 use crate::command::{AgentLegMode, Command};
+use crate::event::Event;
 
 /// The second line of Anna's phone.
 pub(super) struct Line {
@@ -338,6 +339,48 @@ fn a_phone_may_leave_the_offer_to_us() {
     let ack = line.write("ACK", &target, &[], &sdp(5100, "0", "sendrecv"));
     bench.feed(PHONE, ack);
     assert_eq!(words(&bench.media()).last().unwrap(), "hand over 4 2");
+}
+
+/// Call-IDs of the legs that are to be stored, and of those that need not be any more.
+fn stored(bench: &mut Bench) -> (Vec<String>, Vec<String>) {
+    let (mut up, mut over) = (Vec::new(), Vec::new());
+    for event in bench.events() {
+        match event {
+            Event::LineUp { route, leg } => {
+                assert_eq!(route.call_id, leg.call_id);
+                up.push(leg.call_id);
+            }
+            Event::LineOver { call_id } => over.push(call_id),
+            _ => {}
+        }
+    }
+    (up, over)
+}
+
+// What a restart would have to end: the line, and phones that are on the line for this alone.
+#[test]
+fn its_legs_are_stored_while_it_lasts() {
+    let (mut bench, anna, _, _) = persistent();
+    let mut line = Line::new();
+    line.call(&mut bench, "sip:ben@192.0.2.1");
+    assert_eq!(stored(&mut bench), (vec!["line2".to_owned()], vec![]), "both phones' legs are stored");
+    let ack = line.within("ACK", &[]);
+    bench.feed(PHONE, ack);
+    let bye = line.within("BYE", &[]);
+    bench.feed(PHONE, bye);
+    assert_eq!(stored(&mut bench), (vec![], vec!["line2".to_owned()]));
+    drop(anna);
+
+    let (mut bench, anna, customer) = per_call();
+    let mut line = Line::new();
+    line.call(&mut bench, "sip:ben@192.0.2.1");
+    assert_eq!(stored(&mut bench), (vec![], vec![]), "it rings");
+    let ben = bench.one(BEN);
+    bench.feed(BEN, ben.reply("200 OK", "ben", &[BEN_CONTACT], &sdp(6000, "0", "sendrecv")));
+    let legs = ["line2", anna.header("Call-ID"), ben.header("Call-ID")].map(str::to_owned).to_vec();
+    assert_eq!(stored(&mut bench), (legs.clone(), vec![]));
+    bench.feed(CARRIER, customer.request("BYE", "callee", 1, &[], ""));
+    assert_eq!(stored(&mut bench), (vec![], legs));
 }
 
 #[test]

@@ -17,9 +17,10 @@ pub(super) fn told(bench: &mut Bench) -> Vec<String> {
         Event::AgentLeft { user, .. } => format!("{user} left"),
         Event::HandedOver { user, .. } => format!("{user} has it"),
         Event::Ended { reason, .. } => format!("ended {reason}"),
+        Event::LineUp { .. } | Event::LineOver { .. } => String::new(),
         other => format!("{other:?}"),
     };
-    bench.events().iter().map(word).collect()
+    bench.events().iter().map(word).filter(|word| !word.is_empty()).collect()
 }
 
 pub(super) fn refer(phone: &Text, cseq: u32, to: &str) -> String {
