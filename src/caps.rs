@@ -98,14 +98,29 @@ impl Caps {
     }
 }
 
-/// The talk that the store tells of.
-pub fn talked(talk: &[TrunkTalk]) -> Vec<Used> {
+/// The talk that the store tells of, with that of calls that an earlier process left up, as if they ended now: of each what
+/// falls in the day and in the month of `now`.
+pub fn talked(talk: &[TrunkTalk], open: &[OpenAttempt], now: Utc) -> Vec<Used> {
     let used = |TrunkTalk { trunk, today, month }: &TrunkTalk| Used {
         trunk: trunk.clone(),
         today: milliseconds(*today),
         month: milliseconds(*month),
     };
-    talk.iter().map(used).collect()
+    let mut used: Vec<Used> = talk.iter().map(used).collect();
+    let CalendarDay { day, month, next: _ } = CalendarDay::of(now);
+    for OpenAttempt { answered_at, orphan, .. } in open {
+        let Some(answered) = answered_at else { continue };
+        let within = |begin: Utc| milliseconds(now.since(begin.max(*answered)));
+        let (trunk, today, month) = (&orphan.route.trunk, within(day), within(month));
+        match used.iter_mut().find(|known| known.trunk == *trunk) {
+            Some(known) => {
+                known.today = known.today.saturating_add(today);
+                known.month = known.month.saturating_add(month);
+            }
+            None => used.push(Used { trunk: trunk.clone(), today, month }),
+        }
+    }
+    used
 }
 
 /// What was spent in the day and month of `now` on trunks that have a cap: each answered call at the price that the trunk's table has
@@ -175,6 +190,8 @@ pub fn milliseconds(length: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use carillon_config::ServiceConfig;
+    use carillon_core::id::{AttemptId, CampaignId, ContactId, TaskId};
+    use carillon_core::store::write::{CallRoute, OrphanRow};
 
     use super::*;
 
@@ -213,6 +230,52 @@ mod tests {
         books.add("one", "+1202", Utc(45 * DAY_MS), Utc(45 * DAY_MS + minute));
         books.add("two", "+4420", Utc(45 * DAY_MS), Utc(45 * DAY_MS + minute));
         assert_eq!(books.used(), [Used { trunk: "one".into(), today: 36_000, month: 48_000 }]);
+    }
+
+    fn left_up(trunk: &str, answered_at: Option<Utc>) -> OpenAttempt {
+        let text = String::new;
+        let route = CallRoute {
+            trunk: trunk.into(),
+            caller_id: text(),
+            call_id: text(),
+            branch: text(),
+            from_tag: text(),
+            cseq: 1,
+            request_uri: text(),
+            from_uri: text(),
+            to_uri: text(),
+            next_hop: text(),
+            local: text(),
+        };
+        OpenAttempt {
+            attempt: AttemptId(1),
+            campaign: CampaignId(1),
+            task: TaskId(1),
+            contact: ContactId(1),
+            number: "+4420".into(),
+            timezone: None,
+            attempts: 1,
+            first_attempt_at: None,
+            intent_at: Utc(0),
+            placed_at: None,
+            answered_at,
+            bridged_at: None,
+            orphan: OrphanRow { route, dialog: None },
+        }
+    }
+
+    #[test]
+    fn calls_that_were_up_when_a_process_died_have_talked_until_the_next_one() {
+        let now = Utc(45 * DAY_MS + 7_000);
+        let minute = Duration::from_secs(60);
+        let known = [TrunkTalk { trunk: "one".into(), today: minute, month: 2 * minute }];
+        let open = [
+            left_up("one", Some(Utc(45 * DAY_MS - 1_000))),
+            left_up("one", None),
+            left_up("two", Some(Utc(45 * DAY_MS + 4_000))),
+        ];
+        let used = |trunk: &str, today, month| Used { trunk: trunk.into(), today, month };
+        assert_eq!(talked(&known, &open, now), [used("one", 67_000, 128_000), used("two", 3_000, 3_000)]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! binds nothing, and no call is made unless a number is given.
 
 mod books;
+mod identity;
 mod names;
 mod questions;
 
@@ -113,6 +114,9 @@ pub async fn command(options: &CheckOptions) -> Result<(), Exit> {
                 }
             }
         }
+    }
+    if let Some(signing) = &trunk.signing {
+        tell("identity", identity::check(trunk, signing, options.call.as_deref(), wall()));
     }
     let store = options.store.clone().or(store);
     if let Some(store) = store {

@@ -4,6 +4,7 @@
 //! that none starves the others. Everything the node wants done is done before the next input.
 
 mod handle;
+mod signing;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -25,6 +26,7 @@ use carillon_core::time::Utc;
 use carillon_sip::io::hep::{self, HepHandle};
 use carillon_sip::io::media::{self, MediaHandle, MediaOptions};
 use carillon_sip::io::resolve::{self, ResolverHandle};
+use carillon_sip::io::signer::{SignerError, SignerHandle};
 use carillon_sip::media::MediaCommand;
 use carillon_sip::transport::Local;
 use mio::{Events, Poll, Token, Waker};
@@ -109,6 +111,9 @@ pub enum EngineError {
     /// A listening address can't be had.
     #[error("sip.listen: {0}")]
     Listen(#[from] SocketError),
+    /// A trunk's signing service can't be asked.
+    #[error("trunk identity_service: {0}")]
+    Signer(#[from] SignerError),
     /// The system refused threads, polls or randomness.
     #[error("{what}: {error}")]
     System {
@@ -152,6 +157,7 @@ pub fn start(
         resolve::spawn(options.node.sip.nameservers.clone(), Arc::new(tell))
             .map_err(system("resolver thread"))?
     };
+    let signer = signing::spawn(&options.node.sip.trunks, &sender, &bell)?;
     let hep = match options.node.sip.hep.clone() {
         Some(server) => {
             Some(hep::spawn(server, options.node.sip.media_address).map_err(system("capture server"))?)
@@ -179,6 +185,7 @@ pub fn start(
         media,
         media_due: None,
         resolver,
+        signer,
         hep,
         keeper,
         store: options.store,
@@ -213,6 +220,7 @@ struct Engine {
     /// Commands wait for the RTP thread, which is to be woken by then: once a turn, or later where nothing hurries.
     media_due: Option<Duration>,
     resolver: ResolverHandle,
+    signer: Option<SignerHandle>,
     hep: Option<HepHandle>,
     keeper: Option<Keeper>,
     store: Store,
@@ -284,6 +292,7 @@ impl Engine {
             let input = match self.messages.try_recv() {
                 Ok(Message::Media(event)) => NodeInput::Media(event),
                 Ok(Message::Resolved { question, answer }) => NodeInput::Resolved { question, answer },
+                Ok(Message::Signed { request, answer }) => NodeInput::Signed { request, answer },
                 Ok(Message::Stored { ticket, result }) => {
                     self.batches.answered(ticket, &result);
                     NodeInput::Stored { ticket, result }
@@ -430,6 +439,12 @@ impl Engine {
                     // A question that can't be put is like one that is not answered.
                     if !self.resolver.ask(question) {
                         tracing::warn!("too many names are looked up at once");
+                    }
+                }
+                NodeOutput::Sign(request) => {
+                    if let Some(unasked) = signing::ask(self.signer.as_ref(), request) {
+                        let now = self.now();
+                        self.node.handle(unasked, now);
                     }
                 }
                 NodeOutput::Moved { name, targets } => {

@@ -438,6 +438,7 @@ fn core_failure(failure: event::Failure) -> Failure {
         event::Failure::Expired => Failure::Expired,
         event::Failure::Media => Failure::Media,
         event::Failure::Ports => Failure::Ports,
+        event::Failure::Unsigned => Failure::Unsigned,
     }
 }
 

@@ -79,6 +79,12 @@ fn show_trunks(trunks: &[TrunkFigures]) {
         own(names::TRUNK_DIVERTED_TOTAL).absolute(tally.diverted);
         own(names::TRUNK_MOVED_TOTAL).absolute(tally.moved);
         own(names::TRUNK_NUMBERS_RESTED_TOTAL).absolute(tally.rested);
+        if tally.signed + tally.unsigned > 0 {
+            let signed = |result: &'static str| counter!(names::TRUNK_SIGNED_TOTAL, "trunk" => name.clone(), "result" => result);
+            signed("signed").absolute(tally.signed);
+            signed("failed").absolute(tally.unsigned);
+            gauge!(names::TRUNK_SIGNING_SECONDS, "trunk" => name.clone()).set(tally.signing.as_secs_f64());
+        }
         own(names::TRUNK_UNPRICED_TOTAL).absolute(tally.unpriced);
         if let Some(spent) = caps.spent {
             gauge!(names::TRUNK_SPENT, "trunk" => name.clone()).set(units(spent));

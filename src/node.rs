@@ -30,6 +30,7 @@ use carillon_sip::gateway::{self, Gateway, counters::Counters};
 use carillon_sip::id::CallId;
 use carillon_sip::media::prompt::Prompt;
 use carillon_sip::media::{MediaCommand, MediaEvent};
+use carillon_sip::passport::{SignFault, SignRequest};
 use carillon_sip::registrar::devices::Devices;
 use carillon_sip::resolve::{Answer, Question, Target};
 use carillon_sip::transport::Local;
@@ -97,6 +98,13 @@ pub enum NodeInput {
         question: Question,
         /// What it said.
         answer: Answer,
+    },
+    /// A service signed a call, or did not.
+    Signed {
+        /// What it was asked.
+        request: SignRequest,
+        /// The value of an Identity header, or why there is none.
+        answer: Result<String, SignFault>,
     },
     /// The media threads tell something.
     Media(MediaEvent),
@@ -182,6 +190,8 @@ pub enum NodeOutput {
     },
     /// For a nameserver: answer with [`NodeInput::Resolved`].
     Resolve(Question),
+    /// For a trunk's signing service: answer with [`NodeInput::Signed`].
+    Sign(SignRequest),
     /// For the media threads.
     Media(MediaCommand),
     /// For the store: make durable and answer with [`NodeInput::Stored`].
@@ -339,6 +349,7 @@ impl Node {
             NodeInput::Resolved { question, answer } => {
                 self.gateway.resolved(question, answer, now.monotonic);
             }
+            NodeInput::Signed { request, answer } => self.gateway.signed(&request, answer, now.monotonic),
             NodeInput::Media(event) => self.gateway.media(event, now.monotonic),
             NodeInput::PreferDevice { user, device } => {
                 self.gateway.command(Command::PreferDevice { user, device }, now.monotonic);
@@ -362,7 +373,9 @@ impl Node {
                 self.allow_spend(left, now);
             }
             NodeInput::Recovered(recovered) => {
-                let left = self.talk.start(&caps::talked(&recovered.trunk_talk), self.clock.now(now).utc);
+                let utc = self.clock.now(now).utc;
+                let talked = caps::talked(&recovered.trunk_talk, &recovered.open_attempts, utc);
+                let left = self.talk.start(&talked, utc);
                 self.allow_talk(left, now);
                 for (user, device) in recovered.preferred.clone() {
                     let prefer = Command::PreferDevice { user, device: Some(device) };
@@ -489,6 +502,7 @@ impl Node {
                     gateway::Output::Resolve(question) => {
                         self.outputs.push_back(NodeOutput::Resolve(question));
                     }
+                    gateway::Output::Sign(request) => self.outputs.push_back(NodeOutput::Sign(request)),
                     gateway::Output::Media(command) => self.outputs.push_back(NodeOutput::Media(command)),
                     gateway::Output::Event(event) => match link::news(event, now) {
                         News::Dialer(input) => self.tell_dialer(input, now),

@@ -65,6 +65,10 @@ pub const TRUNK_NUMBERS_RESTING: &str = "dialer_trunk_numbers_resting";
 pub const TRUNK_MOVED_TOTAL: &str = "dialer_trunk_moved_total";
 /// Calls that could not go over a trunk that has a cap on what is spent and no price for their number; label `trunk`.
 pub const TRUNK_UNPRICED_TOTAL: &str = "dialer_trunk_unpriced_total";
+/// Calls of a trunk that its service was asked to sign; labels `trunk`, `result` (`signed`, `failed`). Only with a service.
+pub const TRUNK_SIGNED_TOTAL: &str = "dialer_trunk_signed_total";
+/// How long a trunk's calls waited for its service's signature, added up; label `trunk`. Over both results: the mean.
+pub const TRUNK_SIGNING_SECONDS: &str = "dialer_trunk_signing_seconds";
 /// What a trunk's ended calls have cost since the start, in units of its currency; label `trunk`. Only with prices.
 pub const TRUNK_SPENT: &str = "dialer_trunk_spent";
 /// What may still be spent on a trunk by the nearer of its caps, beside what live calls cost; label `trunk`. Only with a cap.
@@ -197,6 +201,12 @@ fn describe() {
         TRUNK_TALK_LEFT_SECONDS,
         Unit::Seconds,
         "How long calls may still last by the nearer cap"
+    );
+    describe_counter!(TRUNK_SIGNED_TOTAL, Unit::Count, "Calls that a service was asked to sign");
+    describe_gauge!(
+        TRUNK_SIGNING_SECONDS,
+        Unit::Seconds,
+        "How long calls waited for their signature, added up"
     );
     describe_counter!(TRUNK_RANG_TOTAL, Unit::Count, "Calls that rang");
     describe_gauge!(

@@ -4,11 +4,14 @@
 //! buffer and ends in a send buffer; `decode_views_encode` reads Via, From, To, CSeq and Contact as well; `decode_typed` reads
 //! every header that the stack uses. Decoding typed and encoding are set against their limits at the end.
 
+use std::collections::BTreeMap;
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 use carillon_sip::message::{HeaderName, Message, Request, decode};
+use carillon_sip::passport::{Attestation, LocalKey, SignedBy, Signing};
 use criterion::{Criterion, Throughput, criterion_group};
 
 const INVITE: &str = "INVITE sip:+8613912345678@198.51.100.20:5060;user=phone SIP/2.0\r\n\
@@ -141,7 +144,29 @@ fn codec(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, codec);
+/// What a trunk's own key adds to an INVITE: the Identity header with its signature (RFC 8588).
+fn signing(criterion: &mut Criterion) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("shaken.key");
+    let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).expect("a pair");
+    std::fs::write(&file, pair.serialize_pem()).expect("a file");
+    let key = carillon_sip::io::signing::key(&file).expect("a key over P-256");
+    let key = LocalKey { key: Arc::new(key), certificate_url: "https://cert.example/shaken.pem".into() };
+    let signing = Signing {
+        by: SignedBy::Key(key.clone()),
+        attestation: Attestation::A,
+        numbers: BTreeMap::new(),
+        origid: "123e4567-e89b-12d3-a456-426655440000".into(),
+    };
+    criterion.bench_function("sip_identity_es256", |bench| {
+        bench.iter(|| {
+            let claims = signing.claims("+15550000001", black_box("+12025550100"), 1_443_208_345);
+            key.identity(&claims.expect("two numbers")).expect("a signature").len()
+        });
+    });
+}
+
+criterion_group!(benches, codec, signing);
 
 fn main() {
     benches();

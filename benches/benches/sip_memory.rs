@@ -118,7 +118,7 @@ impl Stage {
                     self.gateway.command(Command::Connect { call, user, record: None }, self.now);
                 }
                 Output::Event(Event::Connected { .. }) => self.joined += 1,
-                Output::Event(_) | Output::Media(_) | Output::Resolve(_) => {}
+                Output::Event(_) | Output::Media(_) | Output::Resolve(_) | Output::Sign(_) => {}
             }
         }
     }

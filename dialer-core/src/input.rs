@@ -261,6 +261,8 @@ pub enum Failure {
     Media,
     /// We had no port for it.
     Ports,
+    /// Nobody signed who calls, and without it is not made.
+    Unsigned,
 }
 
 /// Who ended an answered call.

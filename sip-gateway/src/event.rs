@@ -381,6 +381,8 @@ pub enum Failure {
     Media,
     /// No RTP socket could be had.
     Ports,
+    /// The service that signs calls did not, and without they are not made.
+    Unsigned,
 }
 
 impl Route {
@@ -410,9 +412,13 @@ impl Failure {
     pub fn status(self) -> Option<u16> {
         match self {
             Self::Status(status) | Self::Caused { status, cause: _ } => Some(status),
-            Self::Cancelled | Self::Timeout | Self::Transport | Self::Expired | Self::Media | Self::Ports => {
-                None
-            }
+            Self::Cancelled
+            | Self::Timeout
+            | Self::Transport
+            | Self::Expired
+            | Self::Media
+            | Self::Ports
+            | Self::Unsigned => None,
         }
     }
 }

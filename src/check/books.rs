@@ -28,7 +28,7 @@ pub async fn caps(trunk: &TrunkOptions, store: &Path, now: Utc) -> Result<Vec<Li
     let mut lines = Vec::new();
     if minutes {
         let used = match &mut archive {
-            Some(archive) => caps::talked(&archive.trunk_talk(now).await?),
+            Some(archive) => caps::talked(&archive.trunk_talk(now).await?, &[], now),
             None => Vec::new(),
         };
         let used = used.iter().find(|used| used.trunk == trunk.name);

@@ -22,6 +22,7 @@ use carillon_sip::gateway::counters::Counters;
 use carillon_sip::io::hep::HepCounts;
 use carillon_sip::media::MediaEvent;
 use carillon_sip::media::prompt::Prompt;
+use carillon_sip::passport::{SignFault, SignRequest};
 use carillon_sip::registrar::devices::Devices;
 use carillon_sip::resolve::{Answer, Question};
 use tokio::sync::{oneshot, watch};
@@ -33,6 +34,7 @@ use crate::node::TrunkFigures;
 pub(super) enum Message {
     Media(MediaEvent),
     Resolved { question: Question, answer: Answer },
+    Signed { request: SignRequest, answer: Result<String, SignFault> },
     Stored { ticket: Ticket, result: Result<(), Refusal> },
     Fetched { campaign: CampaignId, fetched: Fetched },
     Campaign { command: CampaignCommand, reply: oneshot::Sender<Result<Reply, Refused>> },

@@ -165,7 +165,7 @@ impl Stage {
                     }
                 }
                 Output::Event(event) => self.told(event),
-                Output::Media(_) | Output::Resolve(_) => {}
+                Output::Media(_) | Output::Resolve(_) | Output::Sign(_) => {}
             }
         }
         sent

@@ -46,6 +46,45 @@ fn each_wrong_value_about_callers_is_named() {
 }
 
 #[test]
+fn each_wrong_value_about_a_signing_service_is_named() {
+    let service = "identity_service = \"https://sti.example/sign\"";
+    let all = format!("{service}\nattestation = \"A\"");
+    for (keys, key, message) in [
+        (
+            "identity_service = \"http://sti.example\"\nattestation = \"A\"".into(),
+            "identity_service",
+            "must be like",
+        ),
+        (service.to_owned(), "attestation", "identity_service needs it"),
+        (format!("{all}\nidentity_key = \"none.pem\""), "identity_service", "not both"),
+        (format!("{all}\nidentity_url = \"https://c.example/\""), "identity_url", "needs identity_key"),
+        ("identity_service_wait = \"1s\"".into(), "identity_service_wait", "needs identity_service"),
+        (format!("{all}\nidentity_service_wait = \"9s\""), "identity_service_wait", "between 100ms and 8s"),
+        (format!("{all}\nidentity_on_failure = \"ignore\""), "identity_on_failure", "must be one of refuse"),
+        (format!("{all}\nidentity_service_token = \"a b\""), "identity_service_token", "visible ASCII"),
+        (
+            format!("{all}\nidentity_service_token_file = \"gone\""),
+            "identity_service_token_file",
+            "can't be read",
+        ),
+        (
+            format!("{all}\nidentity_service_ca = \"contacts.csv\""),
+            "identity_service_ca",
+            "holds no certificate",
+        ),
+    ] {
+        let uri = "uri = \"sip:127.0.0.1\"";
+        let text = MINIMAL.replace(uri, &format!("{uri}\n{keys}"));
+        let found = problems(&text);
+        let named = |line: &&String| line.contains(&format!("[[trunk]] {key}: ")) && line.contains(message);
+        assert!(found.iter().any(|line| named(&line)), "{keys}\n{found:#?}");
+    }
+    let text = MINIMAL.replace("uri = ", &format!("{all}\nuri = "));
+    let folder = Folder::new();
+    assert!(CampaignFile::load(&folder.write(&text)).is_ok());
+}
+
+#[test]
 fn each_wrong_value_is_named_with_line_and_key() {
     let campaign = "[campaign]";
     for (old, new, key, message) in [

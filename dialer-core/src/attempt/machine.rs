@@ -239,7 +239,8 @@ impl Attempt {
                     | Failure::Transport
                     | Failure::Expired
                     | Failure::Media
-                    | Failure::Ports => {}
+                    | Failure::Ports
+                    | Failure::Unsigned => {}
                 }
                 end(finding, talk.map(|(agent, since)| (agent, now.utc.since(since))), actions)
             }

@@ -98,6 +98,7 @@ pub fn of_failure(failure: Failure, rang: Option<Duration>, early_media: bool, o
         Failure::Expired => Finding::new(Outcome::Cancelled, Us, "expired"),
         Failure::Media => Finding::new(Outcome::Failed, Trunk, "media"),
         Failure::Ports => Finding::new(Outcome::Failed, Us, "no_ports"),
+        Failure::Unsigned => Finding::new(Outcome::Cancelled, Us, "unsigned"),
     }
 }
 
@@ -149,6 +150,7 @@ mod tests {
             (Failure::Expired, Outcome::Cancelled, Us, "expired"),
             (Failure::Media, Outcome::Failed, Trunk, "media"),
             (Failure::Ports, Outcome::Failed, Us, "no_ports"),
+            (Failure::Unsigned, Outcome::Cancelled, Us, "unsigned"),
         ] {
             assert_eq!(of_failure(failure, None, false, &[]), Finding::new(outcome, attribution, reason));
         }

@@ -208,7 +208,7 @@ impl Gateway {
                     | Failure::Cancelled => "no_answer",
                     Failure::Status(_) | Failure::Caused { .. } => "declined",
                     Failure::Media => "media",
-                    Failure::Transport | Failure::Expired | Failure::Ports => "not_sent",
+                    Failure::Transport | Failure::Expired | Failure::Ports | Failure::Unsigned => "not_sent",
                 };
                 self.phone_gone(user, reason, now);
             }

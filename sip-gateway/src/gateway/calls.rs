@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Gateway;
+use super::identity::Signature;
 use super::incoming::Next;
 use super::join::Joined;
 use super::legs::LegOwner;
@@ -52,6 +53,8 @@ pub(super) struct Call {
     pub(super) incoming: bool,
     /// What it costs, while the trunk reckons with it.
     pub(super) rate: Option<Rate>,
+    /// What it has of a service's signature.
+    pub(super) signature: Signature,
 }
 
 /// Whom a call is for, and which trunks may carry it.
@@ -77,7 +80,7 @@ pub(super) struct Line {
 pub(super) enum Stage {
     /// A line and a port are held; nothing was sent.
     Reserved { port: u16 },
-    /// It may be sent; the INVITE waits for the trunk's rate.
+    /// It may be sent; the INVITE waits for its signature, or for the trunk's rate.
     Queued { stream: StreamId },
     /// The INVITE is out. `failure` replaces what the leg will tell, when we ended it for a reason of our own.
     Out { leg: LegId, stream: StreamId, failure: Option<Failure> },
@@ -109,6 +112,7 @@ impl Gateway {
                     rang: false,
                     incoming: false,
                     rate,
+                    signature: Signature::None,
                 };
                 self.calls.insert(call, reserved);
                 self.timers.set(Timer::Call(call), Some(now.saturating_add(RESERVED_MAX)));
@@ -128,14 +132,14 @@ impl Gateway {
     /// Opens the stream and queues the INVITE.
     pub(super) fn place(&mut self, place: PlaceCall, now: Duration) {
         let PlaceCall { call, route, not_after } = place;
-        let Some(Call { trunk, stage: Stage::Reserved { port }, .. }) = self.calls.get(&call) else {
+        let Some(Call { stage: Stage::Reserved { port }, .. }) = self.calls.get(&call) else {
             // Placed twice, or ended while the order to place it was on its way: it has or had its own ending.
             if !self.calls.contains_key(&call) && !self.lapsed.remove(&call) {
                 self.event(Event::Failed { call, failure: Failure::Expired });
             }
             return;
         };
-        let (trunk, port) = (*trunk, *port);
+        let port = *port;
         let stream = self.open_stream(port, LegOwner::Call(call));
         if let Some(placed) = self.calls.get_mut(&call) {
             // What was recorded is what is written on the wire.
@@ -143,36 +147,10 @@ impl Gateway {
             placed.stage = Stage::Queued { stream };
         }
         self.timers.set(Timer::Call(call), Some(not_after));
-        if let Some(queue) = self.queues.get_mut(trunk) {
-            queue.push_back(call);
-        }
         if not_after < now {
             self.fail_unsent(call, Failure::Expired, now);
         }
-        self.send_queued(trunk, now);
-    }
-
-    /// Sends the INVITEs that the trunk's rate allows now.
-    pub(super) fn send_queued(&mut self, index: usize, now: Duration) {
-        loop {
-            let (Some(trunk), Some(queue)) = (self.trunks.get_mut(index), self.queues.get_mut(index)) else {
-                return;
-            };
-            // A call that ended while it waited leaves its place in the queue behind.
-            let stale = |call: &mut CallId| {
-                !matches!(self.calls.get(call), Some(Call { stage: Stage::Queued { .. }, .. }))
-            };
-            while queue.pop_front_if(stale).is_some() {}
-            let slot = queue.front().and_then(|_| trunk.next_slot(now));
-            match (slot, queue.front().copied()) {
-                (Some(slot), Some(call)) if slot <= now => {
-                    queue.pop_front();
-                    trunk.sent(now);
-                    self.send(call, now);
-                }
-                (slot, _) => return self.timers.set(Timer::Slot(index), slot),
-            }
-        }
+        self.ask_or_queue(call, now);
     }
 
     /// Ends a call in whatever way its stage needs.
@@ -462,15 +440,15 @@ impl Gateway {
     }
 
     /// The INVITE of a queued call leaves; its slot is taken already.
-    fn send(&mut self, call: CallId, now: Duration) {
+    pub(super) fn send(&mut self, call: CallId, now: Duration) {
         let Some(known) = self.calls.get(&call) else { return };
         let Stage::Queued { stream } = &known.stage else { return };
-        let (stream, route) = (*stream, known.route.clone());
-        let Some(trunk) = self.trunks.get(known.trunk) else { return };
+        let (stream, route, index) = (*stream, known.route.clone(), known.trunk);
+        let identity = self.take_identity(call, now);
+        let Some(trunk) = self.trunks.get(index) else { return };
         let credentials = trunk.options.credentials();
         let codecs = trunk.options.codecs.clone();
         let (late_offer, asserted_identity) = (trunk.options.late_offer, trunk.options.asserted_identity);
-        let identity = self.signed_identity(&trunk.options, &route.caller_id, &known.wish.number, now);
         let Some(port) = self.stream_port(stream) else { return };
         self.follow_trunk(call, &route, now);
         self.timers.set(Timer::Call(call), None);
@@ -530,7 +508,7 @@ impl Gateway {
         self.trunks.get_mut(index)
     }
 
-    fn fail_unsent(&mut self, call: CallId, failure: Failure, now: Duration) {
+    pub(super) fn fail_unsent(&mut self, call: CallId, failure: Failure, now: Duration) {
         if let Some(Call { stage: Stage::Reserved { .. }, .. }) = self.calls.get(&call) {
             self.lapsed.insert(call);
             if self.lapsed.len() > LAPSED_MAX {

@@ -252,7 +252,7 @@ pub(super) fn is_for_next(failure: Failure) -> bool {
         | Failure::Timeout
         | Failure::Transport
         | Failure::Media => true,
-        Failure::Expired | Failure::Ports => false,
+        Failure::Expired | Failure::Ports | Failure::Unsigned => false,
     }
 }
 
@@ -261,6 +261,6 @@ pub(super) fn is_flow_gone(failure: Failure) -> bool {
     match failure {
         Failure::Status(status) | Failure::Caused { status, cause: _ } => matches!(status, 408 | 430),
         Failure::Timeout | Failure::Transport => true,
-        Failure::Cancelled | Failure::Expired | Failure::Media | Failure::Ports => false,
+        Failure::Cancelled | Failure::Expired | Failure::Media | Failure::Ports | Failure::Unsigned => false,
     }
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use super::Gateway;
 use super::agents::Phone;
 use super::calls::{Call, Stage, TALK_MAX, Wish};
+use super::identity::Signature;
 use super::join::Joined;
 use super::legs::{LegEntry, LegOwner};
 use super::timers::Timer;
@@ -343,6 +344,7 @@ impl Gateway {
             rang: false,
             incoming: true,
             rate: None,
+            signature: Signature::None,
         };
         self.calls.insert(call, taken);
         self.timers.set(Timer::Leg(id), leg.deadline());

@@ -1,12 +1,12 @@
 //! The gateway: routes datagrams, commands and media events to the rooms that own them.
 //!
-//! Doors in ([`Gateway::command`], [`Gateway::datagram`], [`Gateway::media`], [`Gateway::resolved`]), one out
+//! Doors in ([`Gateway::command`], [`Gateway::datagram`], [`Gateway::media`], [`Gateway::resolved`], [`Gateway::signed`]), one out
 //! ([`Gateway::poll_output`]) and one for time ([`Gateway::poll_timeout`], [`Gateway::handle_timeout`]).
 //! After each call on a door, drain `poll_output` and then ask `poll_timeout` again.
 //!
-//! Rooms: `calls` (towards trunks), `divert` (on to the next trunk), `incoming` (from trunks), `agents` (towards phones), `devices` (which phone of
+//! Rooms: `calls` (towards trunks), `queue` (for a trunk's rate), `divert` (on to the next trunk), `incoming` (from trunks), `agents` (towards phones), `devices` (which phone of
 //! an agent), `join` (splices), `consult` (a colleague is asked), `transfer`, `takeover` (a call changes its phone), `phones` (REGISTER of phones),
-//! `ladders` (what is written down of calls), `trunks` (REGISTER with trunks), `places` (where trunks are), `numbers` (what calls show), `orphans`, `stray` (requests outside dialogs), `streams`, `ports`, `names`,
+//! `ladders` (what is written down of calls), `trunks` (REGISTER with trunks), `places` (where trunks are), `numbers` (what calls show), `identity` (who calls, signed), `orphans`, `stray` (requests outside dialogs), `streams`, `ports`, `names`,
 //! `timers`, `counters`.
 
 mod agents;
@@ -16,6 +16,7 @@ pub mod counters;
 mod datagrams;
 mod devices;
 mod divert;
+mod identity;
 mod incoming;
 mod join;
 mod ladders;
@@ -26,6 +27,7 @@ mod orphans;
 mod phones;
 mod places;
 pub mod ports;
+mod queue;
 pub mod stray;
 mod streams;
 mod takeover;
@@ -53,6 +55,7 @@ use crate::leg::orphan::Orphan;
 use crate::leg::wire::Wire;
 use crate::media::{MediaCommand, MediaEvent};
 use crate::options::Options;
+use crate::passport::SignRequest;
 use crate::registrar::Registrar;
 use crate::registrar::flood::Flood;
 use crate::registrar::guesses::Guesses;
@@ -94,6 +97,8 @@ pub enum Output {
     Media(MediaCommand),
     /// Put this question to a nameserver; the answer goes to [`Gateway::resolved`].
     Resolve(Question),
+    /// Have a trunk's service sign this; the answer goes to [`Gateway::signed`].
+    Sign(SignRequest),
 }
 
 /// All SIP machines of one node.

@@ -1,4 +1,4 @@
-//! The numbers that calls show: signed where the trunk wants that, and how each fares.
+//! The numbers that calls show: how each fares. Signing them is `identity`'s matter.
 
 use std::time::Duration;
 
@@ -6,9 +6,6 @@ use super::Gateway;
 use super::timers::Timer;
 use crate::event::Event;
 use crate::id::CallId;
-use crate::leg::SignedIdentity;
-use crate::options::TrunkOptions;
-use crate::passport::date;
 use crate::trunk::Trunk;
 use crate::trunk::caller_ids::NumberBook;
 use crate::trunk::reputation::Reputation;
@@ -17,24 +14,6 @@ use crate::trunk::reputation::Reputation;
 pub const NUMBERS_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Gateway {
-    /// Who calls, signed now; nothing where the trunk wants none, or the time of day is not known.
-    pub(super) fn signed_identity(
-        &self,
-        trunk: &TrunkOptions,
-        from: &str,
-        to: &str,
-        now: Duration,
-    ) -> Option<SignedIdentity> {
-        let signing = trunk.signing.as_ref()?;
-        let since = i64::try_from(now.as_secs()).ok()?;
-        let at = self.started_at?.checked_add(since)?;
-        let identity = signing.identity(from, to, at);
-        if identity.is_none() {
-            tracing::warn!(trunk = %trunk.name, "a call can't be signed; it goes out without Identity");
-        }
-        Some(SignedIdentity { identity: identity?, date: date(at) })
-    }
-
     /// Notes what became of a call of ours for the number that it showed.
     pub(super) fn number_fared(&mut self, call: CallId, what: impl FnOnce(&mut Reputation), now: Duration) {
         let Some(known) = self.calls.get(&call).filter(|known| !known.incoming) else { return };

@@ -15,6 +15,7 @@ use crate::event::{Event, Room, Route};
 use crate::id::CallId;
 use crate::media::MediaCommand;
 use crate::options::{Options, Secret, TrunkOptions, UserOptions};
+use crate::passport::SignRequest;
 use crate::resolve::{Answer, Question};
 use crate::transport::Local;
 
@@ -161,6 +162,8 @@ pub(super) struct Bench {
     media: Vec<MediaCommand>,
     /// What a nameserver is asked and has not answered yet.
     pub questions: Vec<Question>,
+    /// What a service is to sign and has not.
+    pub requests: Vec<SignRequest>,
     room: Room,
 }
 
@@ -185,6 +188,7 @@ impl Bench {
             events: Vec::new(),
             media: Vec::new(),
             questions: Vec::new(),
+            requests: Vec::new(),
             room: Room::default(),
         };
         bench.drain();
@@ -344,7 +348,7 @@ impl Bench {
         assert_eq!(self.room, self.gateway.room(self.now));
     }
 
-    fn drain(&mut self) {
+    pub(super) fn drain(&mut self) {
         self.look_at_room();
         while let Some(output) = self.gateway.poll_output() {
             match output {
@@ -355,6 +359,7 @@ impl Bench {
                 Output::Event(event) => self.events.push(event),
                 Output::Media(command) => self.media.push(command),
                 Output::Resolve(question) => self.questions.push(question),
+                Output::Sign(request) => self.requests.push(request),
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The one I/O room: sockets, the RTP thread, the recorder thread, the DNS thread, the capture thread, prompt files.
+//! The one I/O room: sockets, the RTP thread, the recorder thread, the DNS thread, the signing thread, the capture thread, prompt files.
 
 mod connection;
 pub mod hep;
@@ -6,6 +6,7 @@ pub mod media;
 mod pairs;
 pub mod recorder;
 pub mod resolve;
+pub mod signer;
 pub mod signing;
 pub mod streams;
 pub mod tls;

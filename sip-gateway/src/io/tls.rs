@@ -268,6 +268,19 @@ fn client_config(options: &TlsOptions, trunk: &TrunkTls) -> Result<Arc<ClientCon
     }))
 }
 
+/// What connections to a service over HTTP are opened with: its certificate is for the host of its address, in date, and leads to one
+/// of these authorities, or of the system's.
+///
+/// # Errors
+/// Where the file can't be used, or the system has no authorities.
+pub(super) fn https_config(ca: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
+    let known = ca.map_or_else(system_roots, |file| roots(file, Role::Ca))?;
+    let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    let builder =
+        builder.map_err(|fault| error(Role::Ca, ca.unwrap_or(Path::new("system")), Fault::Other(fault)))?;
+    Ok(Arc::new(builder.with_root_certificates(known).with_no_client_auth()))
+}
+
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }

@@ -52,7 +52,9 @@ impl Failover {
             }
             Failure::Timeout | Failure::Transport => *self != Self::never(),
             // Our own doing, or heard after an answer.
-            Failure::Cancelled | Failure::Expired | Failure::Media | Failure::Ports => false,
+            Failure::Cancelled | Failure::Expired | Failure::Media | Failure::Ports | Failure::Unsigned => {
+                false
+            }
         }
     }
 }

@@ -33,6 +33,12 @@ use spend::Spend;
 use talk::Talk;
 use tally::TrunkTally;
 
+/// So many calls in a row that its service did not sign, and were not made for that, let a trunk rest.
+pub const UNSIGNED_MAX: u32 = 3;
+
+/// How long it rests then.
+pub const UNSIGNED_REST: Duration = Duration::from_secs(5);
+
 /// One carrier connection.
 #[derive(Debug)]
 pub struct Trunk {
@@ -46,6 +52,8 @@ pub struct Trunk {
     pub spend: Spend,
     /// Whether the log says that a cap is reached.
     told_spent: bool,
+    /// So many calls in a row were not signed by its service.
+    unsigned: u32,
     /// Where it is.
     pub targets: Targets,
     /// The OPTIONS check that is out, and where.
@@ -75,6 +83,7 @@ impl Trunk {
             talk: Talk::default(),
             spend: Spend::default(),
             told_spent: false,
+            unsigned: 0,
             silence: Silence::default(),
             health: Health::new(options.hysteresis),
             lines_used: 0,
@@ -101,6 +110,24 @@ impl Trunk {
         let before = self.state();
         act(&mut self.health);
         (self.state() != before).then(|| self.state())
+    }
+
+    /// Its service signed a call, or did not, after so long. True where that is its first failure after a success.
+    pub fn signed(&mut self, well: bool, after: Duration) -> bool {
+        let before = self.unsigned;
+        self.unsigned = if well { 0 } else { before.saturating_add(1) };
+        *(if well { &mut self.tally.signed } else { &mut self.tally.unsigned }) += 1;
+        self.tally.signing = self.tally.signing.saturating_add(after);
+        !well && before == 0
+    }
+
+    /// Calls that are not signed are not made: after [`UNSIGNED_MAX`] in a row it takes none for [`UNSIGNED_REST`]. Returns the state
+    /// to report when this changed it.
+    pub fn rest_unsigned(&mut self, now: Duration) -> Option<TrunkState> {
+        if self.unsigned < UNSIGNED_MAX {
+            return None;
+        }
+        self.heed(|health| health.pause_until(now.saturating_add(UNSIGNED_REST)))
     }
 
     /// Its name leads to these servers now. Returns the state to report when this changed it.

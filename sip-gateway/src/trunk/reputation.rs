@@ -65,7 +65,8 @@ impl Reputation {
             | Failure::Transport
             | Failure::Expired
             | Failure::Media
-            | Failure::Ports => false,
+            | Failure::Ports
+            | Failure::Unsigned => false,
         };
         let by_callee = match failure {
             Failure::Status(480 | 486 | 487 | 600) | Failure::Caused { status: _, cause: 17..=20 } => true,
@@ -76,7 +77,8 @@ impl Reputation {
             | Failure::Transport
             | Failure::Expired
             | Failure::Media
-            | Failure::Ports => rang,
+            | Failure::Ports
+            | Failure::Unsigned => rang,
         };
         // What the trunk, the network or we spoilt says nothing of the number.
         if refused || by_callee {

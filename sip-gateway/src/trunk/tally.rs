@@ -26,6 +26,12 @@ pub struct TrunkTally {
     pub rested: u64,
     /// Calls that could not go over it because there is a cap on what is spent and no price for their number.
     pub unpriced: u64,
+    /// Calls that its service signed.
+    pub signed: u64,
+    /// Calls that its service did not sign.
+    pub unsigned: u64,
+    /// Time from question to answer, added up over both.
+    pub signing: Duration,
     /// Failures, by class.
     pub failures: Failures,
 }
@@ -112,7 +118,8 @@ impl TrunkTally {
             | Failure::Transport
             | Failure::Expired
             | Failure::Media
-            | Failure::Ports => false,
+            | Failure::Ports
+            | Failure::Unsigned => false,
         };
         self.effective += u64::from(by_callee);
     }

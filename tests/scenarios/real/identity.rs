@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::check::check;
 use super::rig::campaign::Campaign;
+use super::rig::certificates::Certificates;
 use super::rig::{LONG, Stage};
 
 const KEYS: &str = r#"identity_key = "shaken.key"
@@ -14,6 +18,14 @@ identity_url = "https://cert.example/shaken.crt"
 identity_origid = "123e4567-e89b-12d3-a456-426655440000"
 attestation = "B"
 attestations = ["+15550000001 A"]"#;
+
+const NEW_KEY: [&str; 9] =
+    ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
+const KEY_FILES: [&str; 6] = ["-keyout", "shaken.key", "-out", "shaken.crt", "-subj", "/CN=shaken"];
+
+fn seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
+}
 
 fn openssl(directory: &Path, line: &[&str]) -> Vec<u8> {
     let mut command = Command::new("openssl");
@@ -44,22 +56,8 @@ fn asn1(signature: &[u8]) -> Vec<u8> {
     [vec![0x30, u8::try_from(body.len()).expect("short")], body].concat()
 }
 
-#[test]
-fn an_invite_says_who_calls_and_openssl_believes_it() {
-    let stage = Stage::new();
-    let directory = stage.directory();
-    let new =
-        ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
-    let files = ["-keyout", "shaken.key", "-out", "shaken.crt", "-subj", "/CN=shaken"];
-    openssl(directory, &[&new[..], &files].concat());
-    let mut carrier = stage.carrier("carrier_busy.xml").start();
-    let began =
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
-    let report = stage.run(&Campaign { trunk_keys: KEYS, ..Campaign::with_sipp_agent() }).finish();
-    carrier.finish(LONG);
-    assert_eq!(report.only_attempt().get("outcome"), "busy");
-
-    let messages = carrier.messages();
+/// What an INVITE says of who calls, judged by OpenSSL and the certificate in `shaken.crt`; its attestation.
+fn judged(directory: &Path, messages: &str, began: u64) -> String {
     let line =
         |name: &str| messages.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim();
     let identity = line("Identity: ");
@@ -77,7 +75,6 @@ fn an_invite_says_who_calls_and_openssl_believes_it() {
         assert_eq!(header_says[name], value);
     }
     let claims_say = json(claims);
-    assert_eq!(claims_say["attest"], "A", "that of its number");
     assert_eq!(claims_say["orig"]["tn"], "15550000001");
     assert_eq!(claims_say["dest"]["tn"][0], "12025550100");
     assert_eq!(claims_say["origid"], "123e4567-e89b-12d3-a456-426655440000");
@@ -95,4 +92,163 @@ fn an_invite_says_who_calls_and_openssl_believes_it() {
     let other =
         Command::new("openssl").current_dir(directory).args(verify).output().expect("openssl is there");
     assert!(!other.status.success(), "of any other text it is wrong");
+    claims_say["attest"].as_str().expect("a text").to_owned()
+}
+
+#[test]
+fn an_invite_says_who_calls_and_openssl_believes_it() {
+    let stage = Stage::new();
+    let directory = stage.directory();
+    openssl(directory, &[&NEW_KEY[..], &KEY_FILES].concat());
+    let mut carrier = stage.carrier("carrier_busy.xml").start();
+    let began = seconds();
+    let report = stage.run(&Campaign { trunk_keys: KEYS, ..Campaign::with_sipp_agent() }).finish();
+    carrier.finish(LONG);
+    assert_eq!(report.only_attempt().get("outcome"), "busy");
+
+    let messages = carrier.messages();
+    assert_eq!(judged(directory, &messages, began), "A", "that of its number");
+}
+
+/// A service of an hour's patience that others wrote the parts of: `openssl` signs, Python serves HTTPS.
+const SERVICE: &str = r#"
+import base64, http.server, json, ssl, subprocess, sys
+
+def letters(octets):
+    return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()
+
+class Service(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def log_message(self, *_):
+        pass
+    def answer(self, status, body):
+        text = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+    def do_POST(self):
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.headers["Authorization"] != "Bearer a-token" or self.path != "/stir/v1/signing":
+            return self.answer(401, {"requestError": {"policyException": {"messageId": "POL4010", "text": "who are you"}}})
+        claims = asked["signingRequest"]
+        header = {"alg": "ES256", "ppt": "shaken", "typ": "passport", "x5u": "https://cert.example/shaken.crt"}
+        written = [json.dumps(part, separators=(",", ":"), sort_keys=True).encode() for part in (header, claims)]
+        token = ".".join(letters(part) for part in written)
+        sign = ["openssl", "dgst", "-sha256", "-sign", "shaken.key"]
+        der = subprocess.run(sign, input=token.encode(), stdout=subprocess.PIPE, check=True).stdout
+        first = der[4:4 + der[3]]
+        second = der[6 + der[3]:]
+        plain = b"".join(half.lstrip(b"\0").rjust(32, b"\0") for half in (first, second))
+        value = f"{token}.{letters(plain)};info=<https://cert.example/shaken.crt>;alg=ES256;ppt=shaken"
+        self.answer(200, {"signingResponse": {"identity": value}})
+
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Service)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[1])
+server.socket = context.wrap_socket(server.socket, server_side=True)
+print(server.server_port, flush=True)
+server.serve_forever()
+"#;
+
+/// The service, ended with the test.
+struct Service {
+    process: Child,
+    port: u16,
+    ca: PathBuf,
+}
+
+impl Service {
+    fn start(directory: &Path) -> Service {
+        let certificates = Certificates::new(directory, "sti");
+        let mut command = Command::new("python3");
+        command.current_dir(directory).args(["-c", SERVICE]).arg(&certificates.both).stdout(Stdio::piped());
+        let mut process = command.spawn().expect("python3 is there");
+        let mut line = String::new();
+        let output = process.stdout.take().expect("it is piped");
+        BufReader::new(output).read_line(&mut line).expect("it says its port");
+        Service { port: line.trim().parse().expect("a port"), process, ca: certificates.ca }
+    }
+
+    fn keys(&self, more: &str) -> &'static str {
+        let (port, ca) = (self.port, self.ca.display());
+        let keys = format!(
+            r#"identity_service = "https://127.0.0.1:{port}/stir/v1/signing"
+identity_service_token_file = "token"
+identity_service_ca = "{ca}"
+identity_origid = "123e4567-e89b-12d3-a456-426655440000"
+attestation = "C"
+attestations = ["+15550000001 B"]
+{more}"#
+        );
+        keys.leak()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn a_service_signs_over_https_and_openssl_believes_it() {
+    let stage = Stage::new();
+    let directory = stage.directory();
+    openssl(directory, &[&NEW_KEY[..], &KEY_FILES].concat());
+    let service = Service::start(directory);
+    fs::write(directory.join("token"), "a-token\n").expect("the test's directory can be written");
+    let began = seconds();
+    let mut carrier = stage.carrier("carrier_busy.xml").start();
+    let report =
+        stage.run(&Campaign { trunk_keys: service.keys(""), ..Campaign::with_sipp_agent() }).finish();
+    carrier.finish(LONG);
+    assert_eq!(report.only_attempt().get("outcome"), "busy");
+    assert_eq!(judged(directory, &carrier.messages(), began), "B");
+}
+
+#[test]
+fn a_trunk_check_asks_the_service_and_tells_what_it_said() {
+    let stage = Stage::new();
+    let directory = stage.directory();
+    openssl(directory, &[&NEW_KEY[..], &KEY_FILES].concat());
+    let service = Service::start(directory);
+    let mut carrier = stage.carrier("carrier_options.xml").start();
+    fs::write(directory.join("token"), "a-token").expect("the test's directory can be written");
+    stage.write(&Campaign { trunk_keys: service.keys(""), ..Campaign::with_sipp_agent() });
+    let (status, said, error) = check(&stage, &[]);
+    carrier.finish(LONG);
+    assert_eq!(status, 0, "{said}{error}");
+    assert!(said.contains("ok    identity  signed by https://127.0.0.1:"), "{said}");
+    assert!(said.contains("attestation B"), "{said}");
+    fs::write(directory.join("token"), "another").expect("the test's directory can be written");
+    let (status, said, _) = check(&stage, &[]);
+    assert_eq!(status, 3);
+    assert!(said.contains("refused with 401: POL4010 who are you"), "{said}");
+}
+
+#[test]
+fn a_service_that_refuses_keeps_calls_back_or_lets_them_go_unsigned() {
+    for (more, outcome) in [("", "cancelled"), (r#"identity_on_failure = "send_unsigned""#, "busy")] {
+        let stage = Stage::new();
+        let directory = stage.directory();
+        openssl(directory, &[&NEW_KEY[..], &KEY_FILES].concat());
+        let service = Service::start(directory);
+        fs::write(directory.join("token"), "another").expect("the test's directory can be written");
+        let carrier = (outcome == "busy").then(|| stage.carrier("carrier_busy.xml").start());
+        let mut run = stage.run(&Campaign { trunk_keys: service.keys(more), ..Campaign::with_sipp_agent() });
+        let report = run.finish();
+        let attempt = report.only_attempt();
+        assert_eq!(attempt.get("outcome"), outcome, "{more}");
+        match carrier {
+            None => assert_eq!((attempt.get("reason"), attempt.get("attribution")), ("unsigned", "us")),
+            Some(mut carrier) => {
+                carrier.finish(LONG);
+                let messages = carrier.messages();
+                assert!(messages.contains("INVITE sip:") && !messages.contains("Identity:"), "{messages}");
+            }
+        }
+    }
 }

@@ -204,3 +204,53 @@ fn a_call_that_was_up_when_we_died_is_hung_up_and_has_one_ending() {
     assert_ne!(report.tasks[0].get("next_at"), "", "they are called again");
     drop(phone);
 }
+
+#[test]
+fn a_call_that_comes_while_we_are_away_is_taken_by_the_next_process() {
+    let stage = stage();
+    let customer = Customer::speaking(Law::Mu, CUSTOMER_HZ);
+    let phone = stage.phone(0, &[Law::Mu]);
+    let mut run = stage.run(&called(INBOUND, "8s"));
+    run.wait_until_started();
+    run.signal(Signal::Kill);
+    assert_eq!(run.exit_status(), -1);
+    // Nobody hears its first INVITE, and SIPp repeats it (RFC 3261 §17.1.1.2).
+    let mut caller = stage.caller("caller.xml", NUMBER, UNKNOWN).customer(&customer).pause_ms(1_000).start();
+    caller.wait_for_message("INVITE sip:", LONG);
+    let mut run = stage.run_again();
+    caller.finish(LONG);
+    run.finish();
+    let calls = inbound(&stage.report_directory());
+    let outcomes: Vec<&str> = calls.iter().map(|call| call.get("outcome")).collect();
+    assert_eq!(outcomes, ["talked"]);
+    drop(phone);
+}
+
+#[test]
+fn a_call_that_rang_when_we_died_is_a_new_one_once_its_invite_comes_again() {
+    let stage = stage();
+    let customer = Customer::speaking(Law::Mu, CUSTOMER_HZ);
+    let phone = stage.phone(0, &[Law::Mu]);
+    let keys = "numbers = [\"+12025550177\"]\nwait_max = \"20s\"";
+    let mut run = stage.run(&called(keys, "10s"));
+    run.wait_until_started();
+    // The first has the agent, so that the second rings.
+    let mut first = stage.caller("caller_waits_for_bye.xml", NUMBER, UNKNOWN).customer(&customer).start();
+    first.wait_for_message("ACK sip:", LONG);
+    let mut second = stage.other_caller("caller_rings_again.xml", NUMBER, UNKNOWN).pause_ms(6_000).start();
+    second.wait_for_message("SIP/2.0 180", LONG);
+    // That it came is on disk a moment later.
+    std::thread::sleep(Duration::from_millis(300));
+    run.signal(Signal::Kill);
+    assert_eq!(run.exit_status(), -1);
+
+    let mut run = stage.run_again();
+    first.finish(LONG);
+    second.finish(LONG);
+    run.finish();
+    let calls = inbound(&stage.report_directory());
+    let mut outcomes: Vec<&str> = calls.iter().map(|call| call.get("outcome")).collect();
+    outcomes.sort_unstable();
+    assert_eq!(outcomes, ["interrupted", "interrupted", "talked"]);
+    drop(phone);
+}

@@ -338,6 +338,7 @@ impl World {
             NodeOutput::Reply { request, result } => self.replied(request, result),
             NodeOutput::Trunk { name, state } => self.trace.note(now, &format!("trunk {name} {state:?}")),
             NodeOutput::Resolve(question) => panic!("seed {}: {question:?} asked", self.plan.seed),
+            NodeOutput::Sign(request) => panic!("seed {}: {request:?} asked", self.plan.seed),
             NodeOutput::Moved { name, targets } => {
                 self.trace.note(now, &format!("trunk {name} at {targets:?}"))
             }

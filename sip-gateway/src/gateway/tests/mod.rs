@@ -11,6 +11,7 @@ mod digest;
 mod divert;
 mod early;
 mod families;
+mod identity;
 mod in_dialog;
 mod incoming;
 mod ladders;
