@@ -146,6 +146,19 @@ pub fn phone_address(agent: usize) -> SocketAddr {
     SocketAddr::from(([10, 0, 2, agent as u8 + 1], 5_060))
 }
 
+/// Where the agent's second phone is.
+pub fn second_address(agent: usize) -> SocketAddr {
+    SocketAddr::from(([10, 0, 2, agent as u8 + 1], 5_062))
+}
+
+/// The agent whose phone, first or second, is there.
+pub fn agent_at(peer: SocketAddr) -> Option<usize> {
+    match peer.ip() {
+        IpAddr::V4(ip) if ip.octets()[..3] == [10, 0, 2] => usize::from(ip.octets()[3]).checked_sub(1),
+        IpAddr::V4(_) | IpAddr::V6(_) => None,
+    }
+}
+
 /// Where it wants its audio.
 pub fn phone_media(agent: usize) -> SocketAddr {
     SocketAddr::from(([10, 0, 2, agent as u8 + 1], 7_078))
@@ -156,6 +169,7 @@ pub fn address(text: &str) -> SocketAddr {
     text.parse().expect("an address")
 }
 
-fn password(agent: usize) -> String {
+/// What the agent's phones prove themselves with.
+pub fn password(agent: usize) -> String {
     format!("secret{agent}")
 }

@@ -31,7 +31,7 @@ pub enum Audio {
 #[derive(Clone, Debug)]
 pub enum Later {
     /// The first packet of a splice leaves, unless it was parted meanwhile.
-    Heard { call: CallId, splice: u64 },
+    Heard { call: CallId, customer: StreamId, splice: u64 },
     /// The first packet of a prompt leaves, unless the stream was closed.
     Started { call: CallId, stream: StreamId },
     /// The last one did.
@@ -66,6 +66,8 @@ struct Splice {
     since: Duration,
     record: Option<std::path::PathBuf>,
     heard: bool,
+    /// Whether its first packet is told of: that of a call's first agent is.
+    tells: bool,
 }
 
 /// The media threads of one process.
@@ -74,7 +76,8 @@ pub struct Media {
     /// From a command to the first packet that obeys it.
     first_packet: Duration,
     streams: BTreeMap<StreamId, Stream>,
-    splices: BTreeMap<CallId, Splice>,
+    /// By the customer's stream, or that of whoever asks a colleague.
+    splices: BTreeMap<StreamId, Splice>,
     splices_made: u64,
 }
 
@@ -100,18 +103,52 @@ impl Media {
             MediaCommand::Splice { call, customer, agent, answered_at, record } => {
                 self.splices_made += 1;
                 let number = self.splices_made;
-                let splice =
-                    Splice { number, customer, agent, answered_at, since: now, record, heard: false };
-                self.splices.insert(call, splice);
-                follows.later.push((now + self.first_packet, Later::Heard { call, splice: number }));
+                let splice = Splice {
+                    number,
+                    customer,
+                    agent,
+                    answered_at,
+                    since: now,
+                    record,
+                    heard: false,
+                    tells: true,
+                };
+                self.splices.insert(customer, splice);
+                follows
+                    .later
+                    .push((now + self.first_packet, Later::Heard { call, customer, splice: number }));
             }
-            MediaCommand::HandOver { call, customer: _, agent } => {
-                if let Some(splice) = self.splices.get_mut(&call) {
-                    splice.agent = agent;
+            MediaCommand::HandOver { call, customer, agent } => {
+                self.splices_made += 1;
+                let number = self.splices_made;
+                let before = self.splices.remove(&customer);
+                let (record, since, answered_at) = match &before {
+                    Some(splice) => (splice.record.clone(), splice.since, splice.answered_at),
+                    None => (None, now, now),
+                };
+                let splice = Splice {
+                    number,
+                    customer,
+                    agent,
+                    answered_at,
+                    since,
+                    record,
+                    heard: false,
+                    tells: false,
+                };
+                self.splices.insert(customer, splice);
+                follows
+                    .later
+                    .push((now + self.first_packet, Later::Heard { call, customer, splice: number }));
+                let heard = before.filter(|splice| splice.heard);
+                if let Some((splice, customer)) = heard.zip(self.streams.get(&customer))
+                    && let Some(agent) = self.streams.get(&splice.agent)
+                {
+                    follows.audio = Some((customer.local, Audio::Parted(agent.local)));
                 }
             }
             MediaCommand::Unsplice { call, customer, agent } => {
-                if let Some(splice) = self.splices.remove(&call) {
+                if let Some(splice) = self.splices.remove(&customer) {
                     let heard = splice.heard;
                     if let Some(path) = splice.record {
                         let duration_ms = milliseconds(now.saturating_sub(splice.since));
@@ -140,8 +177,8 @@ impl Media {
     pub fn later(&mut self, later: Later, now: Duration) -> Follows {
         let mut follows = Follows::default();
         match later {
-            Later::Heard { call, splice: number } => {
-                let Some(splice) = self.splices.get_mut(&call).filter(|splice| splice.number == number)
+            Later::Heard { call, customer, splice: number } => {
+                let Some(splice) = self.splices.get_mut(&customer).filter(|splice| splice.number == number)
                 else {
                     return follows;
                 };
@@ -151,7 +188,7 @@ impl Media {
                 {
                     splice.heard = true;
                     let after_answer = now.saturating_sub(splice.answered_at);
-                    follows.event = Some(MediaEvent::AgentHeard { call, after_answer });
+                    follows.event = splice.tells.then_some(MediaEvent::AgentHeard { call, after_answer });
                     follows.audio = Some((customer.local, Audio::Agent(agent.local)));
                 }
             }

@@ -12,6 +12,7 @@ mod media;
 mod net;
 pub(crate) mod plan;
 mod run;
+mod seconds;
 mod tamper;
 mod wire;
 
@@ -28,6 +29,7 @@ use dice::Dice;
 use junk::KINDS;
 use plan::{Plan, Step};
 use run::World;
+use seconds::Done;
 use tamper::Fault;
 
 /// Seeds that are run when nothing else is asked for.
@@ -156,6 +158,35 @@ fn callers_are_never_left_in_silence() {
         }
     }
     assert!(talked > 80 && others > 20, "{talked} callers talked, {others} did not");
+}
+
+/// Agents ask each other, hand customers over and go on with another phone, while the campaign dials and all else happens: every
+/// invariant holds as without it.
+#[test]
+fn second_lines_break_nothing() {
+    let mut done = Done::default();
+    for seed in 3_000..3_010 {
+        let mut plan = if seed % 4 == 0 { Plan::calm(seed, 6, 90) } else { Plan::seeded(seed) };
+        (plan.shared, plan.planted) = (None, None);
+        plan.use_second_lines();
+        if seed % 2 == 1 {
+            plan.take_callers();
+        }
+        let checkers = Checkers::of(&plan);
+        let mut world = World::new(plan, checkers);
+        world.trace.loud = one_seed() == Some(seed);
+        let told = world.run();
+        assert!(told.is_ok(), "seed {seed}: {:?}\n{}", told, world.trace.latest());
+        let Done { asked, handed_over, taken_over, refused } = world.seconds.done;
+        done.asked += asked;
+        done.handed_over += handed_over;
+        done.taken_over += taken_over;
+        done.refused += refused;
+    }
+    assert!(
+        done.asked > 30 && done.handed_over > 10 && done.taken_over > 30 && done.refused > 30,
+        "{done:?}"
+    );
 }
 
 /// Calls and answers of each trunk, by the record.

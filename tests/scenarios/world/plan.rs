@@ -16,6 +16,7 @@ use super::cast::{CALLED, trunk_name, user};
 use super::dice::Dice;
 use super::junk::KINDS;
 use super::net::Conditions;
+use super::seconds::Wish;
 use super::tamper::Fault;
 
 /// 2026-11-20 12:55 UTC, a Friday: five minutes before nine in the evening in Shanghai and before eight in New York.
@@ -51,6 +52,8 @@ pub enum Step {
     PhoneHangsUp(usize),
     /// The contact of this index calls; one beyond the list is nobody of it.
     Calls(usize),
+    /// An agent does something with the second phone.
+    Second(usize, Wish),
     /// A stranger or a broken peer sends something.
     Junk(usize),
 }
@@ -279,6 +282,25 @@ impl Plan {
         for _ in 0..20 + dice.below(20) {
             let contact = dice.below(listed + listed / 2) as usize;
             self.script.push((dice.between(8_000, 620_000), Step::Calls(contact)));
+        }
+        self.script.sort_by_key(|(at, _)| *at);
+    }
+
+    /// Agents ask each other, hand customers over and change their phones, all the time.
+    pub fn use_second_lines(&mut self) {
+        let mut dice = Dice::new(self.seed, "second lines of the plan");
+        for contact in &mut self.contacts {
+            contact.owner = None;
+        }
+        for _ in 0..60 + dice.below(60) {
+            let (agent, colleague) =
+                (dice.below(self.agents as u64) as usize, dice.below(self.agents as u64) as usize);
+            let wish = match dice.below(3) {
+                0 => Wish::Ask(colleague),
+                1 => Wish::HandOver(colleague),
+                _ => Wish::TakeOver,
+            };
+            self.script.push((dice.between(8_000, 620_000), Step::Second(agent, wish)));
         }
         self.script.sort_by_key(|(at, _)| *at);
     }

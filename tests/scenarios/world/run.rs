@@ -27,6 +27,7 @@ use super::disk::{Disk, Outcome};
 use super::media::{Audio, Follows, Later, Media};
 use super::net::Net;
 use super::plan::{PLACING, Plan, Step, WRAP_UP};
+use super::seconds::Seconds;
 use super::tamper::{Fault, Tamper};
 use super::wire::{Seen, Trace, What};
 
@@ -94,6 +95,7 @@ pub struct World {
     life: u64,
     carriers: Vec<carrier::Carrier>,
     pub callers: Callers,
+    pub seconds: Seconds,
     tamper: Tamper,
     /// The carrier and its line at each RTP address.
     carrier_lines: BTreeMap<SocketAddr, (usize, u64)>,
@@ -135,6 +137,7 @@ impl World {
             life: 0,
             carriers,
             callers: Callers::new(seed),
+            seconds: Seconds::new(seed),
             tamper,
             carrier_lines: BTreeMap::new(),
             phones: (0..plan.agents).map(|_| None).collect(),
@@ -202,8 +205,11 @@ impl World {
             self.process.as_ref().and_then(|process| Some(process.node.poll_timeout()? + process.since));
         let phones = self.phones.iter().flatten().filter_map(Party::poll_timeout).min();
         let carriers = self.carriers.iter().filter_map(Party::poll_timeout).min();
-        let callers = self.callers.poll_timeout();
-        [queue, node, phones, carriers, callers, self.disk.poll_timeout()].into_iter().flatten().min()
+        let (callers, seconds) = (self.callers.poll_timeout(), self.seconds.poll_timeout());
+        [queue, node, phones, carriers, callers, seconds, self.disk.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Lets happen what is due now: parties, disk and node by their timers, then one thing of the queue.
@@ -222,6 +228,10 @@ impl World {
         if self.callers.poll_timeout().is_some_and(|due| due <= now) {
             self.callers.handle_timeout(now);
             return self.drain_callers();
+        }
+        if self.seconds.poll_timeout().is_some_and(|due| due <= now) {
+            self.seconds.handle_timeout(now);
+            return self.drain_seconds();
         }
         for trunk in 0..self.carriers.len() {
             if self.carriers[trunk].poll_timeout().is_some_and(|due| due <= now) {

@@ -178,6 +178,15 @@ impl OneCallPerAgent {
                 }
                 Some(_) | None => Ok(()),
             },
+            Write::HandedOver { attempt, agent } => {
+                self.bridged.retain(|_, of| of != attempt);
+                match self.bridged.insert(agent.clone(), *attempt) {
+                    Some(other) => {
+                        Err(format!("{agent} gets attempt {attempt} and still has attempt {other}"))
+                    }
+                    None => Ok(()),
+                }
+            }
             Write::Inbound(row) if row.outcome.is_some() => {
                 self.bridged.retain(|_, call| *call != row.call);
                 Ok(())
@@ -251,7 +260,7 @@ impl Checker for NoFalseAnswer {
                 }
             }
             What::Audio { local, audio: Audio::Agent(_) | Audio::Message } => {
-                let all = calls.trunk.values().chain(calls.callers.values());
+                let all = calls.trunk.values().chain(calls.callers.values()).chain(calls.lines.values());
                 let served = all.filter(|call| call.rtp == Some(local));
                 if !served.into_iter().any(|call| !call.answers.is_empty()) {
                     return Err(format!("audio leaves from {local}, and nobody answered there"));

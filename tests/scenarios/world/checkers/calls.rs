@@ -1,7 +1,7 @@
 //! What the wire and the disk say of each call: the bookkeeping that checkers share. It is made of datagrams and durable
 //! writes alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use carillon_core::id::{AttemptId, ContactId, TaskId};
 use carillon_core::store::write::{Intent, Write};
 
 use super::floor::Floor;
-use crate::world::cast::trunk_at;
+use crate::world::cast::{agent_at, trunk_at};
 use crate::world::media::Audio;
 use crate::world::plan::Plan;
 use crate::world::wire::{Seen, Way, What};
@@ -54,6 +54,8 @@ pub struct Call {
     pub from_tag: String,
     /// Our RTP address in its SDP.
     pub rtp: Option<SocketAddr>,
+    /// Whether its INVITE made an offer.
+    offered: bool,
     /// The process that sent it, counted from 1.
     pub life: u64,
     pub invited_at: Duration,
@@ -70,6 +72,8 @@ pub struct Call {
     pub agent_heard_at: Option<Duration>,
     /// Who was heard.
     pub agent: Option<String>,
+    /// Who has handed it over, and when.
+    pub from: Option<(String, Duration)>,
     pub message_at: Option<Duration>,
 }
 
@@ -83,6 +87,7 @@ impl Call {
             branches: vec![text.branch().to_owned()],
             from_tag: text.from_tag().to_owned(),
             rtp: None,
+            offered: !text.body.is_empty(),
             life,
             invited_at: at,
             tried_at: at,
@@ -94,6 +99,7 @@ impl Call {
             answers: Vec::new(),
             agent_heard_at: None,
             agent: None,
+            from: None,
             message_at: None,
         }
     }
@@ -176,6 +182,10 @@ pub struct Calls {
     pub phones: BTreeMap<String, Call>,
     /// Calls from outside, by Call-ID; `called` is who calls, and our 200 is the answer.
     pub callers: BTreeMap<String, Call>,
+    /// Calls of phones, by Call-ID; `called` is the colleague who is asked, or whose phone it becomes that takes a call over.
+    pub lines: BTreeMap<String, Call>,
+    /// Those of them that take a call over.
+    takeovers: BTreeSet<String>,
     /// Attempts, by id.
     pub attempts: BTreeMap<AttemptId, Attempt>,
     /// The attempt of a Call-ID.
@@ -202,6 +212,8 @@ impl Calls {
             trunk: BTreeMap::new(),
             phones: BTreeMap::new(),
             callers: BTreeMap::new(),
+            lines: BTreeMap::new(),
+            takeovers: BTreeSet::new(),
             attempts: BTreeMap::new(),
             by_call: BTreeMap::new(),
             by_number: BTreeMap::new(),
@@ -298,6 +310,24 @@ impl Calls {
 
     fn sent(&mut self, peer: SocketAddr, text: &Text, at: Duration) {
         let call_id = text.call_id();
+        if let Some(call) = self.lines.get_mut(call_id) {
+            match (text.method(), text.status()) {
+                (Some("BYE"), _) => call.answers.iter_mut().for_each(|answer| {
+                    answer.bye_sent.get_or_insert(at);
+                }),
+                (_, Some(status)) if text.cseq().1 == "INVITE" && status != 401 => {
+                    call.answered_by_us(status, text.to_tag(), at);
+                    let rtp = sdp::Audio::read(&text.body).map(|audio| audio.address);
+                    if let Some(rtp) = rtp {
+                        call.rtp = Some(rtp);
+                        self.by_rtp.insert(rtp, call_id.to_owned());
+                    }
+                }
+                (_, _) => {}
+            }
+            self.take_over(call_id);
+            return;
+        }
         if let Some(call) = self.callers.get_mut(call_id) {
             match (text.method(), text.status()) {
                 (Some("BYE"), _) => call.answers.iter_mut().for_each(|answer| {
@@ -375,8 +405,59 @@ impl Calls {
         }
     }
 
+    /// A phone calls, or says something more on a line of its own.
+    fn line_came(&mut self, text: &Text, at: Duration) {
+        let call_id = text.call_id();
+        let begins = text.method() == Some("INVITE") && text.to_tag().is_empty();
+        if begins && !self.lines.contains_key(call_id) {
+            let takes_over = !text.header("Replaces").is_empty();
+            let called = if takes_over { user_of(text.header("From")) } else { user_of(text.uri()) };
+            self.lines.insert(call_id.to_owned(), Call::new(text, called, (0, self.life), at));
+            if takes_over {
+                self.takeovers.insert(call_id.to_owned());
+            }
+        }
+        let answers = self.lines.get_mut(call_id).into_iter().flat_map(|call| &mut call.answers);
+        for answer in answers.filter(|answer| answer.tag == text.to_tag()) {
+            match text.method() {
+                Some("ACK") => answer.acknowledged = true,
+                Some("BYE") => {
+                    answer.bye_came.get_or_insert(at);
+                }
+                _ => {}
+            }
+        }
+        self.take_over(call_id);
+    }
+
+    /// A line that took a call over is the agent's phone; where it made the offer, from our answer on.
+    fn take_over(&mut self, call_id: &str) {
+        let line = self.lines.get(call_id).filter(|line| !line.answers.is_empty());
+        if let Some(mut line) = line.filter(|_| self.takeovers.contains(call_id)).cloned() {
+            line.answers.iter_mut().for_each(|answer| answer.acknowledged |= line.offered);
+            self.phones.insert(call_id.to_owned(), line);
+        }
+    }
+
+    /// When each colleague was first asked over a line.
+    pub fn asked_at(&self) -> impl Iterator<Item = Duration> {
+        let asks = |line: &&Call| !self.takeovers.contains(&line.call_id);
+        self.lines.values().filter(asks).map(|line| line.invited_at)
+    }
+
+    /// Lines of the present process over which somebody asks a colleague, who is `called`.
+    pub fn asking(&self) -> impl Iterator<Item = &Call> {
+        let taken = |call: &&Call| call.ringing_at.is_some() || !call.answers.is_empty();
+        let asks = |call: &&Call| call.life == self.life && !self.takeovers.contains(&call.call_id);
+        self.lines.values().filter(asks).filter(taken)
+    }
+
     fn came(&mut self, peer: SocketAddr, text: &Text, at: Duration) {
         let call_id = text.call_id();
+        let calls_us = text.method() == Some("INVITE") && !self.phones.contains_key(call_id);
+        if agent_at(peer).is_some() && (calls_us || self.lines.contains_key(call_id)) {
+            return self.line_came(text, at);
+        }
         let begins = text.method() == Some("INVITE") && !self.trunk.contains_key(call_id);
         if let Some(trunk) = trunk_at(peer).filter(|_| begins || self.callers.contains_key(call_id)) {
             return self.caller_came(trunk, text, at);
@@ -465,6 +546,17 @@ impl Calls {
             Write::Ended(ended) => self.progress(ended.attempt, |known| {
                 known.ended.get_or_insert((at, ended.outcome));
             }),
+            Write::HandedOver { attempt, agent } => {
+                let before = self.attempts.get_mut(attempt).and_then(|known| {
+                    let before = known.bridged.replace((at, agent.clone()));
+                    Some((known.intent.route.call_id.clone(), before?.1))
+                });
+                if let Some((call_id, before)) = before
+                    && let Some(call) = self.trunk.get_mut(&call_id)
+                {
+                    (call.from, call.agent) = (Some((before, at)), Some(agent.clone()));
+                }
+            }
             Write::Inbound(row) => {
                 let call_id = row.leg.as_ref().map(|leg| leg.route.call_id.as_str());
                 let call = call_id.and_then(|call_id| self.callers.get_mut(call_id));
@@ -475,7 +567,6 @@ impl Calls {
             Write::Campaign { .. }
             | Write::Ringing { .. }
             | Write::AgentHeard { .. }
-            | Write::HandedOver { .. }
             | Write::Recorded { .. }
             | Write::Disposition { .. }
             | Write::Task { .. }

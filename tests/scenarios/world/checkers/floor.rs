@@ -68,11 +68,24 @@ impl Floor {
     /// Who is free at `at`: their phone can be reached, and no call nor its wrap-up is in hand.
     pub fn free_users(&self, calls: &Calls, at: Duration, sure: Sure) -> Vec<String> {
         let late = if sure == Sure::Surely { NEWS_LATE } else { Duration::ZERO };
+        // By a colleague: a node may know of it a little later, and count on them for as long as nobody asks.
+        let is_asked = |user: &str| {
+            sure == Sure::Surely
+                && calls.asking().any(|line| {
+                    line.called == user && line.ended().is_none_or(|ended| at < ended + late + DOUBT)
+                })
+        };
         let has_call = |user: &str| {
             let all = calls.trunk.values().chain(calls.callers.values());
             let own = all.filter(|call| call.life == calls.life);
-            let mut own = own.filter(|call| calls.agent_of(call) == Some(user));
-            own.any(|call| call.talk_ended().is_none_or(|ended| at < ended + WRAP_UP + late))
+            own.into_iter().any(|call| {
+                let has = calls.agent_of(call) == Some(user)
+                    && call.talk_ended().is_none_or(|ended| at < ended + WRAP_UP + late);
+                let gave = |(from, gave_at): &(String, Duration)| {
+                    from == user && at < (*gave_at + WRAP_UP).saturating_add(late)
+                };
+                has || call.from.as_ref().is_some_and(gave)
+            }) || is_asked(user)
         };
         let legs = || calls.phones.values().filter(|leg| leg.life == calls.life);
         if !self.per_call {
@@ -110,6 +123,8 @@ impl Floor {
             });
             free.map(|(_, at)| at).collect()
         };
+        // Whoever is asked by a colleague leaves as for a break.
+        losses.extend(calls.asked_at());
         losses.sort_unstable();
         losses
     }

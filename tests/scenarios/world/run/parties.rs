@@ -10,7 +10,9 @@ use carillon_sip::media::MediaEvent;
 
 use super::{Happening, World};
 use crate::world::callers::CALLERS;
-use crate::world::cast::{self, NODE, address, carrier_address, phone_address, phone_media, trunk_at};
+use crate::world::cast::{
+    self, NODE, address, agent_at, carrier_address, phone_address, phone_media, second_address, trunk_at,
+};
 use crate::world::tamper::Departure;
 use crate::world::wire::{Way, What};
 
@@ -30,6 +32,9 @@ impl World {
         } else if to == address(CALLERS) {
             self.callers.datagram(&bytes, from, self.now);
             self.drain_callers();
+        } else if agent_at(to).is_some_and(|agent| second_address(agent) == to) {
+            self.seconds.datagram(&bytes, from, self.now);
+            self.drain_seconds();
         } else if let Some(trunk) = trunk_at(to).filter(|trunk| *trunk < self.carriers.len()) {
             self.carriers[trunk].datagram(&bytes, from, self.now);
             self.drain_carrier(trunk);
@@ -64,6 +69,10 @@ impl World {
             self.see(What::Sip { way: Way::Out, peer: to, text: &text });
             if text.method() == Some("INVITE") && trunk_at(to).is_some() {
                 self.latest_invite = Some(text);
+            } else if text.method() == Some("ACK")
+                && let Some(agent) = agent_at(to).filter(|agent| phone_address(*agent) == to)
+            {
+                self.seconds.hears_of(agent, &text);
             }
         }
         self.send(address(NODE), to, bytes);
@@ -92,6 +101,14 @@ impl World {
         while let Some(output) = self.callers.poll_output() {
             if let PartyOutput::Transmit { to, bytes } = output {
                 self.send(address(CALLERS), to, bytes);
+            }
+        }
+    }
+
+    pub(super) fn drain_seconds(&mut self) {
+        while let Some((agent, output)) = self.seconds.poll_output() {
+            if let PartyOutput::Transmit { to, bytes } = output {
+                self.send(second_address(agent), to, bytes);
             }
         }
     }

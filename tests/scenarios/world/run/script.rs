@@ -78,6 +78,10 @@ impl World {
                 self.callers.call(&number, self.now);
                 self.drain_callers();
             }
+            Step::Second(agent, wish) => {
+                self.seconds.call(agent, wish, self.now);
+                self.drain_seconds();
+            }
             Step::Junk(kind) => {
                 let (from, bytes) = junk(kind, self.latest_invite.as_ref());
                 let bytes = self.tamper.junk(bytes, self.latest_invite.as_ref());
