@@ -41,7 +41,7 @@ use crate::doorbell::Doorbell;
 use crate::keeper::{self, Keeper};
 use crate::meters::Batches;
 use crate::node::{self, Node, NodeInput, NodeOutput};
-use crate::sockets::{SocketError, Sockets};
+use crate::sockets::{SocketError, Sockets, workers};
 use crate::strain::Strain;
 use handle::Message;
 pub use handle::{EngineHandle, Status, Stopped};
@@ -133,7 +133,7 @@ pub fn start(
     let origin = Instant::now();
     let Mailbox { poll, bell, sender, messages } = mailbox;
 
-    let sockets = Sockets::bind(&options.node.sip, poll.registry())?;
+    let sockets = Sockets::bind(&options.node.sip, poll.registry(), &bell)?;
 
     let media = {
         let (sender, bell) = (sender.clone(), bell.clone());
@@ -268,6 +268,7 @@ impl Engine {
             self.judge_load();
             self.show();
             self.wake_media();
+            self.sockets.flush();
             self.strain.rest(self.now().monotonic, more);
             let wait = if more { Duration::ZERO } else { self.wait() };
             let rest = self.breath.rest(self.now().monotonic);
@@ -364,7 +365,11 @@ impl Engine {
         let mut inputs = std::mem::take(&mut self.inputs);
         let more = self.sockets.take(self.now().monotonic, &mut inputs);
         for input in inputs.drain(..) {
-            if let (Some(hep), NodeInput::Datagram { bytes, from, local }) = (&self.hep, &input) {
+            if let (
+                Some(hep),
+                NodeInput::Datagram { bytes, from, local } | NodeInput::Decoded { bytes, from, local, .. },
+            ) = (&self.hep, &input)
+            {
                 hep.received(bytes, *from, *local);
             }
             self.handle(input);
@@ -551,7 +556,8 @@ impl Engine {
         self.live.send_replace(Arc::new(self.node.live(now)));
         self.known.calls = self.node.calls();
         self.known.at_rest = self.node.is_draining() && self.node.unfinished() == 0;
-        self.known.counters = self.node.counters();
+        self.known.workers = self.sockets.worker_counts();
+        self.known.counters = workers::counted(self.node.counters(), &self.known.workers);
         self.known.hep = self.hep.as_ref().map(HepHandle::counts);
         self.known.trunk_figures = self.node.trunks(now);
         self.known.campaign_utc = self.node.campaign_utc(now);

@@ -19,6 +19,7 @@ use metrics::{counter, gauge, histogram};
 
 use crate::engine::EngineHandle;
 use crate::node::TrunkFigures;
+use crate::sockets::workers::WorkerCounts;
 
 /// How often gauges follow the live view.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -34,6 +35,7 @@ pub fn follow(engine: &EngineHandle, exporter: Exporter) {
             tick.tick().await;
             names::show_live(&live.borrow());
             show_counters(&status.borrow().counters);
+            show_workers(&status.borrow().workers);
             if let Some(HepCounts { sent, dropped }) = status.borrow().hep {
                 counter!(names::HEP_MESSAGES_TOTAL, "result" => "sent").absolute(sent);
                 counter!(names::HEP_MESSAGES_TOTAL, "result" => "dropped").absolute(dropped);
@@ -68,6 +70,22 @@ fn show_counters(counters: &Counters) {
     refused("overload").absolute(counters.shed);
     refused("foreign_source").absolute(counters.foreign_source);
     refused("stray").absolute(counters.strays.saturating_add(counters.strangers));
+}
+
+fn show_workers(workers: &[WorkerCounts]) {
+    for (index, WorkerCounts { received, noise, overflowed, sent, unsent }) in workers.iter().enumerate() {
+        let results = [
+            ("received", received),
+            ("noise", noise),
+            ("overflowed", overflowed),
+            ("sent", sent),
+            ("unsent", unsent),
+        ];
+        for (result, count) in results {
+            counter!(names::SIP_WORKER_DATAGRAMS_TOTAL, "worker" => index.to_string(), "result" => result)
+                .absolute(*count);
+        }
+    }
 }
 
 fn show_trunks(trunks: &[TrunkFigures]) {

@@ -3,6 +3,8 @@
 //! It opens no socket and reads no clock. The engine ([`crate::engine`]) drives it with real ones; the seeded world
 //! in `tests/` drives the very same machine with simulated ones.
 
+mod figures;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -25,6 +27,7 @@ use carillon_core::store::write::{Refusal, Write};
 use carillon_core::time::Utc;
 use carillon_sip::auth::Token;
 use carillon_sip::command::{AgentLegMode, Command};
+use carillon_sip::decoded::Decoded;
 use carillon_sip::event::{Room, TrunkState};
 use carillon_sip::gateway::{self, Gateway, counters::Counters};
 use carillon_sip::id::CallId;
@@ -34,7 +37,6 @@ use carillon_sip::passport::{SignFault, SignRequest};
 use carillon_sip::registrar::devices::Devices;
 use carillon_sip::resolve::{Answer, Question, Target};
 use carillon_sip::transport::Local;
-use carillon_sip::trunk::tally::{TrunkCaps, TrunkTally};
 use rand_chacha::ChaCha20Rng;
 
 use crate::admission::{self, Admission, Load};
@@ -42,6 +44,7 @@ use crate::caps::{self, Caps, Used};
 use crate::clock::{CampaignClock, RealNow};
 use crate::ladder;
 use crate::link::{self, Errand, News, Surroundings};
+pub use figures::TrunkFigures;
 
 /// What a node is made of.
 pub struct Options {
@@ -62,6 +65,17 @@ pub struct Options {
 pub enum NodeInput {
     /// A datagram, or a message of a connection, came in on the listening address `local`.
     Datagram {
+        /// As received.
+        bytes: Bytes,
+        /// Source.
+        from: SocketAddr,
+        /// Listening address.
+        local: Local,
+    },
+    /// The same, read already by another thread.
+    Decoded {
+        /// What it is.
+        datagram: Box<Decoded>,
         /// As received.
         bytes: Bytes,
         /// Source.
@@ -254,21 +268,6 @@ pub enum NodeOutput {
     },
 }
 
-/// How a trunk stands.
-#[derive(Clone, Debug)]
-pub struct TrunkFigures {
-    /// Its name.
-    pub name: String,
-    /// Whether it can be used.
-    pub state: TrunkState,
-    /// Lines in use.
-    pub lines_used: u32,
-    /// What became of its calls.
-    pub tally: TrunkTally,
-    /// How it stands to its caps.
-    pub caps: TrunkCaps,
-}
-
 /// Dialer, link and gateway in one machine.
 pub struct Node {
     dialer: Dialer,
@@ -342,6 +341,9 @@ impl Node {
         match input {
             NodeInput::Datagram { bytes, from, local } => {
                 self.gateway.datagram(bytes, from, local, now.monotonic);
+            }
+            NodeInput::Decoded { datagram, bytes: _, from, local } => {
+                self.gateway.decoded(*datagram, from, local, now.monotonic);
             }
             NodeInput::Unreachable { to, local } => self.gateway.transport_error(to, local, now.monotonic),
             NodeInput::Proven { from, local, name } => self.gateway.proven(from, local, &name),
@@ -455,20 +457,6 @@ impl Node {
     /// What the gateway counted.
     pub fn counters(&self) -> Counters {
         self.gateway.counters()
-    }
-
-    /// How each trunk stands, in the order of the file.
-    pub fn trunks(&self, now: RealNow) -> Vec<TrunkFigures> {
-        let states = self.gateway.trunks().zip(self.gateway.trunk_tallies());
-        let states = states.zip(self.gateway.trunk_caps(now.monotonic));
-        let figures = states.map(|(((name, state, lines_used), (_, tally)), caps)| TrunkFigures {
-            name: name.to_owned(),
-            state,
-            lines_used,
-            tally,
-            caps,
-        });
-        figures.collect()
     }
 
     /// Calls reserved or up.

@@ -1,4 +1,8 @@
 //! The listening sockets of all transports: what they bring as inputs of the node, and where its messages leave.
+//!
+//! Datagrams are read here, on the engine's thread, or by `workers`.
+
+pub mod workers;
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,7 +19,9 @@ use carillon_sip::transport::{Local, Transport};
 use mio::{Registry, Token};
 use thiserror::Error;
 
+use crate::doorbell::Doorbell;
 use crate::node::NodeInput;
+use workers::{WorkerCounts, Workers};
 
 /// Datagrams taken from a socket, and reads from connections, before other work has its turn.
 const PER_TURN: usize = 64;
@@ -33,9 +39,9 @@ pub enum SocketError {
     /// The address can't be had.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// The system's poll refuses it.
-    #[error("epoll: {0}")]
-    Poll(#[from] io::Error),
+    /// The system's poll refuses it, or there is no thread to be had.
+    #[error("epoll or thread: {0}")]
+    System(#[from] io::Error),
 }
 
 /// A UDP socket, and whether it may hold something: asking one that is known to be empty costs a system call a turn.
@@ -48,6 +54,8 @@ struct Listening {
 /// All sockets that SIP goes over.
 pub struct Sockets {
     datagrams: Vec<Listening>,
+    /// They have the UDP sockets then.
+    workers: Option<Workers>,
     streams: Vec<SipStreams>,
     /// When idle connections were last looked for.
     swept: Duration,
@@ -55,9 +63,12 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// Binds every address and has `registry` tell of it. Tokens up to the number of addresses and from `1 << 40` are used.
-    pub fn bind(options: &Options, registry: &Registry) -> Result<Self, SocketError> {
-        let (mut datagrams, mut streams) = (Vec::new(), Vec::new());
+    /// Binds every address and has `registry` tell of it, or workers ring `bell`. Tokens up to the number of addresses and from
+    /// `1 << 40` are used.
+    pub fn bind(options: &Options, registry: &Registry, bell: &Arc<Doorbell>) -> Result<Self, SocketError> {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let count = options.workers.unwrap_or_else(|| workers::usual(processors));
+        let (mut datagrams, mut streams, mut shared) = (Vec::new(), Vec::new(), Vec::new());
         for (index, local) in options.listen.iter().enumerate() {
             if local.transport.is_stream() {
                 let first = Token((index + 1).saturating_mul(STREAM_TOKENS));
@@ -67,19 +78,26 @@ impl Sockets {
                 let keep_alive = options.keep_alive;
                 let options = StreamOptions { local: *local, security, origins, keep_alive };
                 streams.push(SipStreams::bind(options, registry, first)?);
+            } else if count > 0 {
+                shared.push(local.address);
             } else {
                 let mut socket = SipSocket::bind(local.address)?;
                 socket.register(registry, Token(index))?;
                 datagrams.push(Listening { socket, token: Token(index), ready: true });
             }
         }
-        Ok(Self { datagrams, streams, swept: Duration::ZERO, received: Vec::new() })
+        let workers = match shared.as_slice() {
+            [] => None,
+            shared => Some(Workers::start(shared, count, bell)?),
+        };
+        Ok(Self { datagrams, workers, streams, swept: Duration::ZERO, received: Vec::new() })
     }
 
     /// The addresses bound: no media may be sent there.
     pub fn own(&self) -> Vec<SocketAddr> {
         let datagrams = self.datagrams.iter().map(|it| it.socket.local());
-        datagrams.chain(self.streams.iter().map(|streams| streams.local().address)).collect()
+        let shared = self.workers.iter().flat_map(Workers::locals).map(|local| local.address);
+        datagrams.chain(shared).chain(self.streams.iter().map(|streams| streams.local().address)).collect()
     }
 
     /// A trunk is at these places from now on: over TLS its certificate is expected there.
@@ -101,7 +119,7 @@ impl Sockets {
 
     /// Takes what came, up to the budget of a turn; true when there may be more.
     pub fn take(&mut self, now: Duration, inputs: &mut Vec<NodeInput>) -> bool {
-        let mut more = false;
+        let mut more = self.workers.as_ref().is_some_and(|workers| workers.take(inputs));
         for Listening { socket, ready, .. } in self.datagrams.iter_mut().filter(|it| it.ready) {
             let local = Local::from(socket.local());
             let each = |bytes: Bytes, from| inputs.push(NodeInput::Datagram { bytes, from, local });
@@ -129,14 +147,30 @@ impl Sockets {
         more
     }
 
+    /// Has everything sent that was given to [`Sockets::send`]. To be called at the end of a turn.
+    pub fn flush(&mut self) {
+        if let Some(workers) = &mut self.workers {
+            workers.flush();
+        }
+    }
+
+    /// What each worker has done; nothing where there are none.
+    pub fn worker_counts(&self) -> Vec<WorkerCounts> {
+        self.workers.as_ref().map(Workers::counts).unwrap_or_default()
+    }
+
     /// Sends a message from `local`. Where that fails at once the input that says so is returned; connections tell later.
-    pub fn send(&mut self, bytes: &[u8], to: SocketAddr, local: Local, now: Duration) -> Option<NodeInput> {
+    pub fn send(&mut self, bytes: &Bytes, to: SocketAddr, local: Local, now: Duration) -> Option<NodeInput> {
         let sent = match local.transport {
-            Transport::Udp => {
-                let here = |it: &&Listening| Local::from(it.socket.local()).serves(local);
-                let listening = self.datagrams.iter().find(here).or(self.datagrams.first());
-                listening.map_or(Err(io::ErrorKind::AddrNotAvailable.into()), |it| it.socket.send(bytes, to))
-            }
+            Transport::Udp => match &mut self.workers {
+                Some(workers) => workers.send(bytes.clone(), to, local),
+                None => {
+                    let here = |it: &&Listening| Local::from(it.socket.local()).serves(local);
+                    let listening = self.datagrams.iter().find(here).or(self.datagrams.first());
+                    listening
+                        .map_or(Err(io::ErrorKind::AddrNotAvailable.into()), |it| it.socket.send(bytes, to))
+                }
+            },
             Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
                 match self.streams.iter_mut().find(|it| it.local().serves(local)) {
                     Some(streams) => {

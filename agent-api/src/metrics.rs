@@ -34,6 +34,9 @@ pub const STORE_BATCHES_TOTAL: &str = "dialer_store_batches_total";
 pub const STORE_COMMIT_SECONDS: &str = "dialer_store_commit_seconds";
 /// SIP datagrams; label `direction` (`received`, `sent`, `dropped`).
 pub const SIP_DATAGRAMS_TOTAL: &str = "dialer_sip_datagrams_total";
+/// The same by worker, where `[sip] workers` share the UDP addresses; labels `worker` (from 0) and `result` (`received`, of them
+/// `noise` and, where the engine's queue was full, `overflowed`; `sent`, `unsent`).
+pub const SIP_WORKER_DATAGRAMS_TOTAL: &str = "dialer_sip_worker_datagrams_total";
 /// Messages for the capture server; label `result` (`sent`, `dropped`). Only where there is one.
 pub const HEP_MESSAGES_TOTAL: &str = "dialer_hep_messages_total";
 /// Colleagues whom agents called for advice.
@@ -172,6 +175,7 @@ fn describe() {
     describe_counter!(STORE_BATCHES_TOTAL, Unit::Count, "Batches of writes");
     describe_histogram!(STORE_COMMIT_SECONDS, Unit::Seconds, "Until a batch of writes is durable");
     describe_counter!(SIP_DATAGRAMS_TOTAL, Unit::Count, "SIP datagrams");
+    describe_counter!(SIP_WORKER_DATAGRAMS_TOTAL, Unit::Count, "SIP datagrams by worker");
     describe_counter!(HEP_MESSAGES_TOTAL, Unit::Count, "Messages for the capture server");
     describe_counter!(CONSULTATIONS_TOTAL, Unit::Count, "Colleagues called for advice");
     describe_counter!(TAKEOVERS_TOTAL, Unit::Count, "Calls taken over on another phone");

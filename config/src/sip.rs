@@ -24,6 +24,8 @@ use crate::trunk;
 pub(crate) const TRUNKS_MAX: usize = 100;
 /// Most addresses to listen on.
 pub(crate) const LISTEN_MAX: usize = 16;
+/// Most threads for the UDP addresses.
+const WORKERS_MAX: u64 = 16;
 /// Most web pages that may connect.
 pub(crate) const ORIGINS_MAX: usize = 100;
 /// Most caller IDs of one trunk.
@@ -43,6 +45,7 @@ const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOS
 /// Reads `[sip]`; trunks and users are added by the caller.
 pub(crate) fn sip(document: &Document<'_>, mut section: Section<'_>) -> Options {
     let listen = listen(document, &mut section);
+    let workers = section.integer("workers", 0..=WORKERS_MAX).map(|at| at.value);
     let media = section.text_or_variable("media_address", "CARILLON_SIP_MEDIA_ADDRESS");
     let media_address = media_address(document, media, &section, &listen);
     for local in &listen {
@@ -91,6 +94,7 @@ pub(crate) fn sip(document: &Document<'_>, mut section: Section<'_>) -> Options 
     section.finish();
     Options {
         listen,
+        workers: workers.and_then(|count| usize::try_from(count).ok()),
         media_address,
         rtp_ports,
         realm: realm.map_or_else(|| "carillon".into(), |at| at.value),

@@ -5,12 +5,13 @@
 //! ([`event::Event`]). The machines are pure: datagrams, commands and media events in, datagrams, events and
 //! media commands out, `now` as the last argument. Sockets and threads live in `io`, the one I/O room.
 //!
-//! Rooms: `message` (wire codec), `sdp`, `auth` (digest), `transaction` (RFC 3261 §17), `dialog` (§12),
+//! Rooms: `message` (wire codec), `decoded` (what a datagram is), `sdp`, `auth` (digest), `transaction` (RFC 3261 §17), `dialog` (§12),
 //! `leg` (a call towards a trunk or a softphone), `ladder` (which messages a call was made of), `hep` (messages for a capture server), `trunk` (limits, registration), `registrar` (softphones),
 //! `media` (RTP), `gateway` (routes between them), `io` (sockets, feature `io`).
 
 pub mod auth;
 pub mod command;
+pub mod decoded;
 pub mod dialog;
 pub mod event;
 pub mod gateway;

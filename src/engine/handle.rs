@@ -29,6 +29,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::doorbell::Doorbell;
 use crate::node::TrunkFigures;
+use crate::sockets::workers::WorkerCounts;
 
 /// What other threads tell the engine.
 pub(super) enum Message {
@@ -68,6 +69,8 @@ pub struct Status {
     pub at_rest: bool,
     /// What the gateway counted.
     pub counters: Counters,
+    /// What each worker has done; nothing where there are none.
+    pub workers: Vec<WorkerCounts>,
     /// What became of messages for the capture server; `None` without one.
     pub hep: Option<HepCounts>,
     /// Campaign time.

@@ -180,6 +180,8 @@ fn the_gateway_is_checked_too() {
             "nothing without hep",
         ),
         ("realm = \"carillon\"", "hep_id = 4294967296\nrealm = \"carillon\"", "[sip] hep_id", "4294967295"),
+        ("realm = \"carillon\"", "workers = 17\nrealm = \"carillon\"", "[sip] workers", "16"),
+        ("realm = \"carillon\"", "workers = \"2\"\nrealm = \"carillon\"", "[sip] workers", "whole number"),
         ("session_expires = \"30m\"", "ladders_kept = \"1h\"", "[sip] ladders_kept", "1d"),
         ("session_expires = \"30m\"", "session_expires = \"80s\"", "[sip] session_expires", "90s"),
         (

@@ -8,31 +8,35 @@ use bytes::Bytes;
 use super::stray::{self, StrayAnswer, StrayPolicy};
 use super::{Gateway, Output};
 use crate::auth;
+use crate::decoded::Decoded;
 use crate::dialog::capability::Peer;
 use crate::leg::LegId;
 use crate::leg::wire::Owner;
-use crate::message::{self, DecodeError, Headers, Message, Method, Request, Response};
+use crate::message::{DecodeError, Headers, Message, Method, Request, Response};
 use crate::resolve::Target;
 use crate::stun;
 use crate::transaction::{self, TransactionKey};
-use crate::transport::{Local, Transport};
+use crate::transport::Local;
 use crate::trunk::Trunk;
 
 impl Gateway {
-    pub(super) fn receive(&mut self, bytes: Bytes, from: SocketAddr, local: Local, now: Duration) {
+    pub(super) fn receive(&mut self, datagram: Decoded, from: SocketAddr, local: Local, now: Duration) {
         self.wire.counters.datagrams_received += 1;
-        if local.transport == Transport::Udp && stun::is_stun(&bytes) {
-            return self.stun(&bytes, from, local, now);
-        }
-        match message::decode(bytes) {
+        let fault = match datagram {
+            Decoded::Stun(datagram) => return self.stun(&datagram, from, local, now),
             // A scanner learns nothing, not even that somebody listens.
-            Ok(Message::Request(request)) if self.turns_away(&request, from, local, now) => {}
-            Ok(message) if self.orphan_response(&message, from, now) => {}
-            Ok(message) => {
-                self.note_received(&message, from, local, now);
-                self.wire.layer.receive(message, from, local, now);
+            Decoded::Message(Message::Request(request)) if self.turns_away(&request, from, local, now) => {
+                return;
             }
-            Err(DecodeError::Answer { status, fault, skeleton }) if self.is_trusted(from, local) => {
+            Decoded::Message(message) if self.orphan_response(&message, from, now) => return,
+            Decoded::Message(message) => {
+                self.note_received(&message, from, local, now);
+                return self.wire.layer.receive(message, from, local, now);
+            }
+            Decoded::Broken(fault) => fault,
+        };
+        match fault {
+            DecodeError::Answer { status, fault, skeleton } if self.is_trusted(from, local) => {
                 tracing::debug!(status, %fault, "malformed request");
                 self.wire.counters.malformed_answered += 1;
                 let mut response = skeleton.response(status);
@@ -41,7 +45,7 @@ impl Gateway {
                     self.transmit(from, local, octets.into(), now);
                 }
             }
-            Err(DecodeError::Drop(fault) | DecodeError::Answer { fault, .. }) => {
+            DecodeError::Drop(fault) | DecodeError::Answer { fault, .. } => {
                 tracing::trace!(%fault, "datagram dropped");
                 self.wire.counters.datagrams_dropped += 1;
             }

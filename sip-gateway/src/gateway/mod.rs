@@ -47,6 +47,7 @@ use bytes::Bytes;
 use rand_chacha::ChaCha20Rng;
 
 use crate::command::Command;
+use crate::decoded::Decoded;
 use crate::event::{Event, Room, TrunkRoom, TrunkState};
 use crate::id::{CallId, OfferId, StreamId};
 use crate::ladder::Ladders;
@@ -249,7 +250,13 @@ impl Gateway {
 
     /// Takes one received datagram, or message of a stream; `local` is the listening address it came in on.
     pub fn datagram(&mut self, bytes: Bytes, from: SocketAddr, local: impl Into<Local>, now: Duration) {
-        self.receive(bytes, from, local.into(), now);
+        let local = local.into();
+        self.decoded(Decoded::of(bytes, local.transport), from, local, now);
+    }
+
+    /// Takes one received datagram that has been read already.
+    pub fn decoded(&mut self, datagram: Decoded, from: SocketAddr, local: Local, now: Duration) {
+        self.receive(datagram, from, local, now);
         self.settle(now);
     }
 

@@ -49,8 +49,31 @@ pub struct SipSocket {
 impl SipSocket {
     /// Binds. Port 0 asks the system for a free one; see [`SipSocket::local`].
     pub fn bind(address: SocketAddr) -> Result<Self, BindError> {
+        Self::over(address, || bind(address))
+    }
+
+    /// Binds so many sockets to one address (SO_REUSEPORT): the system gives all datagrams of one peer's port to the same one.
+    ///
+    /// The first has the address to itself before it shares it: one that another process has is an error here too, though
+    /// that process may share it.
+    pub fn bind_shared(address: SocketAddr, count: usize) -> Result<Vec<Self>, BindError> {
+        let first = Self::bind(address)?;
+        let local = first.local;
+        let shared = SockRef::from(&first.socket).set_reuse_port(true);
+        shared.map_err(|error| BindError { local: local.into(), error })?;
+        let mut sockets = vec![first];
+        for _ in 1..count {
+            sockets.push(Self::over(local, || bind_with(local, |socket| socket.set_reuse_port(true)))?);
+        }
+        Ok(sockets)
+    }
+
+    fn over(
+        address: SocketAddr,
+        bind: impl FnOnce() -> io::Result<mio::net::UdpSocket>,
+    ) -> Result<Self, BindError> {
         let bound = || -> io::Result<_> {
-            let socket = bind(address)?;
+            let socket = bind()?;
             let options = SockRef::from(&socket);
             let granted = options.set_recv_buffer_size(RECEIVE_BUFFER);
             if let Err(error) = granted.and_then(|()| options.set_send_buffer_size(SEND_BUFFER)) {
@@ -98,11 +121,19 @@ impl SipSocket {
 
 /// A non-blocking UDP socket.
 pub(super) fn bind(address: SocketAddr) -> io::Result<mio::net::UdpSocket> {
+    bind_with(address, |_| Ok(()))
+}
+
+fn bind_with(
+    address: SocketAddr,
+    prepare: impl FnOnce(&Socket) -> io::Result<()>,
+) -> io::Result<mio::net::UdpSocket> {
     let kind = Type::DGRAM.nonblocking();
     let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::UDP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
+    prepare(&socket)?;
     socket.bind(&address.into())?;
     Ok(mio::net::UdpSocket::from_std(socket.into()))
 }
@@ -139,6 +170,33 @@ mod tests {
         socket.send(b"answer", from).unwrap();
         let mut buffer = [0; 16];
         assert_eq!(peer.recv_from(&mut buffer).unwrap(), (6, socket.local()));
+    }
+
+    #[test]
+    fn a_shared_address_is_taken_for_everybody_else() {
+        let mut sockets = SipSocket::bind_shared(loopback(), 3).unwrap();
+        let at = sockets[0].local();
+        assert!(at.port() != 0 && sockets.iter().all(|socket| socket.local() == at));
+        for error in [SipSocket::bind(at).unwrap_err(), SipSocket::bind_shared(at, 2).unwrap_err()] {
+            assert_eq!(error.error.kind(), io::ErrorKind::AddrInUse);
+        }
+        let peers: Vec<_> = (0..64).map(|_| std::net::UdpSocket::bind(loopback()).unwrap()).collect();
+        for text in ["one", "two"] {
+            peers.iter().for_each(|peer| assert_eq!(peer.send_to(text.as_bytes(), at).unwrap(), 3));
+        }
+        let (mut heard, mut busy) = (Vec::new(), 0);
+        for socket in &mut sockets {
+            let before = heard.len();
+            socket.receive(1_000, |bytes, from| heard.push((from, bytes)));
+            busy += usize::from(heard.len() > before);
+        }
+        assert!(busy > 1, "64 peers are spread");
+        assert_eq!(heard.len(), 128);
+        for peer in peers {
+            let from = peer.local_addr().unwrap();
+            let its: Vec<&[u8]> = heard.iter().filter(|(at, _)| *at == from).map(|(_, it)| &it[..]).collect();
+            assert_eq!(its, [b"one", b"two"], "one after the other through one socket");
+        }
     }
 
     #[test]

@@ -34,3 +34,4 @@ mod tcp;
 mod tls;
 mod trunks;
 mod websocket;
+mod workers;

@@ -14,19 +14,24 @@ use super::rig::{LONG, PASSWORD, Stage, carillon};
 const ADMIN_PASSWORD: &str = "a long enough password";
 
 /// The service and a signed-in administrator.
-struct Service {
-    process: Process,
+pub(super) struct Service {
+    pub(super) process: Process,
     client: ureq::Agent,
     base: String,
     token: String,
 }
 
 impl Service {
-    fn start(stage: &Stage) -> Service {
+    pub(super) fn start(stage: &Stage) -> Service {
+        Self::start_with(stage, "")
+    }
+
+    /// With more keys of `[sip]`, as lines of the file.
+    pub(super) fn start_with(stage: &Stage, sip_keys: &str) -> Service {
         let (first, last) = stage.ports.rtp();
         let api = stage.ports.carrier();
         let file = format!(
-            "[sip]\nladders_kept = \"1d\"\nlisten = \"{}\"\nmedia_address = \"127.0.0.1\"\nrtp_ports = \"{first}-{last}\"\n\
+            "[sip]\n{sip_keys}ladders_kept = \"1d\"\nlisten = \"{}\"\nmedia_address = \"127.0.0.1\"\nrtp_ports = \"{first}-{last}\"\n\
              [[trunk]]\nname = \"carrier\"\nuri = \"sip:{api}\"\ncaller_ids = [\"+15550000001\"]\nmax_calls = 4\n\
              calls_per_second = 4.0\n\
              [[agents.agent]]\nuser = \"agent1\"\npassword = \"{PASSWORD}\"\n\
@@ -54,21 +59,21 @@ impl Service {
         service
     }
 
-    fn post(&self, path: &str, kind: &str, body: &str) -> (u16, Value) {
+    pub(super) fn post(&self, path: &str, kind: &str, body: &str) -> (u16, Value) {
         let request = self.client.post(format!("{}{path}", self.base)).header("Content-Type", kind);
         let request = request.header("Authorization", format!("Bearer {}", self.token));
         let mut answer = request.send(body).unwrap_or_else(|error| panic!("{path}: {error}"));
         (answer.status().as_u16(), answer.body_mut().read_json().unwrap_or_default())
     }
 
-    fn put(&self, path: &str, body: &Value) -> u16 {
+    pub(super) fn put(&self, path: &str, body: &Value) -> u16 {
         let request =
             self.client.put(format!("{}{path}", self.base)).header("Content-Type", "application/json");
         let request = request.header("Authorization", format!("Bearer {}", self.token));
         request.send(body.to_string()).expect("the service answers").status().as_u16()
     }
 
-    fn get(&self, path: &str) -> Value {
+    pub(super) fn get(&self, path: &str) -> Value {
         let request = self.client.get(format!("{}{path}", self.base));
         let request = request.header("Authorization", format!("Bearer {}", self.token));
         let mut answer = request.call().expect("the service answers");
@@ -77,10 +82,15 @@ impl Service {
 
     /// What is measured of the trunk under this name.
     fn of_trunk(&self, name: &str) -> Option<f64> {
+        self.metric(&format!("dialer_trunk_{name}{{trunk=\"carrier\"}}"))
+    }
+
+    /// What is measured under this name with these labels.
+    pub(super) fn metric(&self, name: &str) -> Option<f64> {
         let at = self.base.replace("/api/v1", "/metrics");
         let text = self.client.get(at).call().expect("the service answers").body_mut().read_to_string();
-        let begin = format!("dialer_trunk_{name}{{trunk=\"carrier\"}} ");
-        text.expect("text").lines().find_map(|line| line.strip_prefix(&begin)?.parse().ok())
+        let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok();
+        text.expect("text").lines().find_map(value)
     }
 
     /// Exit status, standard output and standard error of `carillon trace`.

@@ -1,0 +1,71 @@
+//! Workers: the UDP address shared by two threads, with SIPp as carrier and baresip, or SIPp, as phone.
+
+use std::net::UdpSocket;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::rig::campaign::Campaign;
+use super::rig::process::{Signal, eventually};
+use super::rig::tone::Law;
+use super::rig::{LONG, Stage};
+use super::service::Service;
+
+/// Peers that only keep their way to us open; each is read by the worker that the system chose for its port.
+const OTHER_PEERS: usize = 24;
+
+#[test]
+fn two_workers_carry_a_campaign_and_each_call_is_bridged() {
+    let stage = Stage::new();
+    let calls = 8;
+    let mut carrier = stage.carrier("carrier_answer.xml").calls(calls).pause_ms(300).start();
+    let mut phone = stage.sipp_phone("agent_answer.xml").calls(calls).start();
+    let campaign =
+        Campaign { sip_keys: "workers = 2".into(), contacts: calls, ..Campaign::with_sipp_agent() };
+    let report = stage.run(&campaign).finish();
+    carrier.finish(LONG);
+    phone.finish(LONG);
+    let bridged = report.attempts.iter().filter(|attempt| !attempt.get("bridged_at").is_empty()).count();
+    assert_eq!((report.attempts.len(), bridged), (8, 8));
+    assert!(report.attempts.iter().all(|attempt| attempt.get("outcome") == "answered"));
+}
+
+#[test]
+fn both_workers_are_seen_to_work_and_the_service_ends_in_order() {
+    let stage = Stage::new();
+    let mut carrier = stage.carrier("carrier_answer.xml").calls(6).pause_ms(300).start();
+    let mut service = Service::start_with(&stage, "workers = 2\n");
+    let phone = stage.phone(0, &[Law::Mu]);
+    let spec = json!({
+        "name": "renewals", "mode": "progressive", "jurisdiction": "none", "timezone": "UTC",
+        "wrap_up": {"script": {"after": "0s", "disposition": "success"}},
+    });
+    let (status, made) = service.post("/campaigns", "application/json", &spec.to_string());
+    assert_eq!(status, 201, "{made}");
+    let list: String = (0..6).map(|call| format!("c{call},+1202555010{call}\n")).collect();
+    service.post("/campaigns/1/contacts", "text/csv", &format!("id,number\n{list}"));
+    service.post("/campaigns/1/start", "application/json", "");
+    assert_eq!(service.put("/agents/agent1/state", &json!({"state": "signed_on"})), 204);
+    carrier.finish(LONG);
+    let others: Vec<UdpSocket> =
+        (0..OTHER_PEERS).map(|_| UdpSocket::bind("127.0.0.1:0").expect("a port")).collect();
+    for other in &others {
+        other.send_to(b"\r\n\r\n", stage.ports.listen()).expect("sent");
+    }
+    let of = |worker: usize, result: &str| {
+        let name = format!("dialer_sip_worker_datagrams_total{{worker=\"{worker}\",result=\"{result}\"}}");
+        service.metric(&name).unwrap_or_default()
+    };
+    let both = |result: &str| [0, 1].map(|worker| of(worker, result));
+    let noise = || both("noise").iter().sum::<f64>();
+    eventually(LONG, || (noise() >= OTHER_PEERS as f64).then_some(())).expect("all keep-alives are counted");
+    assert!(both("received").iter().all(|count| *count > 0.0), "{:?}", both("received"));
+    assert!(both("noise").iter().all(|count| *count > 0.0), "{:?}", both("noise"));
+    assert_eq!([both("overflowed"), both("unsent")], [[0.0; 2]; 2]);
+    // Six calls of two dialogs, and what the phone registers with: by lot all of them may have one worker, but hardly ever.
+    assert!(both("sent").iter().all(|count| *count > 0.0), "{:?}", both("sent"));
+    phone.stop();
+    std::thread::sleep(Duration::from_millis(100));
+    service.process.signal(Signal::Terminate);
+    assert_eq!(service.process.wait(LONG), 0, "{}", service.process.output());
+}
