@@ -4,9 +4,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use carillon_core::live::{CapOf, CapView, TrunkView};
 use carillon_core::store::read::{OpenAttempt, TrunkTalk};
 use carillon_core::store::sqlite::{Store, StoreError};
 use carillon_core::time::{CalendarDay, Utc};
+use carillon_sip::event::TrunkState;
+use carillon_sip::gateway::Gateway;
 use carillon_sip::options::TrunkOptions;
 
 /// What a capped trunk has used up: milliseconds of talk, or millionths of money.
@@ -86,6 +89,16 @@ impl Caps {
             cap.base = counted;
         }
         self.left()
+    }
+
+    /// Each cap of a trunk, with whether it is one of the month, and what ended calls have used of it. `counted` is what the gateway
+    /// has counted of the trunk.
+    fn used(&self, trunk: &str, counted: u64) -> impl Iterator<Item = (bool, u64, u64)> {
+        let cap = self.caps.get(trunk);
+        let more = counted.saturating_sub(cap.map_or(0, |cap| cap.base));
+        let day = cap.and_then(|cap| Some((false, cap.today.saturating_add(more), cap.daily_max?)));
+        let month = cap.and_then(|cap| Some((true, cap.month.saturating_add(more), cap.monthly_max?)));
+        day.into_iter().chain(month)
     }
 
     fn left(&self) -> Vec<(String, u64)> {
@@ -182,6 +195,32 @@ impl<'t> Books<'t> {
     }
 }
 
+/// The trunks of a wallboard.
+pub fn shown(gateway: &Gateway, talk: &Caps, spend: &Caps) -> Vec<TrunkView> {
+    let view = |(name, state, lines): (&str, TrunkState, u32)| {
+        let options = gateway.options().trunks.iter().find(|trunk| trunk.name == name);
+        let currency = options.map_or_else(String::new, |trunk| trunk.spend.currency.clone());
+        let money = spend.used(name, gateway.spent(name)).map(|(month, used, most)| CapView {
+            of: CapOf::Spend,
+            month,
+            used,
+            most,
+            currency: currency.clone(),
+        });
+        let minutes = talk.used(name, milliseconds(gateway.talked(name))).map(|(month, used, most)| {
+            CapView { of: CapOf::Talk, month, used, most, currency: String::new() }
+        });
+        TrunkView {
+            name: name.to_owned(),
+            up: state == TrunkState::Up,
+            lines,
+            lines_max: options.map_or(0, |trunk| trunk.max_calls),
+            caps: money.chain(minutes).collect(),
+        }
+    };
+    gateway.trunks().map(view).collect()
+}
+
 /// A length in whole milliseconds.
 pub fn milliseconds(length: Duration) -> u64 {
     u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
@@ -189,9 +228,15 @@ pub fn milliseconds(length: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use carillon_config::ServiceConfig;
     use carillon_core::id::{AttemptId, CampaignId, ContactId, TaskId};
     use carillon_core::store::write::{CallRoute, OrphanRow};
+    use carillon_sip::options::Options;
+    use carillon_sip::transport::Local;
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::SeedableRng;
 
     use super::*;
 
@@ -230,6 +275,26 @@ mod tests {
         books.add("one", "+1202", Utc(45 * DAY_MS), Utc(45 * DAY_MS + minute));
         books.add("two", "+4420", Utc(45 * DAY_MS), Utc(45 * DAY_MS + minute));
         assert_eq!(books.used(), [Used { trunk: "one".into(), today: 36_000, month: 48_000 }]);
+    }
+
+    #[test]
+    fn a_wallboard_has_each_trunk_with_its_caps() {
+        let trunks = trunks();
+        let (mut spend, talk) = (Caps::spend(&trunks), Caps::talk(&trunks));
+        spend.start(&[Used { trunk: "one".into(), today: 4_600_000, month: 9_000_000 }], Utc(5 * DAY_MS));
+        let listen = Local::from("127.0.0.1:5060".parse::<SocketAddr>().unwrap());
+        let options = Options { trunks, ..Options::new(vec![listen], [127, 0, 0, 1].into()) };
+        let gateway = Gateway::new(options, ChaCha20Rng::from_seed([1; 32]), Duration::ZERO);
+        let cap = CapView {
+            of: CapOf::Spend,
+            month: false,
+            used: 4_600_000,
+            most: 5_000_000,
+            currency: String::new(),
+        };
+        let trunk =
+            |name: &str, caps| TrunkView { name: name.into(), up: true, lines: 0, lines_max: 200, caps };
+        assert_eq!(shown(&gateway, &talk, &spend), [trunk("one", vec![cap]), trunk("two", Vec::new())]);
     }
 
     fn left_up(trunk: &str, answered_at: Option<Utc>) -> OpenAttempt {
@@ -299,5 +364,12 @@ mod tests {
         assert_eq!(left(caps.turn(Utc(30 * DAY_MS + 9), |_| 90)), None, "told once a day");
         assert_eq!(left(caps.turn(Utc(31 * DAY_MS), |_| 95)), Some(60), "a new month");
         assert_eq!(left(caps.turn(Utc(33 * DAY_MS), |_| 140)), Some(55), "two days later");
+        let used: Vec<_> = caps.used("one", 150).collect();
+        assert_eq!(
+            used,
+            [(false, 10, 60), (true, 55, 100)],
+            "of the day and of the month, since the day began"
+        );
+        assert_eq!(caps.used("two", 150).count(), 0);
     }
 }

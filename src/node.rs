@@ -432,6 +432,7 @@ impl Node {
     pub fn live(&self, now: RealNow) -> LiveView {
         let mut view = self.dialer.live(self.clock.now(now));
         view.speed = self.clock.speed();
+        view.trunks = caps::shown(&self.gateway, &self.talk, &self.spend);
         view
     }
 

@@ -392,6 +392,42 @@ pub(crate) struct LiveView {
     pub agents: Vec<AgentView>,
     /// Latest endings, newest first; at most 20.
     pub recent: Vec<EndingView>,
+    /// Trunks, in the order of the file.
+    pub trunks: Vec<TrunkView>,
+}
+
+#[derive(ToSchema)]
+#[schema(as = TrunkView)]
+pub(crate) struct TrunkView {
+    pub name: String,
+    /// Whether it takes calls, caps apart.
+    pub up: bool,
+    /// Lines in use.
+    pub lines: u32,
+    pub lines_max: u32,
+    pub caps: Vec<CapView>,
+}
+
+/// One cap of a trunk, and what calls that have ended have used of it.
+#[derive(ToSchema)]
+#[schema(as = CapView)]
+pub(crate) struct CapView {
+    pub of: CapOf,
+    /// A UTC month; else a UTC day.
+    pub month: bool,
+    /// Millionths of the currency, or milliseconds of talk.
+    pub used: u64,
+    /// The same.
+    pub most: u64,
+    /// May be empty.
+    pub currency: String,
+}
+
+#[derive(ToSchema)]
+#[schema(as = CapOf, rename_all = "snake_case")]
+pub(crate) enum CapOf {
+    Spend,
+    Talk,
 }
 
 #[derive(ToSchema)]

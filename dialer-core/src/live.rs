@@ -24,6 +24,8 @@ pub struct LiveView {
     pub agents: Vec<AgentView>,
     /// Latest endings, newest first; at most [`RECENT_MAX`].
     pub recent: Vec<EndingView>,
+    /// Trunks, in the order of the file; whoever runs the dialer fills them in.
+    pub trunks: Vec<TrunkView>,
 }
 
 /// One campaign.
@@ -116,6 +118,46 @@ pub struct PreviewView {
     pub contact: ContactId,
     /// Until when the agent may decide.
     pub until: Utc,
+}
+
+/// One trunk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrunkView {
+    /// Its name.
+    pub name: String,
+    /// Whether it takes calls, caps apart.
+    pub up: bool,
+    /// Lines in use.
+    pub lines: u32,
+    /// Most lines at once.
+    pub lines_max: u32,
+    /// Its caps.
+    pub caps: Vec<CapView>,
+}
+
+/// One cap of a trunk, and what calls that have ended have used of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CapView {
+    /// What it is on.
+    pub of: CapOf,
+    /// A UTC month; else a UTC day.
+    pub month: bool,
+    /// Millionths of the currency, or milliseconds.
+    pub used: u64,
+    /// The same.
+    pub most: u64,
+    /// What the money is called; empty for talk, and where the file does not say.
+    pub currency: String,
+}
+
+/// What a cap is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CapOf {
+    /// Money.
+    Spend,
+    /// Minutes.
+    Talk,
 }
 
 /// One ended attempt. Carries no number.

@@ -9,6 +9,10 @@ const TEXT = {
     limit: p => `limit ${p}`, noLimit: "no limit", rateNote: "last 5 minutes", answerNote: "99% within this time", none: "–",
     done: (a, b) => `${a} of ${b} tasks closed`, eta: t => `about ${t} to go`, finished: "Finished", speed: n => `${n}× time`,
     placed: "placed", answered: "answered", bridged: "bridged", abandoned: "abandoned", call: n => n === 1 ? "1 call" : `${n} calls`, attempt: n => `call ${n}`,
+    trunks: "Trunks", lines: (a, b) => `${a} of ${b} lines`, trunkDown: "takes no calls", spendDay: "Spent today", spendMonth: "Spent this month", talkDay: "Minutes today", talkMonth: "Minutes this month",
+    capUsed: (a, b, u) => `${a} of ${b}${u ? ` ${u}` : ""}`, nearCap: p => `${p} used: near its cap`, fullCap: "used up: no new calls",
+    ladder: n => `Messages of call ${n}`, ladderOpen: n => `Show the messages of call ${n}`, close: "Close", time: "Time", message: "Message", note: "Note", phone: "phone", trunk: "trunk", us: "Carillon", again: "repeated",
+    noLadder: "The messages of this call are not kept any more.", noRight: "Only administrators and operators who are signed in see messages.", leftOut: n => `${n} messages were not kept`,
     campaignStates: { draft: "Draft", running: "Running", paused: "Paused", stopping: "Stopping", ended: "Ended" },
     agentStates: { offline: "Offline", unreachable: "Unreachable", engaged: "With a colleague", break: "Break", ready: "Ready", reserved: "Reserved", talking: "Talking", wrap_up: "Wrap-up" },
     outcomes: { answered: "Answered", abandoned: "Abandoned", machine: "Machine", busy: "Busy", no_answer: "No answer", rejected: "Rejected",
@@ -23,6 +27,10 @@ const TEXT = {
     limit: p => `上限 ${p}`, noLimit: "无上限", rateNote: "最近 5 分钟", answerNote: "99% 不超过", none: "–",
     done: (a, b) => `已结案 ${a} / ${b}`, eta: t => `预计还需 ${t}`, finished: "已完成", speed: n => `${n} 倍速`,
     placed: "外呼", answered: "接通", bridged: "转坐席", abandoned: "呼损", call: n => `${n} 通`, attempt: n => `外呼 ${n}`,
+    trunks: "中继", lines: (a, b) => `线路 ${a} / ${b}`, trunkDown: "不可用", spendDay: "今日花费", spendMonth: "本月花费", talkDay: "今日分钟数", talkMonth: "本月分钟数",
+    capUsed: (a, b, u) => `${a} / ${b}${u ? ` ${u}` : ""}`, nearCap: p => `已用 ${p}，接近上限`, fullCap: "已用完，不再外呼",
+    ladder: n => `外呼 ${n} 的信令`, ladderOpen: n => `查看外呼 ${n} 的信令`, close: "关闭", time: "时间", message: "消息", note: "备注", phone: "话机", trunk: "中继", us: "Carillon", again: "重发",
+    noLadder: "该呼叫的信令已不再保存。", noRight: "仅登录的管理员和操作员可查看信令。", leftOut: n => `另有 ${n} 条消息未保存`,
     campaignStates: { draft: "草稿", running: "运行中", paused: "已暂停", stopping: "停止中", ended: "已结束" },
     agentStates: { offline: "离线", unreachable: "话机不可达", engaged: "协助同事", break: "小休", ready: "就绪", reserved: "预占", talking: "通话", wrap_up: "整理" },
     outcomes: { answered: "接通", abandoned: "呼损", machine: "答录机", busy: "忙", no_answer: "无人接听", rejected: "拒接",
@@ -135,14 +143,83 @@ function updateAgent(node, agent) {
   put(what.children[1], clock(campaignNow() - agent.since));
   put(calls, t.call(agent.calls));
 }
+/* Of a cap's length nine tenths are a warning. */
+const CAP_NEAR = 0.9;
+function capWord(cap) { return words()[cap.of + (cap.month ? "Month" : "Day")]; }
+function capAmount(cap, value) { return cap.of === "spend" ? number(value / 1e6, 2) : number(value / 6e4, 0); }
+function createTrunk() {
+  const node = document.createElement("div"); node.className = "trunk";
+  const row = make("div", "row", node); make("b", "", row); make("span", "grow", row); make("span", "state", row);
+  make("div", "caps", node);
+  return node;
+}
+function updateTrunk(node, trunk) {
+  const t = words();
+  const [row, caps] = node.children;
+  node.style.setProperty("--tone", tone(trunk.up ? "--ready" : "--bad"));
+  put(row.firstChild, trunk.name);
+  put(row.lastChild, trunk.up ? t.lines(number(trunk.lines), number(trunk.lines_max)) : t.trunkDown);
+  keyed(caps, trunk.caps, cap => cap.of + cap.month, createCap, updateCap);
+}
+function createCap() {
+  const node = document.createElement("div"); node.className = "cap";
+  const row = make("div", "row", node); make("span", "", row); make("span", "grow", row); make("span", "", row);
+  make("i", "", make("div", "meter", node));
+  make("div", "warning", node).setAttribute("role", "status");
+  return node;
+}
+function updateCap(node, cap) {
+  const t = words();
+  const [row, meter, warning] = node.children;
+  const share = cap.most ? cap.used / cap.most : 1;
+  put(row.firstChild, capWord(cap));
+  put(row.lastChild, t.capUsed(capAmount(cap, cap.used), capAmount(cap, cap.most), cap.currency));
+  meter.firstChild.style.width = `${Math.min(100, 100 * share)}%`;
+  node.classList.toggle("near", share >= CAP_NEAR && share < 1);
+  node.classList.toggle("full", share >= 1);
+  put(warning, share >= 1 ? t.fullCap : share >= CAP_NEAR ? t.nearCap(percent(Math.floor(share * 100) / 100, 0)) : "");
+}
+
+/* The messages of a call, asked for when somebody wants to see them. */
+async function openLadder(call) {
+  const t = words();
+  put($("ladderTitle"), t.ladder(call));
+  put($("ladderWord"), t.waiting);
+  $("ladderTable").hidden = true;
+  $("ladderParties").replaceChildren();
+  $("ladderRows").replaceChildren();
+  $("ladder").showModal();
+  const answer = await fetch(`/api/v1/calls/${encodeURIComponent(call)}/ladder`).catch(() => null);
+  if (!answer || !answer.ok) return put($("ladderWord"), !answer ? t.lost : answer.status === 404 ? t.noLadder : t.noRight);
+  const ladder = await answer.json();
+  ladder.parties.forEach(party => {
+    make("div", "party", $("ladderParties")).textContent = `${t[party.role] || party.role} ${party.name} · ${party.transport} ${party.address}`;
+  });
+  ladder.messages.forEach(message => {
+    const row = make("tr", message.again ? "again" : "", $("ladderRows"));
+    const party = ladder.parties[message.party];
+    const text = message.status === null ? message.method : `${message.status} (${message.method})`;
+    const [from, to] = message.way === "sent" ? [t.us, party.name] : [party.name, t.us];
+    make("td", "at", row).textContent = `${number(message.at_ms / 1000, 3)} s`;
+    make("td", `way ${message.way}`, row).textContent = `${from} → ${to}: ${text}`;
+    make("td", "note", row).textContent = [message.note, message.again ? t.again : ""].filter(Boolean).join("; ");
+  });
+  $("ladderTable").hidden = false;
+  put($("ladderWord"), ladder.left_out ? t.leftOut(number(ladder.left_out)) : "");
+}
+
 function createEnding() {
-  const node = document.createElement("li"); node.className = "ending";
+  const node = document.createElement("li"); node.className = "ending"; node.tabIndex = 0; node.setAttribute("role", "button");
+  const open = () => openLadder(node.dataset.key);
+  node.addEventListener("click", open);
+  node.addEventListener("keydown", event => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); open(); } });
   make("time", "", node); make("span", "outcome", node); make("span", "with", node);
   return node;
 }
 function updateEnding(node, ending) {
   const t = words();
   const [time, outcome, rest] = node.children;
+  node.title = t.ladderOpen(ending.attempt);
   node.style.setProperty("--tone", tone(OUTCOME_TONES[ending.outcome]));
   put(time, new Date(ending.at).toLocaleTimeString(locale(), { hour12: false }));
   put(outcome, t.outcomes[ending.outcome] || ending.outcome);
@@ -212,6 +289,9 @@ function render() {
   const agents = [...view.agents].sort((a, b) => a.user.localeCompare(b.user, locale(), { numeric: true }));
   keyed($("agents"), agents, agent => agent.user, createAgent, updateAgent);
   keyed($("recent"), view.recent, ending => ending.attempt, createEnding, updateEnding);
+  const trunks = view.trunks || [];
+  $("trunkCard").hidden = !trunks.length;
+  keyed($("trunks"), trunks, trunk => trunk.name, createTrunk, updateTrunk);
   $("noAgents").hidden = view.agents.length > 0;
   $("noRecent").hidden = view.recent.length > 0;
   keyed($("totals"), ["placed", "answered", "bridged", "abandoned"], name => name,
@@ -221,6 +301,7 @@ function render() {
 
 $("language").onclick = () => { language = language === "zh" ? "en" : "zh"; store.set("language", language); render(); };
 $("theme").onclick = () => { theme = theme === "dark" ? "light" : "dark"; store.set("theme", theme); render(); };
+$("ladderClose").onclick = () => $("ladder").close();
 $("pick").onchange = event => { chosen = Number(event.target.value); render(); };
 
 /* Pushed, not polled: the server sends the newest state whenever it changes. */

@@ -11,7 +11,9 @@ use carillon_core::campaign::CampaignState;
 use carillon_core::campaign::decisions::{Bound, Forecast, Reason};
 use carillon_core::campaign::spec::{CampaignSpec, ClosureSpec, Day, Jurisdiction, Mode, Window, WorkShift};
 use carillon_core::id::{AttemptId, CampaignId, ContactId, TaskId};
-use carillon_core::live::{AgentView, CallerView, CampaignView, EndingView, LiveView, PreviewView};
+use carillon_core::live::{
+    AgentView, CallerView, CampaignView, CapOf, CapView, EndingView, LiveView, PreviewView, TrunkView,
+};
 use carillon_core::time::Utc;
 use serde_json::{Value, json};
 
@@ -108,6 +110,10 @@ fn schemas_describe_what_is_written() {
         answer_to_agent_p99_ms: None,
     };
     assert_properties("CampaignView", json!(campaign));
+    let cap = CapView { of: CapOf::Spend, month: true, used: 1, most: 2, currency: "EUR".into() };
+    assert_properties("CapView", json!(cap));
+    let trunk = TrunkView { name: "north".into(), up: true, lines: 1, lines_max: 2, caps: vec![cap] };
+    assert_properties("TrunkView", json!(trunk));
     assert_properties("LiveView", json!(LiveView::default()));
     let ladder = json!(crate::dialer::ladder());
     assert_properties("LadderParty", ladder["parties"][0].clone());

@@ -36,6 +36,7 @@ impl Dialer {
                 })
                 .collect(),
             recent: self.recent.iter().cloned().collect(),
+            trunks: Vec::new(),
         }
     }
 }
