@@ -417,6 +417,6 @@ fn devices(found: devices::Devices) -> Devices {
         preferred: device.preferred,
         registrations: device.flows.into_iter().map(registration).collect(),
     };
-    let devices::Devices { preferred, chosen, devices } = found;
-    Devices { preferred, chosen, devices: devices.into_iter().map(device).collect() }
+    let devices::Devices { preferred, chosen, devices, lines } = found;
+    Devices { preferred, chosen, devices: devices.into_iter().map(device).collect(), lines }
 }

@@ -146,6 +146,8 @@ pub struct Devices {
     pub chosen: bool,
     /// In the order in which they are called.
     pub devices: Vec<Device>,
+    /// Lines of them that are up or ring, as another phone names them to take them over (RFC 3891).
+    pub lines: Vec<String>,
 }
 
 /// A phone of an agent.

@@ -24,6 +24,9 @@ pub struct DeviceList {
     pub preferred_instance: Option<String>,
     /// Whether that was chosen here; else the configuration says so.
     pub chosen: bool,
+    /// The lines that are up or ring, each as the value of a Replaces with which another phone of the agent takes it over
+    /// (RFC 3891). For the agent alone; to others there are none.
+    pub lines: Vec<String>,
 }
 
 /// A phone.
@@ -77,8 +80,8 @@ pub(crate) async fn list(
     Part(user): Part<String>,
 ) -> Result<Json<DeviceList>, Problem> {
     who.need_self_or(Right::Watch, &user)?;
-    let found = state.port.devices(user).await?;
-    Ok(Json(shown(found, sees_addresses(&who))))
+    let found = state.port.devices(user.clone()).await?;
+    Ok(Json(shown(found, &who, &user)))
 }
 
 /// Have a phone called first.
@@ -111,7 +114,7 @@ pub(crate) async fn prefer(
         }
     };
     state.port.prefer_device(user.clone(), instance).await?;
-    Ok(Json(shown(state.port.devices(user).await?, sees_addresses(&who))))
+    Ok(Json(shown(state.port.devices(user.clone()).await?, &who, &user)))
 }
 
 /// End a phone's registration.
@@ -154,7 +157,10 @@ fn sees_addresses(who: &Who) -> bool {
     who.may(Right::SeeNumbers) || who.person.role == Role::Agent
 }
 
-fn shown(found: Devices, in_full: bool) -> DeviceList {
+/// The devices of `user` as `who` may see them.
+fn shown(found: Devices, who: &Who, user: &str) -> DeviceList {
+    let in_full = sees_addresses(who);
+    let own = who.person.role == Role::Agent && who.person.user == user;
     let registration = |it: Registration| RegistrationBody {
         reg_id: it.reg_id,
         transport: it.transport,
@@ -173,6 +179,7 @@ fn shown(found: Devices, in_full: bool) -> DeviceList {
         items: found.devices.into_iter().map(device).collect(),
         preferred_instance: found.preferred,
         chosen: found.chosen,
+        lines: if own { found.lines } else { Vec::new() },
     }
 }
 

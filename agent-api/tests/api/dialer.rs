@@ -109,6 +109,11 @@ impl Dialer {
         self.state().devices.devices.push(device);
     }
 
+    /// A line is up that another phone may take over.
+    pub fn line_up(&self, replaces: &str) {
+        self.state().devices.lines.push(replaces.to_owned());
+    }
+
     /// Whose sign-ins were said to have ended, in order.
     pub fn phone_sessions_ended(&self) -> Vec<(String, u64)> {
         self.state().phone_sessions_ended.clone()

@@ -90,6 +90,12 @@ async fn devices_are_listed_preferred_and_ended() {
         assert_eq!(list["items"][0]["registrations"][0]["expires_in_s"], 90);
         assert!(!list.to_string().contains("sip:"), "no contact is shown");
     }
+    // What another phone may take over is for the agent alone.
+    let line = "a@b;to-tag=1;from-tag=2";
+    api.dialer.line_up(line);
+    for (token, lines) in [(&own, json!([line])), (&admin, json!([])), (&staff, json!([]))] {
+        assert_eq!(api.ask(get(&path, token)).await.json()["lines"], lines);
+    }
     let list = api.ask(get(&path, &own)).await.json();
     let id = |place: usize| list["items"][place]["id"].as_str().unwrap().to_owned();
     let put = |device: serde_json::Value, token: &str| {

@@ -98,7 +98,8 @@ impl Gateway {
                 }),
             }
         }
-        Some(Devices { preferred: preferred.map(str::to_owned), chosen, devices })
+        let lines = self.lines_of(user);
+        Some(Devices { preferred: preferred.map(str::to_owned), chosen, devices, lines })
     }
 
     /// From now on this device of a user is called first; to be stored where it is something new.

@@ -63,6 +63,18 @@ impl Gateway {
         }
     }
 
+    /// What may be taken over of a user's, as a Replaces names it.
+    pub(super) fn lines_of(&self, user: &str) -> Vec<String> {
+        let phone = match self.agents.get(user).map(|agent| &agent.phone) {
+            Some(Phone::Up { leg, .. } | Phone::Calling { leg, .. }) => Some(*leg),
+            Some(Phone::Idle) | None => None,
+        };
+        let asking = self.in_hand(user).filter(|call| !self.is_consulted(*call, user));
+        let asking = asking.and_then(|call| self.consulting_line(call));
+        let legs = phone.into_iter().chain(asking).filter_map(|leg| self.legs.get(&leg));
+        legs.filter_map(|entry| entry.leg().replaces()).collect()
+    }
+
     /// What the new phone's leg tells before it is the agent's.
     pub(super) fn takeover_notice(&mut self, user: &str, leg: LegId, notice: Notice, now: Duration) {
         match notice {

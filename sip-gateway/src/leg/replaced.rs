@@ -33,6 +33,22 @@ impl Leg {
         self.dialogs.first().is_some_and(|dialog| is_named(dialog.id(), replaces))
     }
 
+    /// What another phone writes in a Replaces to take this one's place (RFC 3891 §6.1); `None` where nothing is up or rings.
+    pub fn replaces(&self) -> Option<String> {
+        let (local, remote) = match &self.state {
+            State::Inviting { .. } => (&self.options.route.from_tag, self.ringing.last()?),
+            State::Up(up) if up.leaving.is_none() => {
+                let id = self.dialogs.first()?.id();
+                (&id.local_tag, &id.remote_tag)
+            }
+            State::Called(_) | State::Up(_) | State::Leaving { .. } | State::Closing { .. } | State::Over => {
+                return None;
+            }
+        };
+        let remote = if remote.is_empty() { "0" } else { remote };
+        Some(format!("{};to-tag={local};from-tag={remote}", self.call_id()))
+    }
+
     /// How the dialog stands that a Replaces names; `None` where it is not this one, or one that a phone began and we have not
     /// answered: no other phone has any use for it.
     pub fn standing(&self, replaces: &Replaces) -> Option<Standing> {

@@ -14,6 +14,9 @@ pub struct Devices {
     pub chosen: bool,
     /// In the order in which they are called; at most [`super::bindings::BINDINGS_MAX`].
     pub devices: Vec<Device>,
+    /// What another phone of the user may name in a Replaces: the line that is up or rings, and the one over which a colleague
+    /// is asked.
+    pub lines: Vec<String>,
 }
 
 /// One phone.

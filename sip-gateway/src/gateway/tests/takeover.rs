@@ -55,7 +55,10 @@ fn end(bench: &mut Bench) {
 fn a_call_goes_on_at_another_phone() {
     let (mut bench, anna, _, customer) = persistent();
     bind_mobile(&mut bench);
+    let lines = |bench: &Bench| bench.gateway.devices("anna", bench.now).unwrap().lines;
+    assert_eq!(lines(&bench), [named(&anna, "anna").trim_start_matches("Replaces: ")]);
     let (mut line, sent) = pull(&mut bench, &named(&anna, "anna"));
+    assert!(lines(&bench)[0].starts_with("mobile1;to-tag=") && lines(&bench)[0].ends_with(";from-tag=mine"));
     assert_eq!(starts(&sent), ["200"], "at once");
     assert!(sent[0].header("Supported").contains("replaces") && sent[0].header("Allow").contains("REFER"));
     assert_eq!(
@@ -312,7 +315,10 @@ fn a_phone_that_rings_is_picked_up_elsewhere() {
     let early = format!("{};early-only", named(&anna, "desk"));
     let mut soon = Line { call_id: "soon", ..mobile() };
     assert_eq!(starts(&soon.call_with(&mut bench, US, &[&early], &session())), ["481"], "nothing rings");
+    let lines = |bench: &Bench| bench.gateway.devices("anna", bench.now).unwrap().lines;
+    assert!(lines(&bench).is_empty());
     bench.feed(PHONE, anna.reply("180 Ringing", "desk", &[], ""));
+    assert_eq!(lines(&bench), [named(&anna, "desk").trim_start_matches("Replaces: ")]);
     bench.media();
     let (mut line, sent) = pull(&mut bench, &early);
     assert_eq!(starts(&sent), ["200"]);
