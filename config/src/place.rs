@@ -149,7 +149,7 @@ pub(crate) fn split_sip_uri(uri: &str, what: NeighbourUri) -> Result<SipUri<'_>,
 }
 
 /// RFC 1123 §2.1: words of letters, digits and hyphens, 63 characters each and 253 together.
-fn is_host_name(host: &str) -> bool {
+pub(crate) fn is_host_name(host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host);
     let word = |word: &str| {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';

@@ -8,11 +8,11 @@ use std::time::Duration;
 use carillon_sip::auth::Algorithm;
 use carillon_sip::dialog::session_timer::{INTERVAL_MIN, SessionOptions};
 use carillon_sip::media::Codec;
-use carillon_sip::options::{HepOptions, Options, Secret, Timers, TlsOptions, TrunkOptions};
+use carillon_sip::options::{HepOptions, HepServer, Options, Secret, Timers, TlsOptions, TrunkOptions};
 use carillon_sip::resolve::Place;
 use carillon_sip::transport::{Local, NotLocal, Transport};
 
-use crate::place::{nameservers, trunk_place};
+use crate::place::{is_host_name, nameservers, trunk_place};
 use crate::rates::money;
 use crate::reader::{At, Document, Section, named};
 use crate::signing::signing;
@@ -132,14 +132,22 @@ fn hep(document: &Document<'_>, section: &mut Section<'_>) -> Option<HepOptions>
         }
         return None;
     };
-    let address = written.value.parse().ok().filter(|address: &SocketAddr| {
-        address.port() != 0 && !address.ip().is_unspecified() && !address.ip().is_multicast()
-    });
-    let Some(address) = address else {
-        document.problem(&written.place, "must be an IP address with port, like \"192.0.2.30:9060\"");
+    let Some(server) = hep_server(&written.value) else {
+        let message = "must be an address or a name with port, like \"192.0.2.30:9060\"";
+        document.problem(&written.place, message);
         return None;
     };
-    Some(HepOptions { address, id, password: password.map(|at| Secret::new(at.value)) })
+    Some(HepOptions { server, id, password: password.map(|at| Secret::new(at.value)) })
+}
+
+fn hep_server(written: &str) -> Option<HepServer> {
+    if let Ok(address) = written.parse::<SocketAddr>() {
+        let usable = address.port() != 0 && !address.ip().is_unspecified() && !address.ip().is_multicast();
+        return usable.then_some(HepServer::Address(address));
+    }
+    let (host, port) = written.rsplit_once(':')?;
+    let port = port.parse().ok().filter(|port| *port != 0)?;
+    is_host_name(host).then(|| HepServer::Named { host: host.to_owned(), port })
 }
 
 /// RFC 4028: no interval below 90 s, and none that we would refuse ourselves.

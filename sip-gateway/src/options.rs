@@ -65,11 +65,34 @@ pub struct Options {
     pub hep: Option<HepOptions>,
 }
 
+/// Where a capture server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HepServer {
+    /// There.
+    Address(SocketAddr),
+    /// Where the system's nameservers say that this name is.
+    Named {
+        /// The name.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+}
+
+impl std::fmt::Display for HepServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Named { host, port } => write!(f, "{host}:{port}"),
+        }
+    }
+}
+
 /// A capture server (HEP version 3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HepOptions {
     /// Where it listens, over UDP.
-    pub address: SocketAddr,
+    pub server: HepServer,
     /// What it knows us by.
     pub id: u32,
     /// What it asks for, if it does; goes over the network as it is.

@@ -157,21 +157,21 @@ fn the_gateway_is_checked_too() {
         ),
         (
             "realm = \"carillon\"",
-            "hep = \"homer:9060\"\nrealm = \"carillon\"",
+            "hep = \"homer\"\nrealm = \"carillon\"",
             "[sip] hep",
-            "IP address with port",
+            "an address or a name with port",
         ),
         (
             "realm = \"carillon\"",
             "hep = \"0.0.0.0:9060\"\nrealm = \"carillon\"",
             "[sip] hep",
-            "IP address with port",
+            "an address or a name with port",
         ),
         (
             "realm = \"carillon\"",
             "hep = \"192.0.2.30:0\"\nrealm = \"carillon\"",
             "[sip] hep",
-            "IP address with port",
+            "an address or a name with port",
         ),
         (
             "realm = \"carillon\"",

@@ -138,6 +138,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::options::HepServer;
     use crate::options::Secret;
 
     const MESSAGE: &str = "OPTIONS sip:a@192.0.2.1 SIP/2.0\r\nCall-ID: 4f1c\r\n\r\n";
@@ -154,7 +155,8 @@ mod tests {
 
     fn options(password: Option<&str>) -> HepOptions {
         let password = password.map(|text| Secret::new(text.to_owned()));
-        HepOptions { address: "192.0.2.30:9060".parse().unwrap(), id: 2_001, password }
+        let server = HepServer::Address("192.0.2.30:9060".parse().unwrap());
+        HepOptions { server, id: 2_001, password }
     }
 
     /// The chunks, read as the protocol's description has them.

@@ -1,21 +1,25 @@
 //! The way to a capture server: a queue that never holds the engine up, and a thread that wraps up and sends.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 
 use crate::hep::{Captured, packet};
-use crate::options::HepOptions;
+use crate::options::{HepOptions, HepServer};
 use crate::transport::Local;
 
 /// Messages that may wait; what comes beyond is dropped and counted.
 pub const QUEUE_MAX: usize = 4_096;
+/// How long the address of a name is used before the name is looked up again.
+const NAME_LIFE: Duration = Duration::from_secs(300);
+/// How long nothing is tried after a name led nowhere.
+const NAME_REST: Duration = Duration::from_secs(5);
 
 /// What became of messages since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,16 +48,13 @@ pub struct HepHandle {
 
 /// Starts the exporter. `own` is the address by which others reach us.
 pub fn spawn(options: HepOptions, own: IpAddr) -> io::Result<HepHandle> {
-    let any: IpAddr =
-        if options.address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    let socket = UdpSocket::bind(SocketAddr::new(any, 0))?;
-    socket.connect(options.address)?;
+    let way = Way::new(options.server.clone())?;
     let (queue, messages) = sync_channel(QUEUE_MAX);
     let counters = Arc::new(Counters::default());
     let counted = counters.clone();
     let thread = std::thread::Builder::new()
         .name("hep".into())
-        .spawn(move || serve(&messages, &socket, &options, &counted))?;
+        .spawn(move || serve(&messages, way, &options, &counted))?;
     Ok(HepHandle { queue, counters, own, thread })
 }
 
@@ -92,14 +93,60 @@ impl HepHandle {
     }
 }
 
-fn serve(messages: &Receiver<Captured>, socket: &UdpSocket, options: &HepOptions, counters: &Counters) {
+/// The way to the server: a socket that is connected with it. A name is looked up on the thread, by the system, and may take its time.
+struct Way {
+    server: HepServer,
+    socket: Option<UdpSocket>,
+    looked_at: Option<Instant>,
+}
+
+impl Way {
+    /// An address has to be one that we can send to; a name may come to lead somewhere later.
+    fn new(server: HepServer) -> io::Result<Self> {
+        let socket = match &server {
+            HepServer::Address(address) => Some(connected(*address)?),
+            HepServer::Named { .. } => None,
+        };
+        Ok(Self { server, socket, looked_at: None })
+    }
+
+    fn send(&mut self, packet: &[u8]) -> io::Result<()> {
+        if let HepServer::Named { host, port } = &self.server {
+            let rest = if self.socket.is_some() { NAME_LIFE } else { NAME_REST };
+            if self.looked_at.is_none_or(|at| at.elapsed() >= rest) {
+                self.looked_at = Some(Instant::now());
+                let found = (host.as_str(), *port).to_socket_addrs().and_then(|mut all| {
+                    all.next().ok_or_else(|| io::Error::other("the name has no address"))
+                });
+                match found.and_then(connected) {
+                    Ok(socket) => self.socket = Some(socket),
+                    Err(error) if self.socket.is_none() => return Err(error),
+                    // What was known goes on.
+                    Err(_) => {}
+                }
+            }
+        }
+        let socket = self.socket.as_ref().ok_or_else(|| io::Error::other("the name leads nowhere"))?;
+        socket.send(packet).map(drop)
+    }
+}
+
+fn connected(address: SocketAddr) -> io::Result<UdpSocket> {
+    let any: IpAddr =
+        if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind(SocketAddr::new(any, 0))?;
+    socket.connect(address)?;
+    Ok(socket)
+}
+
+fn serve(messages: &Receiver<Captured>, mut way: Way, options: &HepOptions, counters: &Counters) {
     let (mut out, mut well) = (Vec::new(), true);
     while let Ok(captured) = messages.recv() {
         if !packet(&captured, options, &mut out) {
             continue;
         }
-        match socket.send(&out) {
-            Ok(_) => {
+        match way.send(&out) {
+            Ok(()) => {
                 counters.sent.fetch_add(1, Ordering::Relaxed);
                 well = true;
             }
@@ -107,7 +154,7 @@ fn serve(messages: &Receiver<Captured>, socket: &UdpSocket, options: &HepOptions
                 counters.dropped.fetch_add(1, Ordering::Relaxed);
                 // Once, until something gets through again.
                 if std::mem::replace(&mut well, false) {
-                    tracing::warn!(server = %options.address, %error, "captured messages can't be sent");
+                    tracing::warn!(server = %options.server, %error, "captured messages can't be sent");
                 }
             }
         }
@@ -125,7 +172,8 @@ mod tests {
     fn messages_arrive_with_our_address_and_the_rest_is_counted() {
         let server = UdpSocket::bind("127.0.0.1:0").unwrap();
         server.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        let options = HepOptions { address: server.local_addr().unwrap(), id: 7, password: None };
+        let at = HepServer::Address(server.local_addr().unwrap());
+        let options = HepOptions { server: at, id: 7, password: None };
         let exporter = spawn(options, "192.0.2.1".parse().unwrap()).unwrap();
         let local = Local { transport: Transport::Udp, address: "0.0.0.0:5060".parse().unwrap() };
         let peer = "192.0.2.10:5080".parse().unwrap();
@@ -153,6 +201,24 @@ mod tests {
         }
         assert_eq!(exporter.counts(), HepCounts { sent: 2, dropped: 0 });
         exporter.stop();
+    }
+
+    #[test]
+    fn a_name_is_looked_up_and_one_that_leads_nowhere_costs_its_messages_alone() {
+        // The hosts file has this name at either address.
+        let at = ("localhost", 0).to_socket_addrs().unwrap().next().unwrap();
+        let server = UdpSocket::bind(at).unwrap();
+        server.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let named =
+            |host: &str| HepServer::Named { host: host.into(), port: server.local_addr().unwrap().port() };
+        Way::new(named("localhost")).unwrap().send(b"packet").unwrap();
+        let mut buffer = [0; 16];
+        assert_eq!(server.recv(&mut buffer).unwrap(), 6);
+        let mut nowhere = Way::new(named("nowhere.invalid")).unwrap();
+        assert!(nowhere.send(b"packet").is_err());
+        let looked_at = nowhere.looked_at;
+        assert!(nowhere.send(b"packet").is_err());
+        assert_eq!(nowhere.looked_at, looked_at, "it rests");
     }
 
     #[test]
