@@ -7,7 +7,8 @@
 //! - `memory`: what a live call adds to the resident memory of the process.
 //! - `overload`: the highest rate at which calls are bridged, and what is left of it when twice as many are asked for.
 //!
-//! `SIP_LOAD_SECONDS` shortens the minute of `cost` and `rate`.
+//! `SIP_LOAD_SECONDS` shortens the minute of `cost` and `rate`; `SIP_LOAD_WORKERS` has so many threads share the UDP address
+//! (`[sip] workers`), none unless it is set.
 
 mod rig;
 
@@ -27,8 +28,10 @@ const GOODPUT: f64 = 0.90;
 fn main() {
     let wanted = std::env::var("SIP_LOAD").unwrap_or_else(|_| "cost,rate,memory,overload".into());
     let seconds = std::env::var("SIP_LOAD_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(60);
-    let rig = Rig::new();
+    let workers = std::env::var("SIP_LOAD_WORKERS").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let rig = Rig::new(workers);
     println!("machine                        {}", rig::machine());
+    println!("workers of the UDP address     {workers}");
     for part in wanted.split(',') {
         match part {
             "cost" => cost(&rig, seconds),

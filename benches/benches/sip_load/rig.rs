@@ -72,18 +72,19 @@ impl Run {
 pub struct Rig {
     carillon: PathBuf,
     sipp: PathBuf,
+    workers: usize,
 }
 
 impl Rig {
-    /// Looks for the binary of the same build.
-    pub fn new() -> Self {
+    /// Looks for the binary of the same build, which is to have so many workers.
+    pub fn new(workers: usize) -> Self {
         let repository =
             Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the benches lie in the repository");
         // Benches lie in `deps` beside it.
         let bench = std::env::current_exe().expect("a bench knows its own path");
         let carillon = bench.ancestors().nth(2).expect("target/release/deps").join("carillon");
         assert!(carillon.exists(), "build first: cargo build --release --package carillon");
-        Self { carillon, sipp: repository.join("tests/sipp") }
+        Self { carillon, sipp: repository.join("tests/sipp"), workers }
     }
 
     /// Runs a campaign to its end.
@@ -176,7 +177,7 @@ impl Rig {
     fn stage(&self, plan: &Plan) -> Stage {
         let work = tempfile::tempdir().expect("temporary directory");
         let [listen, carrier, phones] = free_ports();
-        write_campaign(work.path(), plan, listen, carrier, phones);
+        write_campaign(work.path(), plan, self.workers, [listen, carrier, phones]);
         let talk = plan.talk_ms.to_string();
         let carrier =
             Sipp::start(work.path(), &self.sipp.join("carrier_answer.xml"), carrier, &["-d", &talk]);
@@ -198,7 +199,7 @@ impl Stage {
     }
 }
 
-fn write_campaign(work: &Path, plan: &Plan, listen: u16, carrier: u16, phones: u16) {
+fn write_campaign(work: &Path, plan: &Plan, workers: usize, [listen, carrier, phones]: [u16; 3]) {
     let Plan { calls_per_second, calls, agents, lines, .. } = plan;
     let mut list = String::from("id,number\n");
     for call in 0..*calls {
@@ -215,6 +216,7 @@ abandon_limit = 1.0
 ring_timeout = "20s"
 {limit}[sip]
 listen = "127.0.0.1:{listen}"
+workers = {workers}
 media_address = "127.0.0.1"
 rtp_ports = "10000-49999"
 [[trunk]]

@@ -150,6 +150,11 @@ impl Gateway {
                 transaction::Output::Timeout { key } => self.no_response(key, now),
                 transaction::Output::TransportError { key } => self.not_sent(key, now),
                 transaction::Output::Terminated { key } => {
+                    if let Owner::Leg(leg) = self.wire.owner(key)
+                        && let Some(entry) = self.legs.get_mut(&leg)
+                    {
+                        entry.terminated(now);
+                    }
                     self.wire.forget(key);
                     self.forget_offer(key);
                 }

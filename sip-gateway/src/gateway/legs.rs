@@ -56,6 +56,11 @@ impl LegEntry {
         Self { leg, owner }
     }
 
+    /// One of its transactions is over.
+    pub(super) fn terminated(&mut self, now: Duration) {
+        self.leg.terminated(now);
+    }
+
     /// The leg itself.
     pub(super) fn leg(&self) -> &Leg {
         &self.leg

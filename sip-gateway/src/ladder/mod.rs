@@ -28,6 +28,8 @@ pub const ENDED_OCTETS_MAX: usize = 8 << 20;
 pub const CALL_ID_MAX: usize = 256;
 /// How long after its end a call has had its last messages, as a rule: BYEs on both sides are answered.
 pub const SETTLED_AFTER: Duration = Duration::from_secs(2);
+/// Rungs that room is made for at once.
+const RUNGS_AT_ONCE: usize = 6;
 /// How many messages back a repetition is recognised.
 const REPEATED_WITHIN: usize = 16;
 
@@ -118,6 +120,10 @@ impl Ladder {
 
     fn push(&mut self, rung: Rung) {
         if self.rungs.len() < FIRST_MAX + LAST_MAX {
+            if self.rungs.len() == self.rungs.capacity() {
+                // Most calls have a dozen; a vector that grows by itself would keep room for as many again.
+                self.rungs.reserve_exact(RUNGS_AT_ONCE);
+            }
             self.rungs.push(rung);
         } else if let Some(oldest) = self.rungs.get_mut(FIRST_MAX + self.next) {
             *oldest = rung;
@@ -155,6 +161,8 @@ impl Ladder {
 
     fn add(&mut self, party: Party) -> Option<u8> {
         let index = u8::try_from(self.parties.len()).ok().filter(|_| self.parties.len() < PARTIES_MAX)?;
+        // There are hardly ever more than two; a vector that grows by itself would keep room for four.
+        self.parties.reserve_exact(1);
         self.parties.push(party);
         Some(index)
     }

@@ -132,6 +132,7 @@ impl Leg {
             ringing: Vec::new(),
             dialogs: vec![dialog],
             linger: wire.timers.t1 * 64,
+            forks_until: None,
             deadline,
         })
     }

@@ -58,6 +58,7 @@ impl Leg {
             answer: Bytes::new(),
             dialogs: Vec::new(),
             linger: wire.timers.t1 * 64,
+            forks_until: None,
             deadline: Some(deadline),
         })
     }
@@ -190,6 +191,7 @@ impl Leg {
                 // A call lasts longer than there is a use for the rest.
                 (self.invite.body, self.ringing) = (Bytes::new(), Vec::new());
                 self.invite.headers.keep(&WANTED_BY_FORKS);
+                self.forks_until = Some(now.saturating_add(self.linger));
                 vec![Notice::Answered { dialog: Box::new(dialog), remote }]
             }
             (_, _) => {

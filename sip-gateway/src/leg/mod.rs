@@ -167,6 +167,8 @@ pub struct Leg {
     dialogs: Vec<Dialog>,
     /// 64*T1.
     linger: Duration,
+    /// Answered, until when other callees of the INVITE may answer it too.
+    forks_until: Option<Duration>,
     deadline: Option<Duration>,
 }
 
@@ -347,6 +349,15 @@ impl Leg {
         match (self.invite.headers.via_top(), response.headers.via_top()) {
             (Ok(own), Ok(via)) => own.branch().is_some() && own.branch() == via.branch(),
             (_, _) => false,
+        }
+    }
+
+    /// One of its transactions is over. With that of the INVITE, 64*T1 after its 2xx, no other 2xx is heeded any more
+    /// (§13.2.2.4), and a call lasts longer than there is a use for what would answer it.
+    pub fn terminated(&mut self, now: Duration) {
+        if self.forks_until.is_some_and(|until| until <= now) {
+            self.forks_until = None;
+            self.invite.headers.keep(&[]);
         }
     }
 

@@ -225,6 +225,23 @@ fn of_forked_answers_the_first_is_kept_and_others_are_ended() {
     assert!(bench.one(CARRIER).header("To").ends_with(";tag=callee"));
 }
 
+/// RFC 3261 §13.2.2.4: 64*T1 after the first 2xx no other one is looked for, and what would answer it is let go.
+#[test]
+fn forks_may_answer_for_as_long_as_the_transaction_of_the_invite_lasts() {
+    for (after_ms, ended) in [(31_000, 1), (33_000, 0)] {
+        let mut bench = Bench::new(options());
+        let invite = bench.answered(1);
+        bench.pass(ms(after_ms));
+        bench.feed(CARRIER, invite.reply("200 OK", "other", &[CONTACT], &sdp(4002, "0", "sendrecv")));
+        assert_eq!(bench.gateway.counters().forks_ended, ended, "after {after_ms} ms");
+        assert_eq!(bench.sent(CARRIER).len(), 2 * usize::try_from(ended).unwrap(), "ACK and BYE, or nothing");
+        assert_eq!(bench.events(), []);
+        bench.command(Command::HangUp { call: CALL });
+        let bye = bench.one(CARRIER);
+        assert!(bye.start().starts_with("BYE ") && bye.header("To").ends_with(";tag=callee"));
+    }
+}
+
 /// RFC 3261 §17.1.3: whoever knows the Call-ID, the tag and the CSeq, and not the branch, answers nothing.
 #[test]
 fn an_answer_with_a_foreign_branch_is_nobodys() {
