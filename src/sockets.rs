@@ -66,8 +66,7 @@ impl Sockets {
     /// Binds every address and has `registry` tell of it, or workers ring `bell`. Tokens up to the number of addresses and from
     /// `1 << 40` are used.
     pub fn bind(options: &Options, registry: &Registry, bell: &Arc<Doorbell>) -> Result<Self, SocketError> {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        let count = options.workers.unwrap_or_else(|| workers::usual(processors));
+        let count = options.workers;
         let (mut datagrams, mut streams, mut shared) = (Vec::new(), Vec::new(), Vec::new());
         for (index, local) in options.listen.iter().enumerate() {
             if local.transport.is_stream() {

@@ -94,7 +94,7 @@ pub(crate) fn sip(document: &Document<'_>, mut section: Section<'_>) -> Options 
     section.finish();
     Options {
         listen,
-        workers: workers.and_then(|count| usize::try_from(count).ok()),
+        workers: workers.and_then(|count| usize::try_from(count).ok()).unwrap_or(0),
         media_address,
         rtp_ports,
         realm: realm.map_or_else(|| "carillon".into(), |at| at.value),

@@ -26,9 +26,9 @@ pub struct Options {
     /// Addresses to listen on, for trunks and softphones. The first one of a transport is written into Via and Contact of what
     /// goes over it.
     pub listen: Vec<Local>,
-    /// Threads that share the UDP addresses among them; 0: whoever runs the gateway reads them itself, `None`: as the machine
-    /// has processors. For whoever opens the sockets.
-    pub workers: Option<usize>,
+    /// Threads that share the UDP addresses among them; 0: whoever runs the gateway reads them itself. For whoever opens the
+    /// sockets.
+    pub workers: usize,
     /// Address written into SDP and bound for RTP.
     pub media_address: IpAddr,
     /// Lowest and highest UDP port for RTP and RTCP, inclusive.
@@ -105,7 +105,7 @@ impl Options {
     pub fn new(listen: Vec<Local>, media_address: IpAddr) -> Self {
         Self {
             listen,
-            workers: None,
+            workers: 0,
             media_address,
             rtp_ports: (20_000, 29_999),
             realm: "carillon".to_owned(),

@@ -36,15 +36,7 @@ const DEPARTURES_TOLD: usize = 16;
 const SENT_PER_TURN: usize = 256;
 /// How long a worker whose poll failed waits before it looks by itself.
 const POLL_AGAIN: Duration = Duration::from_millis(10);
-/// Most workers that are started where the file names no number.
-const WORKERS_USUAL_MAX: usize = 4;
 const WAKER: Token = Token(usize::MAX);
-
-/// How many workers serve a machine with so many processors, where the file names no number: none up to three, where the engine
-/// and the disk are all there is room for, then half of them, at most four.
-pub fn usual(processors: usize) -> usize {
-    if processors < 4 { 0 } else { (processors / 2).min(WORKERS_USUAL_MAX) }
-}
 
 /// What a worker has done since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

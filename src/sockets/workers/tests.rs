@@ -174,8 +174,7 @@ fn what_was_given_is_sent_before_workers_end() {
 }
 
 #[test]
-fn workers_are_started_where_there_are_processors_for_them() {
-    assert_eq!([1, 2, 3, 4, 6, 8, 64].map(usual), [0, 0, 0, 2, 3, 4, 4]);
+fn calls_are_spread_over_the_workers() {
     let spread: BTreeSet<usize> =
         (0..100).map(|call| shard(format!("{call:032x}@192.0.2.1").as_bytes(), 4)).collect();
     assert_eq!(spread.len(), 4);
