@@ -159,7 +159,10 @@ impl Dialer {
         let fits =
             |agent| attempt.wants(agent) && (own || !self.is_held(agent)) && self.may_take(campaign, agent);
         let unpromised = |agent| fits(agent) && !self.callers.is_promised(agent);
-        let agent = self.floor.longest_idle(campaign, unpromised);
+        // Of its own campaign also one who is meant for a caller: the line counted on them, and on nobody of another campaign.
+        let agent = self.floor.longest_idle_of(campaign, unpromised);
+        let agent = agent.or_else(|| self.floor.longest_idle_of(campaign, fits));
+        let agent = agent.or_else(|| self.floor.longest_idle(campaign, unpromised));
         match agent.or_else(|| self.floor.longest_idle(campaign, fits)) {
             Some(agent) => self.offer(id, agent, now),
             None => self.waiting.insert(id, now.monotonic),

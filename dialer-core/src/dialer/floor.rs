@@ -258,7 +258,7 @@ impl Dialer {
             };
             let from = self.floor.lent_to(key);
             let Some(to) = self.choose_campaign(key, now).filter(|to| from != Some(*to)) else { continue };
-            if self.is_held(key) || !self.may_leave(key) {
+            if self.is_held(key) || self.callers.is_promised(key) || !self.may_leave(key) {
                 self.unshared = true;
                 continue;
             }

@@ -137,8 +137,7 @@ fn callers_are_never_left_in_silence() {
     let (mut talked, mut others) = (0, 0);
     for seed in 2_000..2_010 {
         let mut plan = if seed % 4 == 0 { Plan::calm(seed, 6, 60) } else { Plan::seeded(seed) };
-        // Where campaigns share agents, a caller may take one whom an answer of the other has left to a line.
-        (plan.shared, plan.planted) = (None, None);
+        plan.planted = None;
         plan.take_callers();
         let checkers = Checkers::of(&plan);
         let mut world = World::new(plan, checkers);
@@ -167,7 +166,7 @@ fn second_lines_break_nothing() {
     let mut done = Done::default();
     for seed in 3_000..3_010 {
         let mut plan = if seed % 4 == 0 { Plan::calm(seed, 6, 90) } else { Plan::seeded(seed) };
-        (plan.shared, plan.planted) = (None, None);
+        plan.planted = None;
         plan.use_second_lines();
         if seed % 2 == 1 {
             plan.take_callers();

@@ -235,6 +235,49 @@ fn an_answered_line_may_have_an_agent_who_was_meant_for_a_caller() {
     assert_eq!(desk.campaign(campaign).abandoned, 0);
 }
 
+/// Lines of another campaign count on their agents: the answer takes whom its own line counted on, and the caller waits.
+#[test]
+fn an_answer_takes_whoever_was_meant_for_a_caller_before_anybody_of_another_campaign() {
+    let (mut desk, one) = Desk::running(called(), 0, 5);
+    let two = desk.create(spec());
+    (101..=105).for_each(|task| desk.add_task(two, task));
+    desk.command(CampaignCommand::Start(two)).unwrap();
+    (1..=2).for_each(|agent| desk.sign_on(&format!("agent{agent}")));
+    desk.pass(1_000);
+    let line_of = |desk: &Desk, campaign| {
+        *desk.placed.iter().find(|line| desk.tasks[&desk.claimed[line]].campaign == campaign).unwrap()
+    };
+    let (first, second) = (line_of(&desk, one), line_of(&desk, two));
+    for attempt in [first, second] {
+        desk.tell(Input::Placed { attempt });
+    }
+    let call = desk.called(NUMBER, None).unwrap();
+    desk.answer_call(first);
+    desk.tell(Input::Connected { attempt: first });
+    desk.pass(1_000);
+    let taken = |desk: &Desk, call| {
+        let users = ["agent1", "agent2"].into_iter();
+        users.filter(|user| desk.saw(&Seen::Connect(call, (*user).into()))).count()
+    };
+    assert_eq!((taken(&desk, first), taken(&desk, call)), (1, 0), "{:?}", desk.seen);
+    desk.answer_call(second);
+    assert_eq!(taken(&desk, second), 1, "nobody took their agent: {:?}", desk.seen);
+}
+
+#[test]
+fn an_agent_who_is_meant_for_a_caller_stays_where_a_line_counts_on_them() {
+    let (mut desk, _) = Desk::running(called(), 1, 5);
+    desk.pass(100);
+    desk.tell(Input::Placed { attempt: desk.last() });
+    let call = desk.called(NUMBER, None).unwrap();
+    let two = desk.create(CampaignSpec { weight: 3, ..spec() });
+    (101..=105).for_each(|task| desk.add_task(two, task));
+    desk.command(CampaignCommand::Start(two)).unwrap();
+    desk.pass(3_000);
+    assert_eq!(desk.placed.len(), 1, "no second line counts on the same agent");
+    assert!(!desk.saw(&Seen::Connect(call, "agent1".into())), "the line may be answered");
+}
+
 #[test]
 fn a_campaign_ends_after_its_callers() {
     let (mut desk, campaign) = Desk::running(quiet(), 1, 1);
