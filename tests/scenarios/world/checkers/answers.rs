@@ -192,6 +192,8 @@ impl OneCallPerAgent {
                 Ok(())
             }
             Write::Inbound(row) => {
+                // Handed over, too.
+                self.bridged.retain(|_, call| *call != row.call);
                 match row.agent.clone().map(|agent| self.bridged.insert(agent, row.call)) {
                     Some(Some(other)) if other != row.call => {
                         Err(format!("{:?} takes caller {} and still has call {other}", row.agent, row.call))
