@@ -12,7 +12,7 @@ use super::agents::Phone;
 use super::calls::Stage;
 use super::incoming::refusal;
 use super::join::Joined;
-use super::legs::{LegOwner, PhoneCall};
+use super::legs::LegOwner;
 use crate::command::AgentLegMode;
 use crate::event::{Dialog, Event};
 use crate::id::{CallId, StreamId};
@@ -320,9 +320,8 @@ impl Gateway {
         (from, local): (SocketAddr, Local),
         now: Duration,
     ) -> Result<(), Response> {
-        let (codecs, owner) = (vec![Codec::Pcmu, Codec::Pcma], LegOwner::Consultation(call));
-        let wanted = PhoneCall { name: to.clone(), codecs, up_max: Some(CONSULTATION_MAX), owner };
-        let (id, stream) = self.phone_calls(wanted, (key, invite), (from, local), now)?;
+        let (route, owner) = ((to.clone(), Some(CONSULTATION_MAX)), LegOwner::Consultation(call));
+        let (id, stream) = self.phone_calls(route, owner, (key, invite), (from, local), now)?;
         self.follow_asking(call, invite, (from, local), now);
         self.wire.counters.consultations += 1;
         // Told first: the colleague takes no other call.

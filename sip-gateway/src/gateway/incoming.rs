@@ -16,15 +16,13 @@ use super::agents::Phone;
 use super::calls::{Call, Stage, TALK_MAX, Wish};
 use super::identity::Signature;
 use super::join::Joined;
-use super::legs::{LegEntry, LegOwner};
-use super::timers::Timer;
+use super::legs::{LegOwner, Wanted};
 use crate::command::AgentLegMode;
 use crate::dialog::capability;
-use crate::event::{Dialog, EndedBy, Event, Incoming, Route};
+use crate::event::{Dialog, EndedBy, Event, Incoming};
 use crate::id::{CallId, OfferId, StreamId};
 use crate::leg::called::RETRY_AFTER_S;
 use crate::leg::requests::Side;
-use crate::leg::{Leg, LegId, LegOptions, RING_MAX};
 use crate::media::prompt::Prompt;
 use crate::media::{Codec, Remote};
 use crate::message::{HeaderName, Request, Response};
@@ -277,56 +275,20 @@ impl Gateway {
 
     fn take(&mut self, offer: Offer, call: CallId, now: Duration) -> Result<(), (Response, &'static str)> {
         let Offer { key, invite, from, local, trunk: index, number } = offer;
-        let no_room = |reason| (refusal(&invite, 503), reason);
-        let media_address = self.options.media_address;
         let Some(trunk) = self.trunks.get(index).filter(|_| !self.calls.contains_key(&call)) else {
-            return Err(no_room("offer_lost"));
+            return Err((refusal(&invite, 503), "offer_lost"));
         };
-        let Some(port) = self.ports.take(now) else { return Err(no_room("ports")) };
-        let headers = &invite.headers;
-        let uri = |address: Result<crate::message::NameAddr, _>| {
-            address.map_or_else(|_| String::new(), |it| it.uri.raw().to_owned())
-        };
-        let contact =
-            headers.contacts().ok().and_then(|contacts| Some(contacts.first()?.uri.raw().to_owned()));
-        let route = Route {
-            trunk: trunk.options.name.clone(),
+        let wanted = Wanted {
+            name: trunk.options.name.clone(),
             caller_id: number,
-            call_id: headers.call_id().unwrap_or_default().to_owned(),
-            branch: self.wire.names.branch(),
-            from_tag: self.wire.layer.tag(&invite),
-            cseq: self.wire.names.cseq(),
-            request_uri: contact.unwrap_or_default(),
-            from_uri: uri(headers.to()),
-            to_uri: uri(headers.from()),
-            next_hop: from,
-            local: local.reached_at(media_address),
-        };
-        let options = LegOptions {
-            route: route.clone(),
             side: Side::Trunk,
-            path: Vec::new(),
             credentials: trunk.options.credentials(),
-            own: self.own_media(),
-            port,
             codecs: trunk.options.codecs.clone(),
-            ring_max: RING_MAX,
             up_max: Some(TALK_MAX),
-            late_offer: false,
-            asserted_identity: false,
-            identity: None,
-            session: self.options.session,
+            owner: LegOwner::Call(call),
         };
-        self.legs_started += 1;
-        let id = LegId(self.legs_started);
-        let leg = match Leg::called(id, options, (key, &invite, from), &mut self.wire, now) {
-            Ok(leg) => leg,
-            Err(response) => {
-                self.ports.unused(port);
-                return Err((response, "not_acceptable"));
-            }
-        };
-        let stream = self.open_stream(port, LegOwner::Call(call));
+        let (id, stream) = self.take_invite(wanted, (key, &invite), (from, local), now)?;
+        let Some(route) = self.legs.get(&id).map(|entry| entry.leg().route().clone()) else { return Ok(()) };
         if let Some(trunk) = self.trunks.get_mut(index) {
             trunk.taken();
         }
@@ -347,9 +309,6 @@ impl Gateway {
             signature: Signature::None,
         };
         self.calls.insert(call, taken);
-        self.timers.set(Timer::Leg(id), leg.deadline());
-        self.dialogs.insert(leg.call_id().to_owned(), id);
-        self.legs.insert(id, Box::new(LegEntry::new(leg, LegOwner::Call(call))));
         self.with_leg(id, now, |leg, wire| leg.ring(wire, now));
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Gateway;
 use super::incoming::refusal;
 use super::timers::Timer;
+use crate::auth::Credentials;
 use crate::event::{Failure, Route};
 use crate::id::{CallId, StreamId};
 use crate::leg::requests::Side;
@@ -31,10 +32,16 @@ pub(super) enum LegOwner {
     Nobody,
 }
 
-/// What an INVITE of an agent's phone is to become.
-pub(super) struct PhoneCall {
-    /// What its route is called: who is reached.
+/// What an INVITE that came is to become.
+pub(super) struct Wanted {
+    /// What its route is called: the trunk, or who is reached.
     pub(super) name: String,
+    /// What its route says of the number called.
+    pub(super) caller_id: String,
+    /// Whom the leg is with.
+    pub(super) side: Side,
+    /// What requests of ours answer challenges with.
+    pub(super) credentials: Option<Credentials>,
     /// In order.
     pub(super) codecs: Vec<Codec>,
     /// Longest time it may be up.
@@ -51,11 +58,6 @@ pub(super) struct LegEntry {
 }
 
 impl LegEntry {
-    /// Both together.
-    pub(super) fn new(leg: Leg, owner: LegOwner) -> Self {
-        Self { leg, owner }
-    }
-
     /// One of its transactions is over.
     pub(super) fn terminated(&mut self, now: Duration) {
         self.leg.terminated(now);
@@ -92,13 +94,34 @@ impl Gateway {
     /// Takes an INVITE of an agent's phone, with a stream; nothing is sent yet. `Err` is the response that refuses it.
     pub(super) fn phone_calls(
         &mut self,
-        wanted: PhoneCall,
+        (name, up_max): (String, Option<Duration>),
+        owner: LegOwner,
         (key, invite): (TransactionKey, &Request),
         (from, local): (SocketAddr, Local),
         now: Duration,
     ) -> Result<(LegId, StreamId), Response> {
-        let PhoneCall { name, codecs, up_max, owner } = wanted;
-        let Some(port) = self.ports.take(now) else { return Err(refusal(invite, 503)) };
+        let wanted = Wanted {
+            name,
+            caller_id: invite.uri.user().unwrap_or_default().to_owned(),
+            side: Side::Phone,
+            credentials: None,
+            codecs: vec![Codec::Pcmu, Codec::Pcma],
+            up_max,
+            owner,
+        };
+        self.take_invite(wanted, (key, invite), (from, local), now).map_err(|(response, _)| response)
+    }
+
+    /// Takes an INVITE, with a stream; nothing is sent yet. `Err` is the response that refuses it, and why.
+    pub(super) fn take_invite(
+        &mut self,
+        wanted: Wanted,
+        (key, invite): (TransactionKey, &Request),
+        (from, local): (SocketAddr, Local),
+        now: Duration,
+    ) -> Result<(LegId, StreamId), (Response, &'static str)> {
+        let Wanted { name, caller_id, side, credentials, codecs, up_max, owner } = wanted;
+        let Some(port) = self.ports.take(now) else { return Err((refusal(invite, 503), "ports")) };
         self.room_changed();
         let uri = |address: Result<NameAddr, _>| {
             address.map_or_else(|_| String::new(), |it: NameAddr| it.uri.raw().to_owned())
@@ -107,7 +130,7 @@ impl Gateway {
         let contact = headers.contacts().ok().and_then(|contacts| Some(contacts.first()?.uri.clone()));
         let route = Route {
             trunk: name,
-            caller_id: invite.uri.user().unwrap_or_default().to_owned(),
+            caller_id,
             call_id: headers.call_id().unwrap_or_default().to_owned(),
             branch: self.wire.names.branch(),
             from_tag: self.wire.layer.tag(invite),
@@ -120,9 +143,9 @@ impl Gateway {
         };
         let options = LegOptions {
             route,
-            side: Side::Phone,
+            side,
             path: Vec::new(),
-            credentials: None,
+            credentials,
             own: self.own_media(),
             port,
             codecs,
@@ -139,7 +162,7 @@ impl Gateway {
             Ok(leg) => leg,
             Err(response) => {
                 self.ports.unused(port);
-                return Err(response);
+                return Err((response, "not_acceptable"));
             }
         };
         let stream = self.open_stream(port, owner.clone());

@@ -13,12 +13,12 @@ use super::agents::Phone;
 use super::calls::{Call, Stage};
 use super::incoming::{Next, refusal};
 use super::join::Joined;
-use super::legs::{LegOwner, PhoneCall};
+use super::legs::LegOwner;
 use crate::command::AgentLegMode;
 use crate::event::{Dialog, Event};
 use crate::id::{CallId, StreamId};
 use crate::leg::{LegId, Notice, Standing};
-use crate::media::{Codec, MediaCommand, Remote};
+use crate::media::{MediaCommand, Remote};
 use crate::message::{HeaderName, Replaces, Request, Response};
 use crate::transaction::TransactionKey;
 use crate::transport::Local;
@@ -143,10 +143,9 @@ impl Gateway {
     ) -> Result<(), Response> {
         let call = self.in_hand(&user);
         let owner = LegOwner::Takeover(user.clone());
-        let codecs = vec![Codec::Pcmu, Codec::Pcma];
-        let wanted = PhoneCall { name: user.clone(), codecs, up_max: None, owner };
         // RFC 3891 §3: where it can't be accepted, the first phone's dialog stays as it is.
-        let (leg, stream) = self.phone_calls(wanted, (key, invite), (from, local), now)?;
+        let (leg, stream) =
+            self.phone_calls((user.clone(), None), owner, (key, invite), (from, local), now)?;
         if let Some(call) = call {
             self.follow_asking(call, invite, (from, local), now);
         }

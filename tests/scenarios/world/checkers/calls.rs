@@ -147,6 +147,19 @@ impl Call {
         let cancelled = self.cancelled_at.is_some_and(|at| now >= at + TRANSACTION_LIFE);
         self.ended().is_some() || (self.answers.is_empty() && (unheard || cancelled))
     }
+
+    /// Whoever called us says something more within the dialog.
+    fn came(&mut self, text: &Text, at: Duration) {
+        for answer in self.answers.iter_mut().filter(|answer| answer.tag == text.to_tag()) {
+            match text.method() {
+                Some("ACK") => answer.acknowledged = true,
+                Some("BYE") => {
+                    answer.bye_came.get_or_insert(at);
+                }
+                _ => {}
+            }
+        }
+    }
 }
 
 /// An attempt as the durable writes tell it.
@@ -393,15 +406,8 @@ impl Calls {
             let call = Call::new(text, user_of(text.header("From")), (trunk, self.life), at);
             self.callers.insert(call_id.to_owned(), call);
         }
-        let answers = self.callers.get_mut(call_id).into_iter().flat_map(|call| &mut call.answers);
-        for answer in answers.filter(|answer| answer.tag == text.to_tag()) {
-            match text.method() {
-                Some("ACK") => answer.acknowledged = true,
-                Some("BYE") => {
-                    answer.bye_came.get_or_insert(at);
-                }
-                _ => {}
-            }
+        if let Some(call) = self.callers.get_mut(call_id) {
+            call.came(text, at);
         }
     }
 
@@ -417,15 +423,8 @@ impl Calls {
                 self.takeovers.insert(call_id.to_owned());
             }
         }
-        let answers = self.lines.get_mut(call_id).into_iter().flat_map(|call| &mut call.answers);
-        for answer in answers.filter(|answer| answer.tag == text.to_tag()) {
-            match text.method() {
-                Some("ACK") => answer.acknowledged = true,
-                Some("BYE") => {
-                    answer.bye_came.get_or_insert(at);
-                }
-                _ => {}
-            }
+        if let Some(call) = self.lines.get_mut(call_id) {
+            call.came(text, at);
         }
         self.take_over(call_id);
     }
