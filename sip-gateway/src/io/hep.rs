@@ -115,10 +115,8 @@ impl Way {
             let rest = if self.socket.is_some() { NAME_LIFE } else { NAME_REST };
             if self.looked_at.is_none_or(|at| at.elapsed() >= rest) {
                 self.looked_at = Some(Instant::now());
-                let found = (host.as_str(), *port).to_socket_addrs().and_then(|mut all| {
-                    all.next().ok_or_else(|| io::Error::other("the name has no address"))
-                });
-                match found.and_then(connected) {
+                let found = (host.as_str(), *port).to_socket_addrs();
+                match found.and_then(first_connected) {
                     Ok(socket) => self.socket = Some(socket),
                     Err(error) if self.socket.is_none() => return Err(error),
                     // What was known goes on.
@@ -129,6 +127,12 @@ impl Way {
         let socket = self.socket.as_ref().ok_or_else(|| io::Error::other("the name leads nowhere"))?;
         socket.send(packet).map(drop)
     }
+}
+
+/// A name may have addresses of a family for which there is no network here.
+fn first_connected(all: impl Iterator<Item = SocketAddr>) -> io::Result<UdpSocket> {
+    let nowhere = Err(io::Error::other("the name has no address"));
+    all.fold(nowhere, |found, address| found.or_else(|_| connected(address)))
 }
 
 fn connected(address: SocketAddr) -> io::Result<UdpSocket> {
@@ -219,6 +223,17 @@ mod tests {
         let looked_at = nowhere.looked_at;
         assert!(nowhere.send(b"packet").is_err());
         assert_eq!(nowhere.looked_at, looked_at, "it rests");
+    }
+
+    #[test]
+    fn of_a_names_addresses_the_first_that_can_be_reached_is_taken() {
+        // Nobody may send to all without asking for it.
+        let all = ["255.255.255.255:9060", "127.0.0.1:9060", "127.0.0.2:9060"].map(|it| it.parse().unwrap());
+        let socket = first_connected(all.into_iter()).unwrap();
+        assert_eq!(socket.peer_addr().unwrap(), all[1]);
+        assert!(
+            first_connected(all[..1].iter().copied()).is_err() && first_connected([].into_iter()).is_err()
+        );
     }
 
     #[test]

@@ -7,9 +7,9 @@ use super::rig::campaign::Campaign;
 use super::rig::kamailio::Kamailio;
 use super::rig::{LONG, Stage, carillon};
 
-/// A campaign of one call that is challenged, answered and told to the capture server.
-fn run(stage: &Stage, keys: &str) {
-    let hep = stage.ports.other_carrier();
+/// A campaign of one call that is challenged, answered and told to the capture server on this host.
+fn run(stage: &Stage, host: &str, keys: &str) {
+    let hep = format!("{host}:{}", stage.ports.other_carrier().port());
     let carrier = stage.carrier("carrier_digest.xml").word("CHALLENGE", "401 Unauthorized");
     let carrier = carrier.word("HEADER", "WWW-Authenticate").word("ALGORITHM", "MD5");
     let mut carrier = carrier.pause_ms(500).start();
@@ -25,7 +25,7 @@ fn run(stage: &Stage, keys: &str) {
 fn a_capture_server_reads_every_message_of_a_call_and_no_credentials() {
     let stage = Stage::new();
     let server = Kamailio::capture(&stage, stage.ports.other_carrier());
-    run(&stage, "");
+    run(&stage, "127.0.0.1", "");
     let output = server.output();
     // What, from whom, of which call, and the credentials.
     let told: Vec<(&str, &str, &str, &str)> = output
@@ -61,7 +61,7 @@ fn a_capture_server_is_told_who_when_and_of_which_call() {
     let stage = Stage::new();
     let server = Kamailio::unwrap(&stage, stage.ports.other_carrier());
     let before = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
-    run(&stage, "hep_id = 77\nhep_password = \"let me in\"\nladders_kept = \"1d\"");
+    run(&stage, "127.0.0.1", "hep_id = 77\nhep_password = \"let me in\"\nladders_kept = \"1d\"");
     let output = server.output();
     let (own, carrier) = (stage.ports.listen(), stage.ports.carrier());
     let begin = format!("wrapped version 3 {own} to {carrier} type 1 agent 77 password let me in call ");
@@ -81,4 +81,15 @@ fn a_capture_server_is_told_who_when_and_of_which_call() {
     let traced = String::from_utf8_lossy(&traced.stdout).into_owned();
     assert!(traced.contains(&format!("Call-ID {}", sent[0].0)), "{traced}");
     assert_eq!(traced.matches("carillon -> A").count(), 5, "{traced}");
+}
+
+#[test]
+fn a_capture_server_is_found_by_its_name() {
+    let stage = Stage::new();
+    let server = Kamailio::capture(&stage, stage.ports.other_carrier());
+    run(&stage, "localhost", "");
+    let output = server.output();
+    let steps = ["INVITE", "401 INVITE", "200 INVITE", "ACK", "BYE", "200 BYE"];
+    let missing = steps.iter().find(|step| !output.contains(&format!("captured {step} from ")));
+    assert_eq!(missing, None, "{output}");
 }

@@ -28,13 +28,18 @@ impl Service {
 
     /// With more keys of `[sip]`, as lines of the file.
     pub(super) fn start_with(stage: &Stage, sip_keys: &str) -> Service {
+        Self::start_as(stage, sip_keys, "persistent")
+    }
+
+    /// The same with this `leg`.
+    pub(super) fn start_as(stage: &Stage, sip_keys: &str, leg: &str) -> Service {
         let (first, last) = stage.ports.rtp();
         let api = stage.ports.carrier();
         let file = format!(
             "[sip]\n{sip_keys}ladders_kept = \"1d\"\nlisten = \"{}\"\nmedia_address = \"127.0.0.1\"\nrtp_ports = \"{first}-{last}\"\n\
              [[trunk]]\nname = \"carrier\"\nuri = \"sip:{api}\"\ncaller_ids = [\"+15550000001\"]\nmax_calls = 4\n\
              calls_per_second = 4.0\n\
-             [[agents.agent]]\nuser = \"agent1\"\npassword = \"{PASSWORD}\"\n\
+             [agents]\nleg = \"{leg}\"\n[[agents.agent]]\nuser = \"agent1\"\npassword = \"{PASSWORD}\"\n\
              [api]\nlisten = \"{api}\"\nadmin_password = \"{ADMIN_PASSWORD}\"\n",
             stage.ports.listen(),
         );

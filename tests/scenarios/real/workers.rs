@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::rig::campaign::Campaign;
+use super::rig::campaign::{AgentPhone, Campaign};
+use super::rig::customer::{Customer, sound};
 use super::rig::process::{Signal, eventually};
-use super::rig::tone::Law;
-use super::rig::{LONG, Stage};
+use super::rig::tone::{Law, seconds_of};
+use super::rig::{AGENT_HZ, CUSTOMER_HZ, LONG, Stage};
 use super::service::Service;
 
 /// Peers that only keep their way to us open; each is read by the worker that the system chose for its port.
@@ -68,4 +69,43 @@ fn both_workers_are_seen_to_work_and_the_service_ends_in_order() {
     std::thread::sleep(Duration::from_millis(100));
     service.process.signal(Signal::Terminate);
     assert_eq!(service.process.wait(LONG), 0, "{}", service.process.output());
+}
+
+/// Two calls are up when the process dies: the next one ends all four legs, still knows both phones and goes on calling.
+#[test]
+fn calls_of_a_process_with_workers_that_died_are_ended_and_its_phones_are_called_again() {
+    let stage = Stage::new();
+    let customer = Customer::speaking(Law::Mu, CUSTOMER_HZ);
+    let mut carrier = stage.carrier("carrier_answer_wait.xml").customer(&customer).calls(4).start();
+    let phones = [stage.phone(0, &[Law::Mu]), stage.phone(1, &[Law::Mu])];
+    let campaign = Campaign {
+        sip_keys: "workers = 2".into(),
+        agents: vec![AgentPhone::Registers; 2],
+        contacts: 4,
+        talk_limit: "3s",
+        time_limit: "20s",
+        ..Campaign::default()
+    };
+    let mut run = stage.run(&campaign);
+    let both = || (run.output().matches("to=Talking").count() == 2).then_some(());
+    eventually(LONG, both).expect("both agents have a customer");
+    // The bridges are on disk a moment later.
+    std::thread::sleep(Duration::from_millis(300));
+    run.signal(Signal::Kill);
+    assert_eq!(run.exit_status(), -1);
+    let count = |text: &str| phones.each_ref().map(|phone| phone.output().matches(text).count());
+    let registered = count("\nREGISTER sip:");
+    assert_eq!((count("\nBYE sip:"), carrier.received("BYE").len()), ([0, 0], 0));
+
+    let report = stage.run_again().finish();
+    carrier.finish(LONG);
+    assert_eq!([report.with_outcome("interrupted").len(), report.with_outcome("answered").len()], [2, 2]);
+    assert_eq!((report.attempts.len(), report.count("bridged"), report.count("abandoned")), (4, 4, 0));
+    assert_eq!(carrier.received("BYE").len(), 4, "two of the old process, two of the new one");
+    assert_eq!(count("\nREGISTER sip:"), registered, "nobody had to register again");
+    assert_eq!(count("call: answering call"), [2, 2], "one leg each process");
+    assert_eq!(count("\nBYE sip:"), [2, 2], "no leg is left up");
+    let last = &customer.calls()[2..];
+    assert!(last.iter().all(|call| seconds_of(&sound(call), AGENT_HZ) > 1.5), "the new calls are heard");
+    assert!(phones.into_iter().all(|phone| seconds_of(&phone.stop(), CUSTOMER_HZ) > 1.5));
 }

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
+use super::ports::Ports;
 use super::process::{Process, Signal};
 use super::{LONG, Stage};
 
@@ -17,7 +18,13 @@ pub struct Kamailio {
 impl Kamailio {
     /// Starts it at `at`, over UDP and TCP, before a carrier that speaks UDP.
     pub fn start(stage: &Stage, at: SocketAddr, carrier: SocketAddr) -> Kamailio {
-        Self::run(stage, &configuration(at, carrier))
+        Self::run(stage, &before_a_carrier(at, carrier))
+    }
+
+    /// Starts it at `at`, over UDP and TCP, before our registrar: phones speak to it, and it puts itself into the Path of their
+    /// REGISTERs (RFC 3327), with the address that they came from.
+    pub fn edge(stage: &Stage, at: SocketAddr) -> Kamailio {
+        Self::run(stage, &edge(at, stage.ports.listen()))
     }
 
     /// Starts it at `at` as a capture server that tells each message that it takes out of HEP and reads: method, or status and
@@ -86,12 +93,15 @@ fn capturing(stage: &Stage, at: SocketAddr, raw: u8, told: &str) -> String {
     let database = stage.directory().join("captured");
     fs::create_dir_all(&database).expect("the test's directory can be written");
     let database = database.display();
+    // A name of this machine may lead to either family.
+    let ipv6 = Ports::on_ipv6(at);
     format!(
         r#"#!KAMAILIO
 debug=1
 log_stderror=yes
 children=1
 listen=udp:{at}
+listen=udp:{ipv6}
 loadmodule "pv.so"
 loadmodule "xlog.so"
 loadmodule "textops.so"
@@ -110,7 +120,8 @@ event_route[core:worker-one-init] {{
     )
 }
 
-fn configuration(at: SocketAddr, carrier: SocketAddr) -> String {
+/// What both proxies load, and what they do with requests within dialogs and CANCELs.
+fn proxy(at: SocketAddr, modules: &str, begins: &str) -> String {
     format!(
         r#"#!KAMAILIO
 debug=2
@@ -127,6 +138,7 @@ loadmodule "maxfwd.so"
 loadmodule "textops.so"
 loadmodule "siputils.so"
 loadmodule "xlog.so"
+{modules}
 
 event_route[core:worker-one-init] {{
     xlog("L_WARN", "ready to work\n");
@@ -155,15 +167,45 @@ request_route {{
         }}
         exit;
     }}
-    if (!is_method("INVITE")) {{
-        sl_send_reply("200", "OK");
-        exit;
-    }}
-    record_route();
-    $du = "sip:{carrier};transport=udp";
+{begins}
     xlog("L_WARN", "passing on $rm $ci\n");
     t_relay();
 }}
 "#
     )
+}
+
+fn before_a_carrier(at: SocketAddr, carrier: SocketAddr) -> String {
+    let begins = format!(
+        r#"    if (!is_method("INVITE")) {{
+        sl_send_reply("200", "OK");
+        exit;
+    }}
+    record_route();
+    $du = "sip:{carrier};transport=udp";"#
+    );
+    proxy(at, "", &begins)
+}
+
+fn edge(at: SocketAddr, registrar: SocketAddr) -> String {
+    // Where the transport changes it is in the Path twice.
+    let modules = r#"loadmodule "path.so"
+modparam("path", "use_received", 1)
+modparam("path", "enable_r2", 1)"#;
+    let begins = format!(
+        r#"    if (is_method("REGISTER")) {{
+        add_path_received();
+        $du = "sip:{registrar};transport=udp";
+    }} else {{
+        if (!is_present_hf("Route")) {{
+            sl_send_reply("404", "No Route");
+            exit;
+        }}
+        xlog("L_WARN", "called along $hdr(Route)\n");
+        # Not true where nobody comes after us, but followed all the same.
+        loose_route();
+        record_route();
+    }}"#
+    );
+    proxy(at, modules, &begins)
 }

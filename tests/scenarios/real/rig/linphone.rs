@@ -28,9 +28,9 @@ pub struct Linphone {
 }
 
 impl Linphone {
-    /// Starts the phone of `agentN`, N = `index` + 1.
-    pub(super) fn start(stage: &Stage, index: u16) -> Linphone {
-        let user = Stage::user(index);
+    /// Starts the phone of `agentN`, N = `agent` + 1, at the ports of `index`.
+    pub(super) fn start(stage: &Stage, agent: u16, index: u16) -> Linphone {
+        let user = Stage::user(agent);
         let directory = stage.directory().join(format!("linphone-{user}"));
         // It keeps a database of its own there.
         fs::create_dir_all(directory.join(".local/share/linphone"))

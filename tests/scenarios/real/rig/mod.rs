@@ -27,7 +27,7 @@ use self::campaign::Campaign;
 use self::certificates::Certificates;
 use self::linphone::Linphone;
 use self::network::{Host, Line, Network, Seen};
-use self::phone::{Over, Phone};
+use self::phone::{Over, Phone, Setup};
 use self::ports::Ports;
 use self::process::{Process, Signal};
 use self::report::Report;
@@ -180,22 +180,32 @@ impl Stage {
 
     /// The same with another password.
     pub fn phone_with_password(&self, index: u16, laws: &[Law], password: &str) -> Phone {
-        Phone::start(self, index, laws, password, Over::Udp)
+        self.phone_set_up(index, &Setup { laws, password, ..Setup::of(index) })
+    }
+
+    /// baresip as somebody's phone, at the ports of an index.
+    pub fn phone_set_up(&self, index: u16, setup: &Setup<'_>) -> Phone {
+        Phone::start(self, index, setup)
     }
 
     /// baresip as the phone of the agent of an index, over TCP.
     pub fn phone_over_tcp(&self, index: u16, laws: &[Law]) -> Phone {
-        Phone::start(self, index, laws, PASSWORD, Over::Tcp)
+        self.phone_set_up(index, &Setup { laws, over: Over::Tcp, ..Setup::of(index) })
     }
 
     /// baresip as the phone of the agent of an index, over TLS, believing the authority in a file.
     pub fn phone_over_tls(&self, index: u16, laws: &[Law], ca: &Path) -> Phone {
-        Phone::start(self, index, laws, PASSWORD, Over::Tls(ca))
+        self.phone_set_up(index, &Setup { laws, over: Over::Tls(ca), ..Setup::of(index) })
     }
 
     /// linphonec as the phone of the agent of an index, over UDP.
     pub fn linphone(&self, index: u16) -> Linphone {
-        Linphone::start(self, index)
+        self.linphone_of(index, index)
+    }
+
+    /// linphonec as the phone of `agentN`, N = `agent` + 1, at the ports of an index.
+    pub fn linphone_of(&self, agent: u16, index: u16) -> Linphone {
+        Linphone::start(self, agent, index)
     }
 
     /// JsSIP in Chromium as the phone of the agent of an index, connecting to `socket`.

@@ -9,20 +9,44 @@ use std::time::Duration;
 
 use super::process::{Process, Signal};
 use super::tone::{self, Law};
-use super::{AGENT_HZ, Stage};
+use super::{AGENT_HZ, PASSWORD, Stage};
 
 /// How long the phone's tone is: longer than any test.
 const TONE_S: u32 = 60;
 
 /// What a phone speaks SIP over.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Over<'a> {
+pub enum Over<'a> {
     /// UDP.
     Udp,
     /// TCP.
     Tcp,
     /// TLS, believing the authority in this file.
     Tls(&'a Path),
+}
+
+/// How a phone is set up, beside the ports of its index.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup<'a> {
+    /// Whose phone it is: `agentN`, N = `agent` + 1.
+    pub agent: u16,
+    /// Its codecs.
+    pub laws: &'a [Law],
+    /// What it registers with.
+    pub password: &'a str,
+    /// What it speaks SIP over.
+    pub over: Over<'a>,
+    /// The proxy that it speaks to in place of the registrar.
+    pub proxy: Option<SocketAddr>,
+    /// Whether it answers by itself; else it rings.
+    pub answers: bool,
+}
+
+impl Setup<'static> {
+    /// A phone of this agent that registers over UDP and answers.
+    pub fn of(agent: u16) -> Self {
+        Setup { agent, laws: &[Law::Mu], password: PASSWORD, over: Over::Udp, proxy: None, answers: true }
+    }
 }
 
 /// A softphone on the loopback, without audio hardware.
@@ -33,10 +57,12 @@ pub struct Phone {
 }
 
 impl Phone {
-    /// Starts the phone of `agentN`, N = `index` + 1.
-    pub(super) fn start(stage: &Stage, index: u16, laws: &[Law], password: &str, over: Over<'_>) -> Phone {
-        let user = Stage::user(index);
-        let directory = stage.directory().join(format!("phone-{user}"));
+    /// Starts the phone at the ports of `index`. Started again there, it is the same phone (RFC 5626 §4.1).
+    pub(super) fn start(stage: &Stage, index: u16, setup: &Setup<'_>) -> Phone {
+        let Setup { agent, laws, password, over, proxy, answers } = *setup;
+        let user = Stage::user(agent);
+        let name = format!("phone-{}", index + 1);
+        let directory = stage.directory().join(&name);
         let heard = directory.join("heard");
         fs::create_dir_all(&heard).expect("the test's directory can be written");
         tone::write_wav(&directory.join("tone.wav"), AGENT_HZ, TONE_S);
@@ -74,9 +100,10 @@ impl Phone {
             "module_app menu.so".into(),
         ];
         let codecs: Vec<String> = laws.iter().map(|law| format!("{}/8000/1", law.name())).collect();
+        let proxy = proxy.map_or_else(String::new, |at| format!(";outbound=\"sip:{at}{transport};lr\""));
+        let answer = if answers { "auto" } else { "manual" };
         let account = format!(
-            "<sip:{user}@{}{transport}>;auth_pass={password};answermode=auto;regint=60;audio_codecs={}\n",
-            registrar,
+            "<sip:{user}@{registrar}{transport}>;auth_pass={password};answermode={answer};regint=60;audio_codecs={}{proxy}\n",
             codecs.join(",")
         );
         for (file, text) in
@@ -86,7 +113,7 @@ impl Phone {
         }
         let mut command = Command::new("baresip");
         command.arg("-f").arg(&directory).arg("-s");
-        let mut process = Process::start(&format!("phone-{user}"), &mut command, stage.directory());
+        let mut process = Process::start(&name, &mut command, stage.directory());
         process.wait_for_output("baresip is ready", Duration::from_secs(5));
         Phone { process, console: stage.ports.phone_console(index), heard }
     }
