@@ -22,6 +22,8 @@ pub struct Fate {
     pub called_at: Duration,
     /// Final status of the INVITE, and when.
     pub answer: Option<(u16, Duration)>,
+    /// Since when the node can know where they listen: from the INVITE, or where that made no offer from the ACK that reached it.
+    pub known_at: Option<Duration>,
     /// When the first packet of an agent or the message left for them.
     pub heard_at: Option<Duration>,
     /// When nothing more was to come.
@@ -76,7 +78,7 @@ impl Callers {
         let patient = self.dice.chance(0.8);
         let patience = if patient { PATIENCE_MAX } else { self.dice.between(100, 20_000) };
         let sending = Some(Resend::start(address(NODE), invite.clone().into_bytes(), now, &mut self.out));
-        let fate = Fate { called_at: now, ..Fate::default() };
+        let fate = Fate { called_at: now, known_at: offers.then_some(now), ..Fate::default() };
         let talk = self.dice.between(500, 40_000);
         let target = format!("sip:{CALLED}@{NODE}");
         let leaves_at = Some(now + patience);
@@ -84,6 +86,14 @@ impl Callers {
             call_id,
             Caller { fate, media, invite, to, target, sending, leaves_at, talk, leaving: false },
         );
+    }
+
+    /// Something of theirs reaches the node.
+    pub fn reached(&mut self, text: &Text, now: Duration) {
+        let answers = text.method() == Some("ACK") && !text.body.is_empty();
+        if let Some(caller) = self.calls.get_mut(text.call_id()).filter(|_| answers) {
+            caller.fate.known_at.get_or_insert(now);
+        }
     }
 
     /// The first packet of an agent or of the message leaves for this address.

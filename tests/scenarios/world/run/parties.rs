@@ -25,6 +25,9 @@ impl World {
             self.trace.datagram(self.now, Way::In, from, &bytes);
             let mut bytes = bytes;
             if let Some(text) = Text::read(&bytes) {
+                if from == address(CALLERS) {
+                    self.callers.reached(&text, self.now);
+                }
                 self.see(What::Sip { way: Way::In, peer: from, text: &text });
                 bytes = self.tamper.arrival(&text, bytes);
             }
