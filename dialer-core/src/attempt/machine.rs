@@ -84,6 +84,8 @@ pub(crate) struct Attempt {
     state: State,
     /// How the trunk before failed, where there was one.
     pub(super) diverted: Option<Finding>,
+    /// Whether an INVITE of it left.
+    pub(super) is_placed: bool,
     /// When it first rang.
     pub(super) rang_at: Option<Duration>,
     early_media: bool,
@@ -107,6 +109,7 @@ impl Attempt {
             terms,
             state: State::Reserving,
             diverted: None,
+            is_placed: false,
             rang_at: None,
             early_media: false,
             rules: None,

@@ -43,7 +43,7 @@ impl Attempt {
         }
     }
 
-    /// A trunk failed before anything rang, and another one has a line: its identifiers become durable before they are on the
+    /// A trunk failed before anything rang or could not have the call signed, and another one has a line: its identifiers become durable before they are on the
     /// wire. The same attempt goes on; what it became on the trunk before counts only where nothing leaves any more.
     pub(super) fn divert(
         &mut self,
@@ -198,9 +198,7 @@ impl Attempt {
         match before {
             State::Placing => {
                 self.deadline = Some(now.monotonic.saturating_add(self.terms.ring_timeout));
-                if self.diverted.is_none() {
-                    actions.push(Action::NotePlaced);
-                }
+                self.note_placed(actions);
                 State::Dialing
             }
             other @ (State::Reserving
@@ -217,13 +215,18 @@ impl Attempt {
         }
     }
 
+    /// An INVITE left: told of the first one, on whichever trunk.
+    fn note_placed(&mut self, actions: &mut Vec<Action>) {
+        if !std::mem::replace(&mut self.is_placed, true) {
+            actions.push(Action::NotePlaced);
+        }
+    }
+
     pub(super) fn ringing(&mut self, before: State, now: Now, actions: &mut Vec<Action>) -> State {
         match before {
             // The ring timeout counts from here. Only the first news of ringing counts.
             State::Placing | State::Dialing => {
-                if matches!(before, State::Placing) && self.diverted.is_none() {
-                    actions.push(Action::NotePlaced);
-                }
+                self.note_placed(actions);
                 self.deadline = Some(now.monotonic.saturating_add(self.terms.ring_timeout));
                 self.rang_at = Some(now.monotonic);
                 actions.push(Action::NoteRinging);

@@ -34,6 +34,7 @@ fn states() -> Vec<(&'static str, Vec<Event>)> {
         ("diverted, intending", with(&placing, &[diverted()])),
         ("diverted, withdrawn", with(&placing, &[diverted(), Event::Deadline])),
         ("diverted, placing", with(&dialing, &[diverted(), Event::IntentStored])),
+        ("diverted unsent, placing", with(&placing, &[unsigned(), Event::IntentStored])),
         ("ringing", ringing.clone()),
         ("waiting", waiting.clone()),
         ("connecting", connecting),
@@ -48,6 +49,10 @@ fn states() -> Vec<(&'static str, Vec<Event>)> {
 
 fn diverted() -> Event {
     Event::Diverted(Failure::Status(503), route("+2"))
+}
+
+fn unsigned() -> Event {
+    Event::Diverted(Failure::Unsigned, route("+2"))
 }
 
 fn events() -> Vec<(&'static str, Event)> {

@@ -1,5 +1,5 @@
 //! A call that one server of a trunk could not take goes on to the next one (RFC 3263 §4.3), and one that the trunk could not
-//! carry to the next trunk: the same call, before anything rang.
+//! carry, or have signed, to the next trunk: the same call, before anything rang.
 //!
 //! The first leg is over, or silent and let go of, before the next INVITE is thought of; and the INVITE there waits for
 //! [`crate::command::Command::Place`] like any other, so that what is on the wire is on the disk before. Whatever still comes
@@ -16,7 +16,7 @@ use crate::leg::LegId;
 use crate::resolve::Target;
 
 impl Gateway {
-    /// The INVITE of a call failed: another server of its trunk takes it, else a line of another trunk is held for it, if that may
+    /// The INVITE of a call failed, or must not leave: another server of its trunk takes it, else a line of another trunk is held for it, if that may
     /// be and there is one; a server that failed lately comes after both. The trunk that failed has learnt of it already. True
     /// when the call goes on.
     pub(super) fn divert(&mut self, call: CallId, failure: Failure, now: Duration) -> bool {
@@ -35,23 +35,31 @@ impl Gateway {
             known.tried.push(failed);
             known.tried_targets.clear();
         }
+        let unsent = matches!(before, Stage::Queued { .. });
         if let Some(from) = self.trunks.get_mut(failed) {
             if failed == trunk {
                 from.tally.moved += 1;
             } else {
-                from.ended();
+                if unsent {
+                    from.release(&left.caller_id);
+                } else {
+                    from.ended();
+                }
                 if let Some(rate) = cost {
                     from.spend.dropped(rate);
                 }
                 from.tally.diverted += 1;
             }
         }
-        if let Stage::Out { stream, .. } = before {
+        if let Stage::Out { stream, .. } | Stage::Queued { stream } = before {
             self.close_stream(stream, now);
         }
         self.wire.counters.diverted += u64::from(failed != trunk);
         self.timers.set(Timer::Call(call), Some(now.saturating_add(RESERVED_MAX)));
         self.event(Event::Diverted { call, failure, route });
+        if unsent {
+            self.send_queued(failed, now);
+        }
         true
     }
 

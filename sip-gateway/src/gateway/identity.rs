@@ -92,7 +92,10 @@ impl Gateway {
             if refuse {
                 let state = trunk.rest_unsigned(now);
                 self.tell_trunk(index, state);
-                return self.fail_unsent(call, Failure::Unsigned, now);
+                if !self.divert(call, Failure::Unsigned, now) {
+                    self.fail_unsent(call, Failure::Unsigned, now);
+                }
+                return;
             }
         }
         self.queue(call, now);

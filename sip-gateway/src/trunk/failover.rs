@@ -50,11 +50,9 @@ impl Failover {
                 !matches!(cause, 1 | 4 | 5 | 17..=24 | 26..=28 | 55 | 87 | 88)
                     && self.covers(Failure::Status(status))
             }
-            Failure::Timeout | Failure::Transport => *self != Self::never(),
+            Failure::Timeout | Failure::Transport | Failure::Unsigned => *self != Self::never(),
             // Our own doing, or heard after an answer.
-            Failure::Cancelled | Failure::Expired | Failure::Media | Failure::Ports | Failure::Unsigned => {
-                false
-            }
+            Failure::Cancelled | Failure::Expired | Failure::Media | Failure::Ports => false,
         }
     }
 }
@@ -78,7 +76,9 @@ mod tests {
         let on: Vec<u16> = (300..700).filter(|status| default.covers(Failure::Status(*status))).collect();
         let expected: Vec<u16> = [401, 407, 408].into_iter().chain(500..600).collect();
         assert_eq!(on, expected);
-        assert!(default.covers(Failure::Timeout) && default.covers(Failure::Transport));
+        for failure in [Failure::Timeout, Failure::Transport, Failure::Unsigned] {
+            assert!(default.covers(failure), "{failure:?}");
+        }
         let caused = |cause| default.covers(Failure::Caused { status: 503, cause });
         assert!(caused(34) && caused(16) && !caused(17) && !caused(1) && !caused(19));
         for failure in [Failure::Cancelled, Failure::Expired, Failure::Media, Failure::Ports] {

@@ -56,8 +56,8 @@ fn asn1(signature: &[u8]) -> Vec<u8> {
     [vec![0x30, u8::try_from(body.len()).expect("short")], body].concat()
 }
 
-/// What an INVITE says of who calls, judged by OpenSSL and the certificate in `shaken.crt`; its attestation.
-fn judged(directory: &Path, messages: &str, began: u64) -> String {
+/// What an INVITE from this number says of who calls, judged by OpenSSL and the certificate in `shaken.crt`; its attestation.
+fn judged(directory: &Path, messages: &str, began: u64, number: &str) -> String {
     let line =
         |name: &str| messages.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim();
     let identity = line("Identity: ");
@@ -75,7 +75,7 @@ fn judged(directory: &Path, messages: &str, began: u64) -> String {
         assert_eq!(header_says[name], value);
     }
     let claims_say = json(claims);
-    assert_eq!(claims_say["orig"]["tn"], "15550000001");
+    assert_eq!(claims_say["orig"]["tn"], number);
     assert_eq!(claims_say["dest"]["tn"][0], "12025550100");
     assert_eq!(claims_say["origid"], "123e4567-e89b-12d3-a456-426655440000");
     let issued = claims_say["iat"].as_u64().expect("a time");
@@ -107,7 +107,7 @@ fn an_invite_says_who_calls_and_openssl_believes_it() {
     assert_eq!(report.only_attempt().get("outcome"), "busy");
 
     let messages = carrier.messages();
-    assert_eq!(judged(directory, &messages, began), "A", "that of its number");
+    assert_eq!(judged(directory, &messages, began, "15550000001"), "A", "that of its number");
 }
 
 /// A service of an hour's patience that others wrote the parts of: `openssl` signs, Python serves HTTPS.
@@ -172,10 +172,15 @@ impl Service {
     }
 
     fn keys(&self, more: &str) -> &'static str {
+        self.keys_with("token", more)
+    }
+
+    /// Keys of a trunk that has the token of this file.
+    fn keys_with(&self, token_file: &str, more: &str) -> &'static str {
         let (port, ca) = (self.port, self.ca.display());
         let keys = format!(
             r#"identity_service = "https://127.0.0.1:{port}/stir/v1/signing"
-identity_service_token_file = "token"
+identity_service_token_file = "{token_file}"
 identity_service_ca = "{ca}"
 identity_origid = "123e4567-e89b-12d3-a456-426655440000"
 attestation = "C"
@@ -206,7 +211,7 @@ fn a_service_signs_over_https_and_openssl_believes_it() {
         stage.run(&Campaign { trunk_keys: service.keys(""), ..Campaign::with_sipp_agent() }).finish();
     carrier.finish(LONG);
     assert_eq!(report.only_attempt().get("outcome"), "busy");
-    assert_eq!(judged(directory, &carrier.messages(), began), "B");
+    assert_eq!(judged(directory, &carrier.messages(), began, "15550000001"), "B");
 }
 
 #[test]
@@ -251,4 +256,32 @@ fn a_service_that_refuses_keeps_calls_back_or_lets_them_go_unsigned() {
             }
         }
     }
+}
+
+#[test]
+fn a_call_that_is_not_signed_for_one_trunk_goes_out_signed_on_the_next() {
+    let stage = Stage::new();
+    let directory = stage.directory();
+    openssl(directory, &[&NEW_KEY[..], &KEY_FILES].concat());
+    let service = Service::start(directory);
+    for (file, token) in [("unknown", "another"), ("token", "a-token")] {
+        fs::write(directory.join(file), token).expect("the test's directory can be written");
+    }
+    let began = seconds();
+    let refused = stage.carrier("carrier_answer.xml").start();
+    let mut other = stage.other_carrier("carrier_busy.xml").start();
+    let campaign = Campaign {
+        trunk_keys: service.keys_with("unknown", ""),
+        other_trunk: true,
+        other_keys: service.keys(""),
+        ..Campaign::with_sipp_agent()
+    };
+    let report = stage.run(&campaign).finish();
+    other.finish(LONG);
+    let attempt = report.only_attempt();
+    let told = ["trunk", "caller_id", "outcome"].map(|column| attempt.get(column));
+    assert_eq!(told, ["other", "+15550000002", "busy"]);
+    assert_eq!((report.count("placed"), report.tasks[0].get("attempts")), (1, "1"));
+    assert_eq!(refused.received("INVITE").len(), 0, "nothing was sent there");
+    assert_eq!(judged(directory, &other.messages(), began, "15550000002"), "C");
 }

@@ -9,7 +9,9 @@ use crate::event::{Event, Failure, TrunkState};
 use crate::id::CallId;
 use crate::options::{Options, Secret};
 use crate::passport::{Attestation, OnFailure, SignFault, SignRequest, SignedBy, Signing, SigningService};
+use crate::resolve::Place;
 use crate::trunk::UNSIGNED_REST;
+use crate::trunk::failover::Failover;
 
 const IDENTITY: &str = "a.b.c;info=<https://cert.example/a>;alg=ES256;ppt=shaken";
 
@@ -125,4 +127,96 @@ fn without_a_time_of_day_nothing_can_be_signed() {
     bench.command(Command::Place(PlaceCall { call: CALL, route, not_after }));
     assert!(bench.requests.is_empty() && bench.sent(CARRIER).is_empty());
     assert_eq!(bench.events(), failed(Failure::Unsigned));
+}
+
+const BETA: &str = "192.0.2.20:5060";
+
+/// Two trunks with a service each.
+fn two_signed() -> Bench {
+    let bench = signed_by_service(OnFailure::Refuse);
+    let mut options = bench.gateway.options().clone();
+    let mut beta = options.trunks[0].clone();
+    beta.name = "beta".into();
+    (beta.uri, beta.place) = (format!("sip:{BETA}"), Place::udp(address(BETA)));
+    beta.caller_ids = vec!["+15550201".into()];
+    options.trunks.push(beta);
+    let mut bench = Bench::new(options);
+    bench.gateway.note_time_of_day(1_443_208_345, bench.now);
+    bench
+}
+
+fn lines(bench: &Bench) -> Vec<u32> {
+    bench.gateway.trunks().map(|(_, _, used)| used).collect()
+}
+
+#[test]
+fn a_call_that_is_not_signed_goes_on_to_the_next_trunk_as_its_own() {
+    let mut bench = two_signed();
+    let first = asked(&mut bench, 1);
+    answer(&mut bench, &first, Err(SignFault::Timeout));
+    let [Event::Diverted { call: CALL, failure: Failure::Unsigned, route }] = &bench.events()[..] else {
+        panic!("it goes on");
+    };
+    let route = route.clone();
+    assert_eq!((route.trunk.as_str(), route.caller_id.as_str()), ("beta", "+15550201"));
+    assert_eq!((lines(&bench), bench.waiting(CARRIER), bench.waiting(BETA)), (vec![0, 1], false, false));
+
+    let not_after = bench.now + Duration::from_secs(8);
+    bench.command(Command::Place(PlaceCall { call: CALL, route, not_after }));
+    let second = bench.requests.pop().expect("the other service is asked");
+    assert_eq!((second.trunk, second.claims.orig.as_str()), (1, "15550201"));
+    answer(&mut bench, &first, Ok(IDENTITY));
+    assert!(!bench.waiting(CARRIER) && !bench.waiting(BETA), "a late word of the first changes nothing");
+    answer(&mut bench, &second, Ok(IDENTITY));
+    assert_eq!(bench.one(BETA).header("Identity"), IDENTITY);
+    assert_eq!(bench.events(), [Event::Placed { call: CALL }]);
+    assert_eq!(bench.gateway.counters().diverted, 1);
+}
+
+#[test]
+fn where_no_trunk_signs_the_call_is_not_made() {
+    let mut bench = two_signed();
+    let first = asked(&mut bench, 1);
+    answer(&mut bench, &first, Err(SignFault::Timeout));
+    let Event::Diverted { route, .. } = bench.last_event() else { panic!("it goes on") };
+    let not_after = bench.now + Duration::from_secs(8);
+    bench.command(Command::Place(PlaceCall { call: CALL, route, not_after }));
+    let second = bench.requests.pop().expect("the other service is asked");
+    answer(&mut bench, &second, Err(SignFault::Timeout));
+    assert_eq!(bench.events(), failed(Failure::Unsigned));
+    assert_eq!(lines(&bench), [0, 0]);
+    assert!(!bench.waiting(CARRIER) && !bench.waiting(BETA), "nothing was sent");
+    bench.pass(Duration::from_secs(60));
+    assert_eq!(bench.gateway.leftovers(), (0, 0, 0));
+}
+
+#[test]
+fn where_calls_never_go_on_one_that_is_not_signed_does_not_either() {
+    let bench = two_signed();
+    let mut options = bench.gateway.options().clone();
+    options.trunks[0].failover = Failover::never();
+    let mut bench = Bench::new(options);
+    bench.gateway.note_time_of_day(1_443_208_345, bench.now);
+    let request = asked(&mut bench, 1);
+    answer(&mut bench, &request, Err(SignFault::Timeout));
+    assert_eq!(bench.events(), failed(Failure::Unsigned));
+}
+
+/// No number, no free slot and no line is lost with the trunk that did not sign.
+#[test]
+fn the_trunk_that_does_not_sign_gets_all_of_it_back() {
+    let bench = two_signed();
+    let mut options = bench.gateway.options().clone();
+    options.trunks[0].pool.daily_max = 1;
+    (options.trunks[0].caller_ids, options.trunks[0].max_calls) = (vec!["+15550100".into()], 1);
+    let mut bench = Bench::new(options);
+    bench.gateway.note_time_of_day(1_443_208_345, bench.now);
+    for call in [1, 2] {
+        let request = asked(&mut bench, call);
+        assert_eq!((request.trunk, request.claims.orig.as_str()), (0, "15550100"));
+        answer(&mut bench, &request, Err(SignFault::Timeout));
+        assert!(matches!(bench.last_event(), Event::Diverted { .. }));
+        bench.command(Command::Release { call: CallId(call) });
+        assert_eq!(lines(&bench), [0, 0]);
+    }
 }
