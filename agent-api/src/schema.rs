@@ -495,9 +495,13 @@ pub(crate) struct PreviewView {
 #[derive(ToSchema)]
 #[schema(as = EndingView)]
 pub(crate) struct EndingView {
+    /// Id of the attempt or inbound call.
     pub attempt: u64,
     pub at: i64,
-    pub outcome: Outcome,
+    /// What became of an attempt; absent for a call from outside.
+    pub outcome: Option<Outcome>,
+    /// What became of a call from outside; absent for an attempt.
+    pub inbound: Option<InboundOutcome>,
     pub agent: Option<String>,
     pub talk_ms: u64,
 }

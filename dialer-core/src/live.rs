@@ -6,6 +6,7 @@ use crate::agent::AgentState;
 use crate::attempt::outcome::Outcome;
 use crate::campaign::CampaignState;
 use crate::id::{AttemptId, CampaignId, ContactId, TaskId};
+use crate::inbound::InboundOutcome;
 use crate::time::Utc;
 
 /// Most recent endings kept in a view.
@@ -160,17 +161,28 @@ pub enum CapOf {
     Talk,
 }
 
-/// One ended attempt. Carries no number.
+/// One call that has ended. Carries no number.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EndingView {
-    /// The attempt.
+    /// Its number, from the one count of attempts and calls from outside.
     pub attempt: AttemptId,
     /// When.
     pub at: Utc,
     /// What became of it.
-    pub outcome: Outcome,
+    #[serde(flatten)]
+    pub outcome: EndingOutcome,
     /// The agent's user, if bridged.
     pub agent: Option<String>,
     /// Talk in campaign milliseconds.
     pub talk_ms: u64,
+}
+
+/// What became of a call, by where it came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndingOutcome {
+    /// Of an attempt.
+    Outcome(Outcome),
+    /// Of a call from outside.
+    Inbound(InboundOutcome),
 }

@@ -5,18 +5,20 @@ const TEXT = {
     agents: "Agents", recent: "Latest outcomes", noAgents: "No agent has signed on yet.", noRecent: "No call has ended yet.", campaign: "Campaign",
     user: "User", password: "Password", signIn: "Sign in", signedOut: "Signed out",
     idle: "Idle", ringing: "Ringing", talking: "Talking", wrap: "Wrap-up", abandon: "Abandoned", rate: "Calls per hour", answer: "Answer to agent",
-    idleNote: n => `of ${n} agents`, ringingNote: "lines", talkingNote: n => n ? `${n} waiting` : "nobody waits", wrapNote: "after a call",
-    limit: p => `limit ${p}`, noLimit: "no limit", rateNote: "last 5 minutes", answerNote: "99% within this time", none: "–",
+    idleNote: n => n === "1" ? "of 1 agent" : `of ${n} agents`, ringingNote: "lines", talkingNote: n => n ? `${n} waiting` : "nobody waits", wrapNote: "after a call",
+    limit: p => `limit ${p}`, noLimit: "no limit", rateNote: "last 5 minutes", answerNote: "99th percentile", none: "–",
     done: (a, b) => `${a} of ${b} tasks closed`, eta: t => `about ${t} to go`, finished: "Finished", speed: n => `${n}× time`,
-    placed: "placed", answered: "answered", bridged: "bridged", abandoned: "abandoned", call: n => n === 1 ? "1 call" : `${n} calls`, attempt: n => `call ${n}`,
+    placed: "placed", answered: "answered", bridged: "bridged", abandoned: "abandoned", call: n => n === 1 ? "1 call" : `${n} calls`,
+    way: inbound => inbound ? "In" : "Out", name: (n, inbound) => `${inbound ? "inbound call" : "call"} ${n}`,
     trunks: "Trunks", lines: (a, b) => `${a} of ${b} lines`, trunkDown: "takes no calls", spendDay: "Spent today", spendMonth: "Spent this month", talkDay: "Minutes today", talkMonth: "Minutes this month",
     capUsed: (a, b, u) => `${a} of ${b}${u ? ` ${u}` : ""}`, nearCap: p => `${p} used: near its cap`, fullCap: "used up: no new calls",
-    ladder: n => `Messages of call ${n}`, ladderOpen: n => `Show the messages of call ${n}`, close: "Close", time: "Time", message: "Message", note: "Note", phone: "phone", trunk: "trunk", us: "Carillon", again: "repeated",
+    ladder: name => `Messages of ${name}`, ladderOpen: name => `Show the messages of ${name}`, close: "Close", time: "Time", message: "Message", note: "Note", phone: "phone", trunk: "trunk", us: "Carillon", again: "repeated",
     noLadder: "The messages of this call are not kept any more.", noRight: "Only administrators and operators who are signed in see messages.", leftOut: n => `${n} messages were not kept`,
     campaignStates: { draft: "Draft", running: "Running", paused: "Paused", stopping: "Stopping", ended: "Ended" },
     agentStates: { offline: "Offline", unreachable: "Unreachable", engaged: "With a colleague", break: "Break", ready: "Ready", reserved: "Reserved", talking: "Talking", wrap_up: "Wrap-up" },
     outcomes: { answered: "Answered", abandoned: "Abandoned", machine: "Machine", busy: "Busy", no_answer: "No answer", rejected: "Rejected",
       invalid_number: "Invalid number", congestion: "Congestion", failed: "Failed", cancelled: "Cancelled", interrupted: "Interrupted" },
+    inbound: { talked: "Talked", message: "Heard the message", no_agent: "No agent", left: "Caller left", failed: "Failed", interrupted: "Interrupted" },
   },
   zh: {
     other: "English", otherLabel: "Switch to English", dark: "深色", light: "浅色", live: "实时", lost: "连接中断，正在重连", waiting: "等待数据",
@@ -26,19 +28,22 @@ const TEXT = {
     idleNote: n => `共 ${n} 名坐席`, ringingNote: "路", talkingNote: n => n ? `${n} 人等待` : "无人等待", wrapNote: "通话之后",
     limit: p => `上限 ${p}`, noLimit: "无上限", rateNote: "最近 5 分钟", answerNote: "99% 不超过", none: "–",
     done: (a, b) => `已结案 ${a} / ${b}`, eta: t => `预计还需 ${t}`, finished: "已完成", speed: n => `${n} 倍速`,
-    placed: "外呼", answered: "接通", bridged: "转坐席", abandoned: "呼损", call: n => `${n} 通`, attempt: n => `外呼 ${n}`,
+    placed: "外呼", answered: "接通", bridged: "转坐席", abandoned: "呼损", call: n => `${n} 通`,
+    way: inbound => inbound ? "呼入" : "外呼", name: (n, inbound) => `${inbound ? "呼入" : "外呼"} ${n}`,
     trunks: "中继", lines: (a, b) => `线路 ${a} / ${b}`, trunkDown: "不可用", spendDay: "今日花费", spendMonth: "本月花费", talkDay: "今日分钟数", talkMonth: "本月分钟数",
     capUsed: (a, b, u) => `${a} / ${b}${u ? ` ${u}` : ""}`, nearCap: p => `已用 ${p}，接近上限`, fullCap: "已用完，不再外呼",
-    ladder: n => `外呼 ${n} 的信令`, ladderOpen: n => `查看外呼 ${n} 的信令`, close: "关闭", time: "时间", message: "消息", note: "备注", phone: "话机", trunk: "中继", us: "Carillon", again: "重发",
+    ladder: name => `${name} 的信令流程`, ladderOpen: name => `查看${name} 的信令流程`, close: "关闭", time: "时间", message: "消息", note: "备注", phone: "话机", trunk: "中继", us: "Carillon", again: "重发",
     noLadder: "该呼叫的信令已不再保存。", noRight: "仅登录的管理员和操作员可查看信令。", leftOut: n => `另有 ${n} 条消息未保存`,
     campaignStates: { draft: "草稿", running: "运行中", paused: "已暂停", stopping: "停止中", ended: "已结束" },
     agentStates: { offline: "离线", unreachable: "话机不可达", engaged: "协助同事", break: "小休", ready: "就绪", reserved: "预占", talking: "通话", wrap_up: "整理" },
     outcomes: { answered: "接通", abandoned: "呼损", machine: "答录机", busy: "忙", no_answer: "无人接听", rejected: "拒接",
       invalid_number: "空号", congestion: "网络拥塞", failed: "失败", cancelled: "已取消", interrupted: "中断" },
+    inbound: { talked: "接通", message: "播放语音提示", no_agent: "无坐席", left: "主叫挂断", failed: "失败", interrupted: "中断" },
   },
 };
 const STATE_TONES = { ready: "--ready", reserved: "--reserved", talking: "--talking", wrap_up: "--wrap", break: "--away", offline: "--away", engaged: "--talking", unreachable: "--bad" };
 const OUTCOME_TONES = { answered: "--ready", abandoned: "--bad", machine: "--ring", failed: "--bad", interrupted: "--bad", invalid_number: "--wrap", rejected: "--wrap" };
+const INBOUND_TONES = { talked: "--ready", message: "--wrap", no_agent: "--bad", failed: "--bad", interrupted: "--bad" };
 const CAMPAIGN_TONES = { running: "--ready", paused: "--wrap", stopping: "--wrap", ended: "--away", draft: "--away" };
 const HISTORY_MAX = 240;
 
@@ -181,17 +186,21 @@ function updateCap(node, cap) {
 }
 
 /* The messages of a call, asked for when somebody wants to see them. */
-async function openLadder(call) {
+let opened = 0;
+async function openLadder(call, name) {
   const t = words();
-  put($("ladderTitle"), t.ladder(call));
+  const turn = ++opened;
+  put($("ladderTitle"), t.ladder(name));
   put($("ladderWord"), t.waiting);
   $("ladderTable").hidden = true;
   $("ladderParties").replaceChildren();
   $("ladderRows").replaceChildren();
   $("ladder").showModal();
   const answer = await fetch(`/api/v1/calls/${encodeURIComponent(call)}/ladder`).catch(() => null);
-  if (!answer || !answer.ok) return put($("ladderWord"), !answer ? t.lost : answer.status === 404 ? t.noLadder : t.noRight);
-  const ladder = await answer.json();
+  const ladder = answer && answer.ok ? await answer.json().catch(() => null) : null;
+  /* Another call was opened meanwhile. */
+  if (turn !== opened) return;
+  if (!ladder) return put($("ladderWord"), !answer || answer.ok ? t.lost : answer.status === 404 ? t.noLadder : t.noRight);
   ladder.parties.forEach(party => {
     make("div", "party", $("ladderParties")).textContent = `${t[party.role] || party.role} ${party.name} · ${party.transport} ${party.address}`;
   });
@@ -209,21 +218,24 @@ async function openLadder(call) {
 }
 
 function createEnding() {
-  const node = document.createElement("li"); node.className = "ending"; node.tabIndex = 0; node.setAttribute("role", "button");
-  const open = () => openLadder(node.dataset.key);
-  node.addEventListener("click", open);
-  node.addEventListener("keydown", event => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); open(); } });
-  make("time", "", node); make("span", "outcome", node); make("span", "with", node);
+  const node = document.createElement("li");
+  const button = make("button", "ending", node); button.type = "button";
+  button.onclick = () => openLadder(node.dataset.key, button.dataset.name);
+  make("time", "", button); make("span", "way", button); make("span", "outcome", button); make("span", "with", button);
   return node;
 }
 function updateEnding(node, ending) {
   const t = words();
-  const [time, outcome, rest] = node.children;
-  node.title = t.ladderOpen(ending.attempt);
-  node.style.setProperty("--tone", tone(OUTCOME_TONES[ending.outcome]));
+  const inbound = "inbound" in ending;
+  const button = node.firstChild;
+  const [time, way, outcome, rest] = button.children;
+  button.dataset.name = t.name(ending.attempt, inbound);
+  button.title = t.ladderOpen(button.dataset.name);
+  button.style.setProperty("--tone", tone(inbound ? INBOUND_TONES[ending.inbound] : OUTCOME_TONES[ending.outcome]));
   put(time, new Date(ending.at).toLocaleTimeString(locale(), { hour12: false }));
-  put(outcome, t.outcomes[ending.outcome] || ending.outcome);
-  put(rest, ending.agent ? `${ending.agent} · ${clock(ending.talk_ms)}` : t.attempt(ending.attempt));
+  put(way, t.way(inbound));
+  put(outcome, inbound ? t.inbound[ending.inbound] || ending.inbound : t.outcomes[ending.outcome] || ending.outcome);
+  put(rest, ending.agent ? `${ending.agent} · ${clock(ending.talk_ms)}` : button.dataset.name);
 }
 
 function current() {

@@ -11,8 +11,10 @@ use carillon_core::campaign::CampaignState;
 use carillon_core::campaign::decisions::{Bound, Forecast, Reason};
 use carillon_core::campaign::spec::{CampaignSpec, ClosureSpec, Day, Jurisdiction, Mode, Window, WorkShift};
 use carillon_core::id::{AttemptId, CampaignId, ContactId, TaskId};
+use carillon_core::inbound::InboundOutcome;
 use carillon_core::live::{
-    AgentView, CallerView, CampaignView, CapOf, CapView, EndingView, LiveView, PreviewView, TrunkView,
+    AgentView, CallerView, CampaignView, CapOf, CapView, EndingOutcome, EndingView, LiveView, PreviewView,
+    TrunkView,
 };
 use carillon_core::time::Utc;
 use serde_json::{Value, json};
@@ -84,9 +86,13 @@ fn schemas_describe_what_is_written() {
     assert_properties("PreviewView", json!(preview));
     assert_properties("CallerView", json!(caller));
     assert_properties("AgentView", json!(agent));
-    let ending =
-        EndingView { attempt: AttemptId(1), at: Utc(0), outcome: Outcome::Answered, agent: None, talk_ms: 0 };
-    assert_properties("EndingView", json!(ending));
+    let ending = |outcome| {
+        let ending = EndingView { attempt: AttemptId(1), at: Utc(0), outcome, agent: None, talk_ms: 0 };
+        json!(ending).as_object().unwrap().clone()
+    };
+    let mut either = ending(EndingOutcome::Outcome(Outcome::Answered));
+    either.extend(ending(EndingOutcome::Inbound(InboundOutcome::Talked)));
+    assert_properties("EndingView", json!(either));
     let campaign = CampaignView {
         id: CampaignId(1),
         name: String::new(),

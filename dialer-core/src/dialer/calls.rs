@@ -13,7 +13,7 @@ use crate::closure::{self, Closure, History};
 use crate::disposition::Awaited;
 use crate::id::{AttemptId, CampaignId, Ticket};
 use crate::input::Recording;
-use crate::live::{EndingView, RECENT_MAX};
+use crate::live::{EndingOutcome, EndingView};
 use crate::output::Output;
 use crate::store::write::{CallRoute, Ended, Intent, Refusal, Write};
 use crate::task::{ClosedReason, TaskState};
@@ -297,14 +297,13 @@ impl Dialer {
         let (campaign_id, due, opened_at) = (attempt.campaign, attempt.due.clone(), attempt.opened_at);
         let Verdict { finding, talk } = verdict;
         let talk_time = talk.map_or(Duration::ZERO, |(_, talk)| talk);
-        self.recent.push_front(EndingView {
+        self.show_ending(EndingView {
             attempt: id,
             at: now.utc,
-            outcome: finding.outcome,
+            outcome: EndingOutcome::Outcome(finding.outcome),
             agent: talk.and_then(|(agent, _)| self.floor.user(agent)),
             talk_ms: u64::try_from(talk_time.as_millis()).unwrap_or(u64::MAX),
         });
-        self.recent.truncate(RECENT_MAX);
         let ending = ending(&finding);
         let mut writes = vec![Write::Ended(Ended {
             attempt: id,

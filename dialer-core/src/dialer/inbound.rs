@@ -20,6 +20,7 @@ use crate::id::{AttemptId, CampaignId, ContactId, TaskId};
 use crate::inbound::machine::{Action, Inbound, Terms};
 use crate::inbound::{InboundOutcome, InboundRow, KnownCaller, Offered};
 use crate::input::Recording;
+use crate::live::{EndingOutcome, EndingView};
 use crate::output::Output;
 use crate::store::read::RecoveredInbound;
 use crate::store::write::Write;
@@ -438,6 +439,10 @@ impl Dialer {
         }
         if let Some(call) = self.callers.get(id) {
             let row = Box::new(call.row.clone());
+            if let Some(outcome) = row.outcome.map(EndingOutcome::Inbound) {
+                let (agent, talk_ms) = (row.agent.clone(), row.talk_ms);
+                self.show_ending(EndingView { attempt: id, at: now.utc, outcome, agent, talk_ms });
+            }
             self.outbox.record(Purpose::Rule, Some(campaign), vec![Write::Inbound(row)]);
         }
         if let Some(agent) = talked {

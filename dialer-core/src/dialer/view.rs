@@ -4,7 +4,7 @@ use super::Dialer;
 use crate::campaign::machine::Campaign;
 use crate::id::AttemptId;
 use crate::inbound::InboundRow;
-use crate::live::{AgentView, CallerView, CampaignView, LiveView};
+use crate::live::{AgentView, CallerView, CampaignView, EndingView, LiveView, RECENT_MAX};
 use crate::time::Now;
 
 impl Dialer {
@@ -42,6 +42,12 @@ impl Dialer {
 }
 
 impl Dialer {
+    /// From now on a call is among those that have ended latest.
+    pub(super) fn show_ending(&mut self, ending: EndingView) {
+        self.recent.push_front(ending);
+        self.recent.truncate(RECENT_MAX);
+    }
+
     fn caller_shown(&self, call: AttemptId) -> Option<CallerView> {
         let row = &self.callers.get(call)?.row;
         let InboundRow { campaign, contact, task, arrived_at, .. } = row;

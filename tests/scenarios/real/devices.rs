@@ -10,7 +10,7 @@ use super::rig::phone::{Phone, Setup};
 use super::rig::process::eventually;
 use super::rig::tone::{Law, seconds_of};
 use super::rig::{AGENT_HZ, CUSTOMER_HZ, LONG, Stage};
-use super::service::Service;
+use super::service::{Keys, Service};
 
 /// Where the phones of a list, or of a call, are.
 fn addresses<'v>(values: impl Iterator<Item = &'v Value>) -> Vec<SocketAddr> {
@@ -40,7 +40,7 @@ struct Agent {
 impl Agent {
     fn new(leg: &str, desk_answers: bool) -> Agent {
         let stage = Stage::new();
-        let service = Service::start_as(&stage, "", leg);
+        let service = Service::start_with(&stage, &Keys { leg, ..Keys::default() });
         let desk = stage.phone_set_up(0, &Setup { answers: desk_answers, ..Setup::of(0) });
         eventually(LONG, || (registered(&service).len() == 1).then_some(())).expect("the desk's phone");
         let mobile = stage.linphone_of(0, 1);

@@ -35,5 +35,6 @@ mod takeover;
 mod tcp;
 mod tls;
 mod trunks;
+mod wallboard;
 mod websocket;
 mod workers;

@@ -11,34 +11,45 @@ use super::rig::process::{Process, Signal, eventually};
 use super::rig::tone::Law;
 use super::rig::{LONG, PASSWORD, Stage, carillon};
 
-const ADMIN_PASSWORD: &str = "a long enough password";
+pub(super) const ADMIN_PASSWORD: &str = "a long enough password";
+
+/// What a test has in the service's file beside what all have; keys as lines of the file.
+pub(super) struct Keys<'a> {
+    /// Of `[sip]`.
+    pub(super) sip: &'a str,
+    /// Of the trunk.
+    pub(super) trunk: &'a str,
+    /// `leg` of `[agents]`.
+    pub(super) leg: &'a str,
+}
+
+impl Default for Keys<'_> {
+    fn default() -> Self {
+        Keys { sip: "", trunk: "", leg: "persistent" }
+    }
+}
 
 /// The service and a signed-in administrator.
 pub(super) struct Service {
     pub(super) process: Process,
     client: ureq::Agent,
-    base: String,
+    pub(super) base: String,
     token: String,
 }
 
 impl Service {
     pub(super) fn start(stage: &Stage) -> Service {
-        Self::start_with(stage, "")
+        Self::start_with(stage, &Keys::default())
     }
 
-    /// With more keys of `[sip]`, as lines of the file.
-    pub(super) fn start_with(stage: &Stage, sip_keys: &str) -> Service {
-        Self::start_as(stage, sip_keys, "persistent")
-    }
-
-    /// The same with this `leg`.
-    pub(super) fn start_as(stage: &Stage, sip_keys: &str, leg: &str) -> Service {
+    pub(super) fn start_with(stage: &Stage, keys: &Keys<'_>) -> Service {
+        let Keys { sip, trunk, leg } = keys;
         let (first, last) = stage.ports.rtp();
         let api = stage.ports.carrier();
         let file = format!(
-            "[sip]\n{sip_keys}ladders_kept = \"1d\"\nlisten = \"{}\"\nmedia_address = \"127.0.0.1\"\nrtp_ports = \"{first}-{last}\"\n\
+            "[sip]\n{sip}ladders_kept = \"1d\"\nlisten = \"{}\"\nmedia_address = \"127.0.0.1\"\nrtp_ports = \"{first}-{last}\"\n\
              [[trunk]]\nname = \"carrier\"\nuri = \"sip:{api}\"\ncaller_ids = [\"+15550000001\"]\nmax_calls = 4\n\
-             calls_per_second = 4.0\n\
+             calls_per_second = 4.0\n{trunk}\
              [agents]\nleg = \"{leg}\"\n[[agents.agent]]\nuser = \"agent1\"\npassword = \"{PASSWORD}\"\n\
              [api]\nlisten = \"{api}\"\nadmin_password = \"{ADMIN_PASSWORD}\"\n",
             stage.ports.listen(),

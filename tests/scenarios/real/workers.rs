@@ -10,7 +10,7 @@ use super::rig::customer::{Customer, sound};
 use super::rig::process::{Signal, eventually};
 use super::rig::tone::{Law, seconds_of};
 use super::rig::{AGENT_HZ, CUSTOMER_HZ, LONG, Stage};
-use super::service::Service;
+use super::service::{Keys, Service};
 
 /// Peers that only keep their way to us open; each is read by the worker that the system chose for its port.
 const OTHER_PEERS: usize = 24;
@@ -35,7 +35,7 @@ fn two_workers_carry_a_campaign_and_each_call_is_bridged() {
 fn both_workers_are_seen_to_work_and_the_service_ends_in_order() {
     let stage = Stage::new();
     let mut carrier = stage.carrier("carrier_answer.xml").calls(6).pause_ms(300).start();
-    let mut service = Service::start_with(&stage, "workers = 2\n");
+    let mut service = Service::start_with(&stage, &Keys { sip: "workers = 2\n", ..Keys::default() });
     let phone = stage.phone(0, &[Law::Mu]);
     let spec = json!({
         "name": "renewals", "mode": "progressive", "jurisdiction": "none", "timezone": "UTC",

@@ -9,6 +9,7 @@ use crate::campaign::{CampaignCommand, CampaignState};
 use crate::id::{AttemptId, CampaignId, TaskId};
 use crate::inbound::InboundOutcome;
 use crate::input::{EndedBy, Input};
+use crate::live::EndingOutcome;
 use crate::store::read::{Recovered, RecoveredCampaign, RecoveredInbound};
 use crate::task::{ClosedReason, TaskState};
 
@@ -62,6 +63,9 @@ fn a_caller_of_the_list_talks_with_an_agent_whose_word_closes_the_task() {
     assert_eq!(desk.task(2).state, TaskState::Open);
     assert_eq!(desk.state("agent1"), AgentState::Ready);
     assert!(desk.ended.is_empty() && desk.placed.is_empty(), "no attempt was made");
+    let [ending] = <[_; 1]>::try_from(desk.dialer.live(desk.now()).recent).expect("one call has ended");
+    let told = (ending.attempt, ending.outcome, ending.agent.as_deref(), ending.talk_ms);
+    assert_eq!(told, (call, EndingOutcome::Inbound(InboundOutcome::Talked), Some("agent1"), 5_000));
 }
 
 #[test]

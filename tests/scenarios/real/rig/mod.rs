@@ -15,6 +15,7 @@ pub mod report;
 pub mod rsipstack;
 pub mod sipp;
 pub mod tone;
+pub mod wallboard;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -33,6 +34,7 @@ use self::process::{Process, Signal};
 use self::report::Report;
 use self::sipp::SippPlan;
 use self::tone::Law;
+use self::wallboard::Wallboard;
 
 /// The tone that a customer speaks.
 pub const CUSTOMER_HZ: f64 = 440.0;
@@ -216,6 +218,11 @@ impl Stage {
     /// The same, which registers with tokens that it gets from the API at `api`.
     pub fn browser_with_tokens(&self, index: u16, socket: &str, api: &str) -> Browser {
         Browser::with_tokens(self, index, socket, api)
+    }
+
+    /// The wallboard of the service at `base` in Chromium.
+    pub fn wallboard(&self, base: &str) -> Wallboard {
+        Wallboard::open(self, base)
     }
 
     /// Certificates for the loopback address.

@@ -1,0 +1,117 @@
+//! The wallboard in Chromium, in both languages: what it shows of calls in and out, of their messages and of a trunk's caps.
+
+use serde_json::json;
+
+use super::rig::process::eventually;
+use super::rig::tone::Law;
+use super::rig::wallboard::Wallboard;
+use super::rig::{LONG, Stage};
+use super::service::{ADMIN_PASSWORD, Keys, Service};
+
+/// The number that is called from outside.
+const NUMBER: &str = "+12025550177";
+/// Nobody in the list.
+const CALLER: &str = "+12025550999";
+
+/// A minute costs 0.95 of a pound that may be spent, and is the only one that may be talked.
+const CAPS: &str =
+    "rates = [\"+1 0.95 60/60\"]\ncurrency = \"GBP\"\nspend_daily_max = \"1.00\"\nminutes_daily_max = 200\n";
+
+/// A service whose agent has talked with somebody who was called, and then with a caller.
+fn after_two_calls(stage: &Stage) -> Service {
+    let service = Service::start_with(stage, &Keys { trunk: CAPS, ..Keys::default() });
+    let phone = stage.phone(0, &[Law::Mu]);
+    let spec = json!({
+        "name": "renewals", "mode": "progressive", "jurisdiction": "none", "timezone": "UTC",
+        "inbound": {"numbers": [NUMBER]}, "wrap_up": {"script": {"after": "0s", "disposition": "success"}},
+    });
+    let mut carrier = stage.carrier("carrier_answer.xml").pause_ms(500).start();
+    let (status, made) = service.post("/campaigns", "application/json", &spec.to_string());
+    assert_eq!(status, 201, "{made}");
+    let list = "id,number\nc1,+12025550100\n";
+    service.post("/campaigns/1/contacts", "text/csv", list);
+    service.post("/campaigns/1/start", "application/json", "");
+    assert_eq!(service.put("/agents/agent1/state", &json!({"state": "signed_on"})), 204);
+    carrier.finish(LONG);
+    let ready = || (service.get("/agents/agent1")["state"] == json!("ready")).then_some(());
+    eventually(LONG, ready).expect("the agent is free again");
+    let mut caller = stage.caller("caller.xml", NUMBER, CALLER).pause_ms(500).start();
+    caller.finish(LONG);
+    let told = || (service.get("/inbound")["items"][0]["outcome"] == json!("talked")).then_some(());
+    eventually(LONG, told).expect("the call from outside is in the books");
+    phone.stop();
+    service
+}
+
+/// The messages that the dialog shows, without their times.
+fn shown(page: &mut Wallboard) -> Vec<String> {
+    page.texts("#ladder[open] td.way")
+}
+
+#[test]
+fn calls_in_and_out_open_their_messages_and_caps_are_told_in_both_languages() {
+    let stage = Stage::new();
+    let service = after_two_calls(&stage);
+    let mut page = stage.wallboard(&service.base.replace("/api/v1", ""));
+    page.wait_for("#sign-in", "User");
+    page.press("#sign-in [name=user]");
+    page.types("admin");
+    page.key("Tab");
+    page.types(ADMIN_PASSWORD);
+    page.key("Enter");
+    page.wait_for("#recent", "Answered");
+
+    let rows: Vec<String> = page.texts("#recent .ending").iter().map(|row| row.replace('\n', " ")).collect();
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    assert!(rows[0].contains("In Talked agent1") && rows[1].contains("Out Answered agent1"), "{rows:?}");
+    for text in [
+        "carrier",
+        "0 of 4 lines",
+        "Spent today",
+        "0.95 of 1.00 GBP",
+        "95% used: near its cap",
+        "Minutes today",
+        "0 of 200",
+    ] {
+        page.wait_for("#trunks", text);
+    }
+    assert_eq!(page.texts(".cap.near").len(), 1);
+
+    // With the mouse the call from outside, with the keyboard the other one.
+    page.press("#recent li:nth-child(1) .ending");
+    page.wait_for("#ladderTitle", "Messages of inbound call 2");
+    page.wait_for("#ladderTable", "BYE");
+    let inbound = shown(&mut page);
+    assert_eq!(inbound.first().map(String::as_str), Some("carrier → Carillon: INVITE"), "{inbound:?}");
+    for text in
+        ["Carillon → carrier: 180 (INVITE)", "Carillon → carrier: 200 (INVITE)", "carrier → Carillon: BYE"]
+    {
+        assert!(inbound.iter().any(|message| message == text), "{text} in {inbound:?}");
+    }
+    assert!(page.texts("#ladderParties")[0].contains("trunk carrier · udp 127.0.0.1:"));
+    let whole = page.texts("#ladder").concat();
+    assert!(["2025550", "sip:"].iter().all(|hidden| !whole.contains(hidden)), "{whole}");
+    page.press("#ladderClose");
+    assert_eq!(page.value("document.getElementById('ladder').open"), json!(false));
+    page.value("document.querySelector('#recent li:nth-child(2) .ending').focus()");
+    page.key("Enter");
+    page.wait_for("#ladderTitle", "Messages of call 1");
+    page.wait_for("#ladderTable", "BYE");
+    assert_eq!(shown(&mut page).first().map(String::as_str), Some("Carillon → carrier: INVITE"));
+    page.key("Escape");
+    assert_eq!(page.value("document.getElementById('ladder').open"), json!(false));
+
+    page.press("#language");
+    page.wait_for("#recent li:nth-child(1)", "呼入");
+    assert_eq!(page.value("document.documentElement.lang"), json!("zh-CN"));
+    for text in ["线路 0 / 4", "今日花费", "0.95 / 1.00 GBP", "已用 95%，接近上限", "今日分钟数", "0 / 200"]
+    {
+        page.wait_for("#trunks", text);
+    }
+    page.press("#recent li:nth-child(1) .ending");
+    page.wait_for("#ladderTitle", "呼入 2 的信令流程");
+    page.wait_for("#ladderTable", "BYE");
+    assert_eq!(shown(&mut page), inbound, "the words of SIP are the same in all languages");
+    assert_eq!(page.texts("#ladderTable th"), ["时间", "消息", "备注"]);
+    page.wait_for("#ladderParties", "中继 carrier");
+}
