@@ -3,10 +3,11 @@
 use crate::message::{HeaderName, Headers, Method, Replaces, Request, Response, reason_phrase};
 
 /// Methods we serve, for Allow (RFC 3261 §20.5).
-pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, UPDATE, INFO";
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, UPDATE, INFO, MESSAGE";
 
 /// The same for phones, which may transfer calls (RFC 3515).
-pub const ALLOW_PHONES: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, UPDATE, INFO, REFER";
+pub const ALLOW_PHONES: &str =
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, UPDATE, INFO, MESSAGE, REFER";
 
 /// Extensions we know, for Supported (RFC 3261 §20.37): reliable provisional responses (RFC 3262), session timers (RFC 4028).
 pub const SUPPORTED: &str = "100rel, timer";
@@ -25,6 +26,11 @@ pub const ACCEPT: &str = "application/sdp";
 
 /// The one body we read, as [`crate::message::Headers::content_type`] tells it.
 const SDP: &str = "application/sdp";
+
+/// The body of a MESSAGE, as it goes on.
+pub const TEXT: &str = "text/plain;charset=UTF-8";
+/// Longest text of a MESSAGE, in octets (RFC 3428 §8).
+pub const TEXT_MAX: usize = 1_300;
 
 /// Bodies of INFO that carry a digit.
 const DIGITS: [&str; 2] = ["application/dtmf-relay", "application/dtmf"];
@@ -94,6 +100,21 @@ pub fn info(request: &Request) -> Response {
     refusal
 }
 
+/// Refuses a MESSAGE that holds no text that could be passed on: 413 where it is too long, 415 where it is something else, or
+/// in another set of characters than UTF-8 (RFC 3428 §7). `None` where it does.
+pub fn refuse_text(request: &Request) -> Option<Response> {
+    if request.body.len() > TEXT_MAX {
+        return Some(response(request, 413));
+    }
+    let plain = request.headers.content_type().is_none_or(|content_type| content_type == "text/plain");
+    if plain && !is_encoded(request) && std::str::from_utf8(&request.body).is_ok() {
+        return None;
+    }
+    let mut refusal = response(request, 415);
+    refusal.headers.append(HeaderName::Accept, TEXT);
+    Some(refusal)
+}
+
 /// Refuses an event that nobody subscribed to with 489 (RFC 6665 §4.1.3), which harms no other use of the dialog.
 pub fn refuse_event(request: &Request) -> Response {
     response(request, 489)
@@ -160,11 +181,7 @@ pub fn refuse_body(request: &Request) -> Option<Response> {
         return None;
     }
     let readable = request.headers.content_type().is_none_or(|content_type| content_type == SDP);
-    let encoded = request
-        .headers
-        .tokens(HeaderName::ContentEncoding)
-        .iter()
-        .any(|encoding| !encoding.eq_ignore_ascii_case("identity"));
+    let encoded = is_encoded(request);
     if readable && !encoded {
         return None;
     }
@@ -175,6 +192,11 @@ pub fn refuse_body(request: &Request) -> Option<Response> {
         response.headers.append(HeaderName::AcceptEncoding, "identity");
     }
     Some(response)
+}
+
+fn is_encoded(request: &Request) -> bool {
+    let encodings = request.headers.tokens(HeaderName::ContentEncoding);
+    encodings.iter().any(|encoding| !encoding.eq_ignore_ascii_case("identity"))
 }
 
 /// Refuses with 406 a peer that can't take SDP in our answer (RFC 3261 §21.4.7). `None` when it can.

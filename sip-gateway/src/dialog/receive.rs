@@ -29,6 +29,8 @@ pub enum Served {
     Ended(Response),
     /// A REFER: the leg's owner answers it.
     Referred,
+    /// A MESSAGE with a text: the leg's owner answers it.
+    Text,
     /// A PRACK: the leg knows whether a response of ours waits for it, and sends this 481 where none does (RFC 3262 §3).
     Pracked(Response),
     /// An ACK: nothing is ever sent for it.
@@ -60,6 +62,7 @@ impl Dialog {
             Method::Info => Served::Answered(capability::info(request)),
             Method::Prack => Served::Pracked(capability::response(request, 481)),
             Method::Refer => Served::Referred,
+            Method::Message => capability::refuse_text(request).map_or(Served::Text, Served::Answered),
             Method::Notify => Served::Answered(capability::refuse_event(request)),
             Method::Bye => Served::Ended(capability::response(request, 200)),
             Method::Options => Served::Answered(capability::options(request, self.peer())),
@@ -67,7 +70,6 @@ impl Dialog {
             | Method::Cancel
             | Method::Register
             | Method::Subscribe
-            | Method::Message
             | Method::Publish
             | Method::Other(_) => Served::Answered(capability::refuse_method(request)),
         }

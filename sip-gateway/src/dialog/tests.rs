@@ -235,7 +235,8 @@ fn options_are_answered_and_other_methods_refused() {
     let mut dialog = made_by(CONTACT);
     let options = answered(dialog.serve(&peers("OPTIONS", 1, ""), no_session));
     assert_eq!(options.headers.text(HeaderName::Allow), Some(capability::ALLOW));
-    for (method, status) in [("INFO", 200), ("MESSAGE", 405), ("NOTIFY", 489), ("PRACK", 481), ("FROB", 501)]
+    for (method, status) in
+        [("INFO", 200), ("SUBSCRIBE", 405), ("NOTIFY", 489), ("PRACK", 481), ("FROB", 501)]
     {
         assert_eq!(answered(dialog.serve(&peers(method, 2, ""), no_session)).status, status, "{method}");
     }

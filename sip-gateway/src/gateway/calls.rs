@@ -278,6 +278,7 @@ impl Gateway {
             }
             // Legs towards trunks refuse it themselves.
             Notice::Referred(_) => {}
+            Notice::Text(text) => self.text_of_customer(call, &text, now),
             Notice::Failed { failure, heard } => {
                 let Some(known) = self.calls.get(&call) else { return };
                 let instead = match &known.stage {

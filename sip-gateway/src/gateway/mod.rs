@@ -5,7 +5,7 @@
 //! After each call on a door, drain `poll_output` and then ask `poll_timeout` again.
 //!
 //! Rooms: `calls` (towards trunks), `queue` (for a trunk's rate), `divert` (on to the next trunk), `incoming` (from trunks), `agents` (towards phones), `devices` (which phone of
-//! an agent), `join` (splices), `consult` (a colleague is asked), `transfer`, `takeover` (a call changes its phone), `phones` (REGISTER of phones),
+//! an agent), `join` (splices), `consult` (a colleague is asked), `transfer`, `texts` (MESSAGE within calls), `takeover` (a call changes its phone), `phones` (REGISTER of phones),
 //! `ladders` (what is written down of calls), `trunks` (REGISTER with trunks), `places` (where trunks are), `numbers` (what calls show), `identity` (who calls, signed), `orphans`, `stray` (requests outside dialogs), `streams`, `ports`, `names`,
 //! `timers`, `counters`.
 
@@ -35,6 +35,7 @@ mod takeover;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod timers;
 mod transfer;
 mod trunks;

@@ -84,6 +84,8 @@ impl Gateway {
             Notice::Referred(referral) => self.with_leg(leg, now, |leg, wire| {
                 leg.answer_refer(referral.key, &referral.request, 403, wire, now)
             }),
+            // Nor does it talk with anybody yet.
+            Notice::Text(text) => self.pass_on(leg, None, &text, now),
             Notice::Heard | Notice::Ringing { .. } | Notice::Digit(_) | Notice::Changed(_) => {}
         }
     }

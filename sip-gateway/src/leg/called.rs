@@ -271,6 +271,8 @@ impl Leg {
         match served {
             Served::Silence => {}
             Served::Referred => wire.layer.respond(key, capability::refuse_method(request), now),
+            // Nobody is there yet who could read it.
+            Served::Text => wire.layer.respond(key, capability::response(request, 480), now),
             Served::Answered(response) | Served::Accepted(response) => {
                 wire.layer.respond(key, response, now);
             }

@@ -159,6 +159,8 @@ impl Leg {
         let response = match served {
             Served::Silence => return Vec::new(),
             Served::Referred => capability::refuse_method(request),
+            // Nobody is there yet who could read it.
+            Served::Text => plain(request, 480),
             // §15: a callee refuses the INVITE instead.
             Served::Ended(_) => plain(request, 481),
             Served::Answered(response) | Served::Accepted(response) | Served::Pracked(response) => response,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::refer::Referral;
 use super::refresh::Own;
 use super::requests::Side;
+use super::text::Text;
 use super::wire::Wire;
 use super::{Leg, Notice, Reinvite, State, Up, digits, reason};
 use crate::dialog::capability::{self, lists, response as plain};
@@ -165,6 +166,7 @@ impl Leg {
             Served::Referred if options.side == Side::Phone => {
                 return vec![Notice::Referred(Box::new(Referral { key, request: request.clone() }))];
             }
+            Served::Text => return vec![Notice::Text(Box::new(Text { key, request: request.clone() }))],
             // A carrier moves no calls of ours.
             Served::Referred => (capability::refuse_method(request), false),
             Served::Ended(response) => {
@@ -200,7 +202,15 @@ impl Leg {
 impl Up {
     /// An answered leg with nothing under way.
     pub(super) fn new(timer: SessionTimer, answer: &Headers) -> Self {
-        let mut up = Self { reinvite: None, leaving: None, own: Own::Idle, timer, update: false };
+        let mut up = Self {
+            reinvite: None,
+            leaving: None,
+            own: Own::Idle,
+            timer,
+            update: false,
+            texts: false,
+            saying: None,
+        };
         up.hear(answer);
         up
     }
@@ -209,6 +219,7 @@ impl Up {
     pub(super) fn hear(&mut self, headers: &Headers) {
         if headers.contains(HeaderName::Allow) {
             self.update = lists(headers, HeaderName::Allow, "UPDATE");
+            self.texts = lists(headers, HeaderName::Allow, "MESSAGE");
         }
     }
 

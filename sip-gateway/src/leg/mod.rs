@@ -12,7 +12,7 @@
 //! A leg tells its owner each thing once ([`Notice`]); exactly one of [`Notice::Failed`] and [`Notice::Ended`] is the
 //! last. Over, it stays for a while to end late 2xx responses and to answer late requests.
 //!
-//! Rooms: `calling` (up to the answer), [`called`] (up to ours), `early` (reliable provisional responses), `established` (the peer's requests), `refresh` (ours: session timers), `closing` (BYE),
+//! Rooms: `calling` (up to the answer), [`called`] (up to ours), `early` (reliable provisional responses), `established` (the peer's requests), `refresh` (ours: session timers), `text` (MESSAGE), `closing` (BYE),
 //! [`requests`] (the INVITE), [`orphan`] (dialogs of an earlier process), [`wire`] (what a leg sends through).
 
 pub mod called;
@@ -27,6 +27,7 @@ mod refer;
 mod refresh;
 mod replaced;
 pub mod requests;
+mod text;
 pub mod wire;
 
 use std::time::Duration;
@@ -47,6 +48,7 @@ pub use refer::Referral;
 use refresh::Own;
 pub use replaced::Standing;
 use requests::Side;
+pub use text::Text;
 use wire::Wire;
 
 /// A leg's name inside the gateway.
@@ -128,6 +130,8 @@ pub enum Notice {
     Digit(Digit),
     /// The peer asks that we call somebody else in its place.
     Referred(Box<Referral>),
+    /// The peer has a text for whoever it talks with; its owner answers it.
+    Text(Box<Text>),
     /// Ended without an answer. Last.
     Failed {
         /// Why.
@@ -210,6 +214,10 @@ struct Up {
     timer: SessionTimer,
     /// The peer takes UPDATE (RFC 3311 §5.1).
     update: bool,
+    /// The peer takes MESSAGE (RFC 3428).
+    texts: bool,
+    /// A MESSAGE of ours that it has not answered.
+    saying: Option<TransactionKey>,
 }
 
 /// Our 2xx to an INVITE of the peer, until its ACK comes.
@@ -327,6 +335,7 @@ impl Leg {
             State::Leaving { invite, .. } if key == Some(*invite) => self.leaving(response, wire, now),
             State::Closing { bye, .. } if key == Some(*bye) => self.closing(response, wire, now),
             State::Up(up) if key.is_some() && up.own.key() == key => self.refreshed(response, wire, now),
+            State::Up(up) if key.is_some() && up.saying == key => self.said(response, wire, now),
             State::Inviting { .. }
             | State::Leaving { .. }
             | State::Called(_)
@@ -366,6 +375,7 @@ impl Leg {
         match &self.state {
             // §12.2.1.2: silence is like a 408, and the dialog is over.
             State::Up(up) if up.own.key() == Some(key) => self.lost("session_lost", wire, now),
+            State::Up(up) if up.saying == Some(key) => self.unsaid(),
             State::Inviting { invite, .. } if key == *invite => self.fail(Failure::Timeout, now),
             State::Leaving { invite, .. } if key == *invite => self.given_up(now),
             // Timer C: its transaction is over without a word of ours.

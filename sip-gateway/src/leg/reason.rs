@@ -42,6 +42,7 @@ pub(super) fn of_notice(then: &Notice) -> &'static str {
         | Notice::Answered { .. }
         | Notice::Changed(_)
         | Notice::Digit(_)
+        | Notice::Text(_)
         | Notice::Referred(_) => CLEARED,
     }
 }

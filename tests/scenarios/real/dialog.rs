@@ -178,3 +178,15 @@ fn keys_in_an_info_reach_the_customer_as_telephone_events() {
     }
     assert!(seconds_of(&sound(&packets), AGENT_HZ) > 2.0, "the agent is heard before and after");
 }
+
+// RFC 3428: both scenarios insist on what the other one wrote.
+#[test]
+fn agent_and_customer_write_to_each_other_within_the_call() {
+    let stage = Stage::new();
+    let mut carrier = stage.carrier("carrier_texts.xml").start();
+    let mut phone = stage.sipp_phone("agent_texts.xml").pause_ms(1_000).start();
+    let report = stage.run(&Campaign::with_sipp_agent()).finish();
+    phone.finish(LONG);
+    carrier.finish(LONG);
+    assert_eq!(report.count("bridged"), 1);
+}

@@ -2,6 +2,7 @@
 
 use super::super::testing::*;
 use super::ended;
+use crate::command::{AgentLegMode, Command};
 use crate::event::EndedBy;
 use crate::media::MediaCommand;
 
@@ -139,4 +140,93 @@ fn a_key_in_an_info_is_told_to_the_other_side() {
         assert_eq!(bench.starts(PHONE), [status]);
     }
     assert_eq!(words(&bench.media()), Vec::<String>::new());
+}
+
+fn text(request: String, kind: &str, body: &str) -> String {
+    let (head, _) = request.split_once("Content-Length").unwrap();
+    format!("{head}Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+const TEXTS: &str = "Allow: INVITE, ACK, BYE, CANCEL, MESSAGE";
+
+/// Anna's phone and a customer's, both of which take texts, as the INVITEs to them.
+fn written_to(bench: &mut Bench) -> (Text, Text) {
+    bench.bind_anna();
+    bench.command(Command::SignOn { user: "anna".into(), leg: AgentLegMode::Persistent });
+    let anna = bench.one(PHONE);
+    bench.feed(PHONE, anna.reply("200 OK", "anna", &[PHONE_CONTACT, TEXTS], &sdp(5000, "0", "sendrecv")));
+    let customer = bench.place(1);
+    bench.feed(CARRIER, customer.reply("200 OK", "callee", &[CONTACT, TEXTS], &sdp(4000, "0", "sendrecv")));
+    assert_eq!((bench.starts(PHONE), bench.starts(CARRIER)), (vec!["ACK".into()], vec!["ACK".into()]));
+    (anna, customer)
+}
+
+// RFC 3428.
+#[test]
+fn a_text_goes_on_to_the_other_side_of_the_call() {
+    let mut bench = Bench::new(options());
+    let (anna, customer) = written_to(&mut bench);
+    let message = |cseq| text(anna.request("MESSAGE", "anna", cseq, &[], ""), "text/plain", "尾号 1234");
+    bench.feed(PHONE, message(1));
+    assert_eq!(bench.starts(PHONE), ["480 Temporarily Unavailable"], "nobody is on the line");
+    bench.connect(1, "anna");
+    bench.feed(PHONE, message(2));
+    assert_eq!(bench.starts(PHONE), ["202 Accepted"]);
+    let passed = bench.one(CARRIER);
+    assert_eq!(passed.start(), "MESSAGE sip:callee@192.0.2.10:5060 SIP/2.0");
+    assert_eq!((passed.body(), passed.header("Content-Type")), ("尾号 1234", "text/plain;charset=UTF-8"));
+    assert_eq!(passed.header("Call-ID"), customer.header("Call-ID"), "within the call");
+    assert!(passed.headers("Contact").is_empty(), "§4");
+    bench.feed(PHONE, message(3));
+    assert_eq!(bench.starts(PHONE), ["480 Temporarily Unavailable"], "one at a time");
+    bench.feed(CARRIER, passed.reply("200 OK", "", &[], ""));
+    bench.feed(CARRIER, text(customer.request("MESSAGE", "callee", 1, &[], ""), "text/plain", "ok"));
+    assert_eq!(bench.starts(CARRIER), ["202 Accepted"]);
+    let told = bench.one(PHONE);
+    assert_eq!((told.header("Call-ID"), told.body()), (anna.header("Call-ID"), "ok"));
+    bench.feed(PHONE, told.reply("405 Method Not Allowed", "", &[], ""));
+    bench.feed(CARRIER, text(customer.request("MESSAGE", "callee", 2, &[], ""), "text/plain", "ok?"));
+    assert_eq!(
+        bench.starts(CARRIER),
+        ["480 Temporarily Unavailable"],
+        "the phone has said that it takes none"
+    );
+    bench.feed(PHONE, message(4));
+    bench.pass(ms(32_000));
+    let starts = bench.starts(CARRIER);
+    assert_eq!(starts, ["MESSAGE"; 11], "timer E");
+    bench.events();
+    bench.feed(PHONE, message(5));
+    let lost = bench.one(CARRIER);
+    bench.feed(CARRIER, lost.reply("481 Call/Transaction Does Not Exist", "", &[], ""));
+    assert_eq!(bench.starts(CARRIER), ["BYE"], "the customer is gone");
+}
+
+#[test]
+fn what_is_no_text_is_not_passed_on() {
+    let mut bench = Bench::new(options());
+    let (anna, _) = written_to(&mut bench);
+    bench.connect(1, "anna");
+    let long = "x".repeat(1_301);
+    for (cseq, kind, body, status) in [
+        (1, "text/html", "<b>", "415 Unsupported Media Type"),
+        (2, "application/im-iscomposing+xml", "<x/>", "415 Unsupported Media Type"),
+        (3, "text/plain", long.as_str(), "413 Request Entity Too Large"),
+        (4, "text/plain;charset=utf-8", "", "202 Accepted"),
+    ] {
+        bench.feed(PHONE, text(anna.request("MESSAGE", "anna", cseq, &[], ""), kind, body));
+        assert_eq!(bench.starts(PHONE), [status], "{kind}");
+    }
+    assert_eq!(bench.starts(CARRIER).len(), 1);
+}
+
+#[test]
+fn a_peer_that_names_no_message_gets_none() {
+    let mut bench = Bench::new(options());
+    let anna = bench.anna_up();
+    bench.answered(1);
+    bench.connect(1, "anna");
+    bench.feed(PHONE, text(anna.request("MESSAGE", "anna", 1, &[], ""), "text/plain", "hello"));
+    assert_eq!(bench.starts(PHONE), ["480 Temporarily Unavailable"]);
+    assert!(bench.sent(CARRIER).is_empty());
 }
