@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::super::testing::*;
 use super::consult::Line;
-use super::takeover::{MOBILE, bind_mobile, mobile, named};
+use super::takeover::{MOBILE, bind_mobile, mobile, named, refresh_mobile};
 use crate::command::{AgentLegMode, Command, PlaceCall};
 use crate::event::Event;
 use crate::id::{CallId, StreamId};
@@ -305,7 +305,8 @@ fn recent(messages: &[(String, Text)], which: usize) -> Option<&(String, Text)> 
 
 fn answer(bench: &mut Bench, (from, invite): &(String, Text), what: usize) {
     let contact = format!("Contact: <sip:peer@{from}>");
-    let timer = ["Session-Expires: 90;refresher=uac", "Session-Expires: 300;refresher=uas", "Allow: UPDATE"];
+    let timer =
+        ["Session-Expires: 90;refresher=uac", "Session-Expires: 300;refresher=uas", "Allow: UPDATE, MESSAGE"];
     let more = [contact.as_str(), timer[what % 3]];
     let good = |tag: &str| invite.reply("200 OK", tag, &more, &sdp(4_000, "0 8", "sendrecv"));
     let reliable = |rseq: &str| {
@@ -362,7 +363,7 @@ proptest! {
                 Step::Ask(which, what) => {
                     if let Some((from, invite)) = recent(&seen.invites, which) {
                         asked += 1;
-                        let methods = ["BYE", "INVITE", "OPTIONS", "ACK", "UPDATE", "UPDATE", "REFER", "REFER"];
+                        let methods = ["BYE", "INVITE", "OPTIONS", "ACK", "UPDATE", "MESSAGE", "REFER", "REFER"];
                         let body = if which % 2 == 0 { sdp(4_004, "0 8", "sendonly") } else { String::new() };
                         let to = ["Refer-To: <sip:ben@192.0.2.1>", "Refer-To: <sip:anna@192.0.2.1>"][what % 2];
                         let request = invite.request(methods[what], "one", asked, &[to, "Supported: timer"], &body);
@@ -376,7 +377,12 @@ proptest! {
                     }
                 }
                 Step::Command(back, what) => command(&mut bench, calls.saturating_sub(back + 1), what),
-                Step::Wait(wait_ms) => bench.pass(ms(wait_ms)),
+                Step::Wait(wait_ms) => {
+                    bench.pass(ms(wait_ms));
+                    // Phones register again in time.
+                    bench.bind_anna();
+                    refresh_mobile(&mut bench);
+                }
                 Step::Pull(which, what) => {
                     lines += 1;
                     pull(&mut bench, (&mut pulled, &line), &mut seen, (which, what), lines);

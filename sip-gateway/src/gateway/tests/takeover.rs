@@ -14,10 +14,14 @@ const US: &str = "sip:192.0.2.1";
 
 /// Anna's second phone.
 pub(super) fn bind_mobile(bench: &mut Bench) {
+    refresh_mobile(bench);
+    bench.events();
+}
+
+pub(super) fn refresh_mobile(bench: &mut Bench) {
     let mut binding = stored("sip:anna@10.0.0.6:5062", MOBILE, bench.local);
     binding.call_id = "mobile".into();
     bench.command(Command::RestoreBinding(binding));
-    bench.events();
 }
 
 pub(super) fn mobile() -> Line {
