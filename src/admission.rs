@@ -3,8 +3,8 @@
 //! Once a window it is told how long the engine worked, how long inputs and writes waited. While that is well, nothing is
 //! limited. Where it is not, new calls of ours are paced (the dialer is told less room; none is queued), first to what was
 //! placed lately less a tenth, then up and down around the rate that the machine sustains; and none is placed while what has
-//! piled up is worked off. Where even that is not enough, new requests of others are refused with 503; what belongs to a call
-//! is always served.
+//! piled up is worked off. Calls from outside are taken out of the same rate, ahead of ours, and those beyond it are refused with
+//! 503. Where even that is not enough, all new requests of others are; what belongs to a call is always served.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ const STEP_UP: f64 = 1.02;
 const RATE_MIN: f64 = 10.0;
 /// Above this rate there is nothing to pace.
 const RATE_MAX: f64 = 20_000.0;
-/// Windows over which placed calls are averaged.
+/// Windows over which calls taken on are averaged.
 const PLACED_WINDOWS: usize = 10;
 /// Time for which unused rate is kept: a pacer that decides every 50 ms loses none of it.
 const SAVED: Duration = Duration::from_millis(100);
@@ -71,7 +71,7 @@ impl Load {
 pub struct Admission {
     /// Calls a second; `None`: as many as come.
     rate: Option<f64>,
-    /// Calls that may be placed now, while there is a rate.
+    /// Calls that may be taken on now, while there is a rate; below zero where callers came ahead of it.
     saved: f64,
     saved_at: Duration,
     /// Calls placed in each of the last windows, and how long it was; the present one has no length yet.
@@ -115,10 +115,11 @@ impl Admission {
         self.shedding = hopeless || (self.shedding && driven);
     }
 
-    /// A call was placed.
+    /// A call was placed, or one from outside was taken.
     pub fn placed(&mut self, now: Duration) {
         self.save(now);
-        self.saved = (self.saved - 1.0).max(0.0);
+        let debt = self.rate.map_or(0.0, most);
+        self.saved = (self.saved - 1.0).max(-debt);
         if let Some((placed, _)) = self.placed.get_mut(self.window) {
             *placed = placed.saturating_add(1);
         }
@@ -134,11 +135,17 @@ impl Admission {
         }
     }
 
-    /// When there is one more, if only time is wanting.
+    /// Whether a call from outside is taken now. Callers may run into debt, which calls of ours have to wait for: whoever
+    /// calls is there already.
+    pub fn takes_caller(&self, now: Duration) -> bool {
+        self.rate.is_none_or(|rate| !self.holding && self.saved_by(rate, now) + most(rate) >= 1.0)
+    }
+
+    /// When there is one more of ours, if only time is wanting.
     pub fn changes_at(&self, now: Duration) -> Option<Duration> {
         let rate = self.rate?;
         let saved = self.saved_by(rate, now);
-        let wanting = (saved.floor() + 1.0 - saved) / rate;
+        let wanting = (saved.floor().max(0.0) + 1.0 - saved) / rate;
         (saved < most(rate)).then(|| now.saturating_add(Duration::from_secs_f64(wanting).max(TOLD_MIN)))
     }
 
@@ -185,7 +192,7 @@ impl Admission {
 /// The dialer is told of more room this often at most: it asks its pacers every 50 ms.
 const TOLD_MIN: Duration = Duration::from_millis(10);
 
-/// Most calls that are saved.
+/// Most calls that are saved, and most that callers may come ahead of the rate.
 fn most(rate: f64) -> f64 {
     (rate * SAVED.as_secs_f64()).max(1.0)
 }

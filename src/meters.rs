@@ -68,6 +68,7 @@ fn show_counters(counters: &Counters) {
     refused("consultation").absolute(counters.consultations_refused);
     refused("takeover").absolute(counters.takeovers_refused);
     refused("overload").absolute(counters.shed);
+    refused("incoming").absolute(counters.incoming_refused);
     refused("foreign_source").absolute(counters.foreign_source);
     refused("stray").absolute(counters.strays.saturating_add(counters.strangers));
 }

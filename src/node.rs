@@ -338,6 +338,8 @@ impl Node {
         self.gateway.note_time_of_day(now.utc.0.div_euclid(1_000), now.monotonic);
         self.turn_day(now);
         self.tell_room(now);
+        let held = !self.admission.takes_caller(now.monotonic);
+        self.gateway.hold_callers(held.then_some(admission::RETRY_AFTER));
         match input {
             NodeInput::Datagram { bytes, from, local } => {
                 self.gateway.datagram(bytes, from, local, now.monotonic);
@@ -523,7 +525,7 @@ impl Node {
         };
         self.outputs.push_back(match link::errand(output, &around) {
             Errand::Gateway(command) => {
-                if let Command::Reserve { .. } = &command {
+                if let Command::Reserve { .. } | Command::Ring { .. } = &command {
                     self.admission.placed(now.monotonic);
                 }
                 return self.gateway.command(command, now.monotonic);

@@ -301,6 +301,7 @@ fn one_trunk(
     let register = section.flag("register", false);
     let max_calls = section.integer("max_calls", 1..=100_000);
     let calls_per_second = section.number("calls_per_second");
+    let incoming_per_second = section.number("incoming_per_second");
     let caller_ids = section.texts("caller_ids", false);
     section.need("caller_ids");
     let codecs = section.texts("codecs", false);
@@ -330,10 +331,10 @@ fn one_trunk(
     if register && username.is_empty() {
         document.problem(&section.place("username"), "missing; register = true needs it");
     }
-    if let Some(rate) = &calls_per_second
-        && !(rate.value > 0.0 && rate.value <= 10_000.0)
-    {
-        document.problem(&rate.place, "must be above 0 and at most 10000");
+    for rate in [&calls_per_second, &incoming_per_second].into_iter().flatten() {
+        if !(rate.value > 0.0 && rate.value <= 10_000.0) {
+            document.problem(&rate.place, "must be above 0 and at most 10000");
+        }
     }
     let mut place = match section.has("uri").then(|| trunk_place(&uri.value, &sip.listen)) {
         Some(Ok(found)) => found,
@@ -354,6 +355,7 @@ fn one_trunk(
         register,
         max_calls: max_calls.and_then(|at| u32::try_from(at.value).ok()).unwrap_or(200),
         calls_per_second: calls_per_second.map_or(50.0, |at| at.value),
+        incoming_per_second: incoming_per_second.map(|at| at.value),
         caller_ids: caller_ids.map(|at| check_caller_ids(document, at)).unwrap_or_default(),
         late_offer,
         asserted_identity,

@@ -206,6 +206,8 @@ pub struct TrunkOptions {
     pub max_calls: u32,
     /// Most new INVITEs in any sliding second.
     pub calls_per_second: f64,
+    /// Most calls from outside a second, and as many at once; `None`: no limit.
+    pub incoming_per_second: Option<f64>,
     /// Numbers we may show; rotated.
     pub caller_ids: Vec<String>,
     /// Codecs offered, in order.
@@ -252,6 +254,7 @@ impl TrunkOptions {
             spend: SpendOptions::default(),
             max_calls: 200,
             calls_per_second: 50.0,
+            incoming_per_second: None,
             caller_ids: Vec::new(),
             codecs: vec![Codec::Pcmu, Codec::Pcma],
             late_offer: false,

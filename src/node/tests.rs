@@ -79,6 +79,16 @@ fn options(call: &str) -> NodeInput {
     NodeInput::Datagram { bytes: text.into(), from: TRUNK.parse().expect("an address"), local }
 }
 
+fn invite(call: &str, from: &str) -> NodeInput {
+    let text = format!(
+        "INVITE sip:+12025550177@127.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP {from};branch=z9hG4bK{call};rport\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:+12025550199@{from}>;tag=theirs\r\nTo: <sip:+12025550177@127.0.0.1:5060>\r\n\
+         Call-ID: {call}\r\nCSeq: 1 INVITE\r\nContact: <sip:{from}>\r\nContent-Length: 0\r\n\r\n"
+    );
+    let local = Local::from("127.0.0.1:5060".parse::<SocketAddr>().expect("an address"));
+    NodeInput::Datagram { bytes: text.into(), from: from.parse().expect("an address"), local }
+}
+
 fn status(outputs: Vec<NodeOutput>) -> Option<(u16, Option<u32>)> {
     outputs.into_iter().find_map(|output| match output {
         NodeOutput::Transmit { bytes, .. } => match decode(bytes) {
@@ -126,4 +136,25 @@ fn an_engine_that_cannot_keep_up_refuses_what_is_new_until_it_can() {
     node.handle(load(50), at(1_100));
     node.handle(options("three"), at(1_110));
     assert_eq!(status(drain(&mut node)), Some((200, None)));
+}
+
+#[test]
+fn callers_beyond_the_rate_are_refused_while_everything_else_is_served() {
+    let mut node = node();
+    for window in 1..=3 {
+        node.handle(load(98), at(window * 100));
+    }
+    drain(&mut node);
+    // The least rate, and nobody has the number: what is admitted gets 404, and is not charged.
+    node.handle(invite("one", TRUNK), at(301));
+    assert_eq!(status(drain(&mut node)), Some((404, None)));
+    node.admission.placed(at(302).monotonic);
+    node.admission.placed(at(302).monotonic);
+    node.handle(invite("two", TRUNK), at(303));
+    assert_eq!(status(drain(&mut node)), Some((503, Some(5))));
+    assert_eq!(node.counters().shed, 1);
+    node.handle(options("three"), at(304));
+    assert_eq!(status(drain(&mut node)), Some((200, None)), "only calls are paced");
+    node.handle(invite("four", TRUNK), at(500));
+    assert_eq!(status(drain(&mut node)), Some((404, None)), "the rate has room again");
 }

@@ -1,15 +1,17 @@
 //! Whole-process signalling load: `carillon run` between two SIPp processes, per-call agent legs, attempts stored.
 //!
-//! Four parts, each against its limit and beside what SIPp itself needed; `SIP_LOAD=cost,rate,memory,overload` chooses:
+//! Five parts, each against its limit and beside what SIPp itself needed; `SIP_LOAD=cost,rate,memory,overload,inward` chooses:
 //!
 //! - `cost`: CPU per originated and bridged call at 150 calls a second.
 //! - `rate`: at least 1,000 bridged calls a second for a minute, nothing lost; the CPU per call there.
 //! - `memory`: what a live call adds to the resident memory of the process.
 //! - `overload`: the highest rate at which calls are bridged, and what is left of it when twice as many are asked for.
+//! - `inward`: the same for calls from outside: what is bridged, who is refused and how, and what calls that were up hear of it.
 //!
 //! `SIP_LOAD_SECONDS` shortens the minute of `cost` and `rate`; `SIP_LOAD_WORKERS` has so many threads share the UDP address
 //! (`[sip] workers`), none unless it is set.
 
+mod inward;
 mod rig;
 
 use rig::{Plan, Rig, Run};
@@ -26,7 +28,7 @@ const MEMORY_KIB: f64 = 12.0;
 const GOODPUT: f64 = 0.90;
 
 fn main() {
-    let wanted = std::env::var("SIP_LOAD").unwrap_or_else(|_| "cost,rate,memory,overload".into());
+    let wanted = std::env::var("SIP_LOAD").unwrap_or_else(|_| "cost,rate,memory,overload,inward".into());
     let seconds = std::env::var("SIP_LOAD_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(60);
     let workers = std::env::var("SIP_LOAD_WORKERS").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
     let rig = Rig::new(workers);
@@ -38,7 +40,8 @@ fn main() {
             "rate" => rate(&rig, seconds),
             "memory" => memory(&rig),
             "overload" => overload(&rig),
-            other => panic!("SIP_LOAD: {other} is none of cost, rate, memory, overload"),
+            "inward" => inward::inward(&rig),
+            other => panic!("SIP_LOAD: {other} is none of cost, rate, memory, overload, inward"),
         }
     }
 }

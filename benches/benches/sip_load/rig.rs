@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// Seconds at the beginning and at the end of a run in which the rate is not yet, or no longer, the one asked for.
@@ -30,11 +30,21 @@ pub struct Plan {
     pub lines: usize,
     /// Stop placing after so many seconds.
     pub time_limit: Option<usize>,
+    /// The number at which it is called; nothing is dialed then.
+    pub number: Option<&'static str>,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { calls_per_second: 150.0, calls: 0, agents: 0, talk_ms: 1_000, lines: 8_000, time_limit: None }
+        Self {
+            calls_per_second: 150.0,
+            calls: 0,
+            agents: 0,
+            talk_ms: 1_000,
+            lines: 8_000,
+            time_limit: None,
+            number: None,
+        }
     }
 }
 
@@ -60,19 +70,38 @@ pub struct Run {
 impl Run {
     /// Calls bridged a second, without the edges of the run.
     pub fn per_second(&self) -> f64 {
-        let counts: Vec<usize> = self.bridged_in.values().copied().collect();
-        let end = counts.len().saturating_sub(EDGE_SECONDS).max(1);
-        let start = EDGE_SECONDS.min(end.saturating_sub(1));
-        let middle = counts.get(start..end).unwrap_or_default();
-        middle.iter().sum::<usize>() as f64 / middle.len().max(1) as f64
+        per_second(&self.bridged_in)
     }
+}
+
+/// The mean of what was counted in each second, without the edges of the run.
+pub fn per_second(counts: &BTreeMap<String, usize>) -> f64 {
+    let counts: Vec<usize> = counts.values().copied().collect();
+    let end = counts.len().saturating_sub(EDGE_SECONDS).max(1);
+    let start = EDGE_SECONDS.min(end.saturating_sub(1));
+    let middle = counts.get(start..end).unwrap_or_default();
+    middle.iter().sum::<usize>() as f64 / middle.len().max(1) as f64
+}
+
+/// The rows of a report's file, each cell by its column.
+pub fn rows(file: &Path) -> Vec<BTreeMap<String, String>> {
+    let text = fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let mut lines = text.lines();
+    let heads: Vec<&str> = lines.next().expect("a line of heads").split(',').collect();
+    let row = |line: &str| {
+        heads.iter().map(|head| (*head).to_owned()).zip(line.split(',').map(str::to_owned)).collect()
+    };
+    lines.map(row).collect()
 }
 
 /// Where things are.
 pub struct Rig {
-    carillon: PathBuf,
-    sipp: PathBuf,
-    workers: usize,
+    /// Our binary.
+    pub carillon: PathBuf,
+    /// The scenarios.
+    pub sipp: PathBuf,
+    /// Threads that share the UDP address.
+    pub workers: usize,
 }
 
 impl Rig {
@@ -126,17 +155,10 @@ impl Rig {
             sipp_cpu_s,
             bridged_in: BTreeMap::new(),
         };
-        let attempts = fs::read_to_string(report.join("attempts.csv")).expect("attempts.csv");
-        let mut lines = attempts.lines().map(|line| line.split(',').collect::<Vec<_>>());
-        let heads = lines.next().expect("attempts.csv has heads");
-        let column =
-            |name: &str| heads.iter().position(|head| *head == name).expect("a column of the report");
-        let (placed, bridged, outcome) = (column("placed_at"), column("bridged_at"), column("outcome"));
-        for cells in lines {
-            let cell = |index: usize| cells.get(index).copied().unwrap_or_default();
-            run.placed += usize::from(!cell(placed).is_empty());
-            run.unended += usize::from(cell(outcome).is_empty());
-            if let Some(second) = cell(bridged).get(..19) {
+        for attempt in rows(&report.join("attempts.csv")) {
+            run.placed += usize::from(!attempt["placed_at"].is_empty());
+            run.unended += usize::from(attempt["outcome"].is_empty());
+            if let Some(second) = attempt["bridged_at"].get(..19) {
                 run.bridged += 1;
                 *run.bridged_in.entry(second.to_owned()).or_default() += 1;
             }
@@ -176,8 +198,9 @@ impl Rig {
 
     fn stage(&self, plan: &Plan) -> Stage {
         let work = tempfile::tempdir().expect("temporary directory");
-        let [listen, carrier, phones] = free_ports();
-        write_campaign(work.path(), plan, self.workers, [listen, carrier, phones]);
+        let ports = free_ports();
+        write_campaign(work.path(), plan, self.workers, ports);
+        let [_, carrier, phones] = ports;
         let talk = plan.talk_ms.to_string();
         let carrier =
             Sipp::start(work.path(), &self.sipp.join("carrier_answer.xml"), carrier, &["-d", &talk]);
@@ -199,8 +222,11 @@ impl Stage {
     }
 }
 
-fn write_campaign(work: &Path, plan: &Plan, workers: usize, [listen, carrier, phones]: [u16; 3]) {
-    let Plan { calls_per_second, calls, agents, lines, .. } = plan;
+/// Writes the campaign's files; `ports` are our own, the carrier's and the phones'.
+pub fn write_campaign(work: &Path, plan: &Plan, workers: usize, [listen, carrier, phones]: [u16; 3]) {
+    let Plan { calls_per_second, calls, agents, lines, number, .. } = plan;
+    let mode = if number.is_some() { "manual" } else { "progressive" };
+    let inbound = number.map_or(String::new(), |number| format!("[inbound]\nnumbers = [\"{number}\"]\n"));
     let mut list = String::from("id,number\n");
     for call in 0..*calls {
         list.push_str(&format!("{call},+1212{:07}\n", 2_000_000 + call));
@@ -210,7 +236,7 @@ fn write_campaign(work: &Path, plan: &Plan, workers: usize, [listen, carrier, ph
     let mut file = format!(
         r#"[campaign]
 name = "call load"
-mode = "progressive"
+mode = "{mode}"
 jurisdiction = "none"
 abandon_limit = 1.0
 ring_timeout = "20s"
@@ -232,7 +258,7 @@ region = "US"
 timezone = "UTC"
 [closure]
 attempts_max = 1
-[agents]
+{inbound}[agents]
 leg = "per_call"
 wait_for = "20s"
 wrap_up = "0s"
@@ -247,10 +273,11 @@ wrap_up = "0s"
 }
 
 /// A SIPp process, killed when dropped.
-struct Sipp(Child);
+pub struct Sipp(Child);
 
 impl Sipp {
-    fn start(work: &Path, scenario: &Path, port: u16, extra: &[&str]) -> Self {
+    /// Starts a scenario at a port of the loopback, with more options.
+    pub fn start(work: &Path, scenario: &Path, port: u16, extra: &[&str]) -> Self {
         let log: PathBuf = work.join(format!("sipp-{port}.log"));
         let log = fs::File::create(log).expect("log");
         let child = Command::new("sipp")
@@ -266,6 +293,18 @@ impl Sipp {
         Self(child)
     }
 
+    /// Waits until it has played all its calls; `None`: it has not within this time.
+    pub fn wait(&mut self, patience: Duration) -> Option<ExitStatus> {
+        let until = Instant::now() + patience;
+        loop {
+            let ended = self.0.try_wait().expect("a child can be waited for");
+            if ended.is_some() || Instant::now() > until {
+                return ended;
+            }
+            std::thread::sleep(SAMPLED_EVERY);
+        }
+    }
+
     /// User and system time so far.
     fn cpu_seconds(&self) -> f64 {
         seconds_of(&fs::read_to_string(format!("/proc/{}/stat", self.0.id())).expect("SIPp runs to the end"))
@@ -279,11 +318,11 @@ impl Drop for Sipp {
     }
 }
 
-/// Three free UDP ports outside the range of RTP.
-fn free_ports() -> [u16; 3] {
+/// Free UDP ports outside the range of RTP.
+pub fn free_ports<const N: usize>() -> [u16; N] {
     let sockets: Vec<UdpSocket> =
-        (50_000..60_000).filter_map(|port| UdpSocket::bind(("127.0.0.1", port)).ok()).take(3).collect();
-    [0, 1, 2].map(|index: usize| sockets[index].local_addr().expect("bound").port())
+        (50_000..60_000).filter_map(|port| UdpSocket::bind(("127.0.0.1", port)).ok()).take(N).collect();
+    std::array::from_fn(|index| sockets[index].local_addr().expect("bound").port())
 }
 
 /// Second line of the shell's `times`: user and system time of its children, `0m1.234s 0m0.567s`.

@@ -84,6 +84,7 @@ fn what_is_left_out_has_its_default() {
     assert_eq!((file.sip.rtp_ports, file.sip.realm.as_str()), ((20_000, 29_999), "carillon"));
     assert_eq!(file.sip.trunks[0].place, Place::udp("127.0.0.1:5060".parse().unwrap()));
     assert_eq!((file.sip.trunks[0].max_calls, file.sip.trunks[0].calls_per_second), (200, 50.0));
+    assert_eq!(file.sip.trunks[0].incoming_per_second, None);
     assert_eq!(file.agents.wait_for, Duration::from_secs(20));
 }
 

@@ -258,6 +258,12 @@ fn trunks_are_checked_too() {
         ("max_calls = 200", "max_calls = 0", "max_calls", "between 1 and 100000"),
         ("max_calls = 200", "max_calls = 2.5", "max_calls", "must be a whole number, not a number"),
         ("calls_per_second = 50.0", "calls_per_second = 0", "calls_per_second", "above 0"),
+        (
+            "# incoming_per_second = 20.0",
+            "incoming_per_second = -1 #",
+            "incoming_per_second",
+            "above 0 and at most 10000",
+        ),
         ("caller_ids = [\"+15550000001\"]", "caller_ids = []", "caller_ids", "1 to 10000 numbers"),
         ("caller_ids = [\"+15550000001\"]", "caller_ids = [\"anna\"]", "caller_ids", "3 to 15 digits"),
         ("caller_ids = [\"+15550000001\"]", "caller_ids = \"+15550000001\"", "caller_ids", "array of texts"),

@@ -31,6 +31,8 @@ impl Gateway {
             Decoded::Message(message) if self.orphan_response(&message, from, now) => return,
             Decoded::Message(message) => {
                 self.note_received(&message, from, local, now);
+                let refused = self.refused_for_now(&message, from, local, now);
+                self.wire.layer.shed(refused);
                 return self.wire.layer.receive(message, from, local, now);
             }
             Decoded::Broken(fault) => fault,
@@ -106,6 +108,23 @@ impl Gateway {
         let expected = self.is_expected(request);
         self.wire.counters.strangers += u64::from(!expected);
         !expected
+    }
+
+    /// After which time to come again with what this message begins, if it begins anything.
+    fn refused_for_now(
+        &self,
+        message: &Message,
+        from: SocketAddr,
+        local: Local,
+        now: Duration,
+    ) -> Option<Duration> {
+        let calls = |message: &Message| match message {
+            Message::Request(it) if it.method == Method::Invite => {
+                self.trunk_behind(it, from, local, now).is_some()
+            }
+            Message::Request(_) | Message::Response(_) => false,
+        };
+        self.shedding.or_else(|| self.holding.filter(|_| calls(message)))
     }
 
     /// Whether a request brings a password after too many wrong ones.

@@ -270,6 +270,9 @@ impl Gateway {
         if trunk.lines_free() == 0 {
             return Err(refusal(invite, 486));
         }
+        if !trunk.takes_incoming(now) {
+            return Err(refusal(invite, 503));
+        }
         Ok(number)
     }
 
@@ -290,7 +293,7 @@ impl Gateway {
         let (id, stream) = self.take_invite(wanted, (key, &invite), (from, local), now)?;
         let Some(route) = self.legs.get(&id).map(|entry| entry.leg().route().clone()) else { return Ok(()) };
         if let Some(trunk) = self.trunks.get_mut(index) {
-            trunk.taken();
+            trunk.taken(now);
         }
         self.wire.counters.incoming += 1;
         let stage = Stage::Incoming { leg: id, stream, next: Next::Ring };

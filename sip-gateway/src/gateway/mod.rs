@@ -146,6 +146,10 @@ pub struct Gateway {
     sources: BTreeSet<IpAddr>,
     orphans: BTreeMap<String, Orphan>,
     draining: bool,
+    /// While set, all that is new is refused: come again after this time.
+    shedding: Option<Duration>,
+    /// While set, new calls of trunks are refused: come again after this time.
+    holding: Option<Duration>,
     /// A timer runs after which what is new of numbers is told.
     numbers_due: bool,
     /// The time of day at zero, in seconds since 1970, as it was last told.
@@ -194,6 +198,8 @@ impl Gateway {
             sources: BTreeSet::new(),
             orphans: BTreeMap::new(),
             draining: false,
+            shedding: None,
+            holding: None,
             numbers_due: false,
             started_at: None,
             room_until: None,
@@ -402,7 +408,12 @@ impl Gateway {
 
     /// From now on refuses what is new with 503, to come again after this time; `None`: takes everything.
     pub fn shed(&mut self, retry_after: Option<Duration>) {
-        self.wire.layer.shed(retry_after);
+        self.shedding = retry_after;
+    }
+
+    /// From now on refuses new calls of trunks with 503, to come again after this time; `None`: takes them.
+    pub fn hold_callers(&mut self, retry_after: Option<Duration>) {
+        self.holding = retry_after;
     }
 
     /// What the transactions counted since start.

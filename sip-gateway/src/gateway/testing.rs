@@ -130,6 +130,7 @@ pub(super) fn trunk(name: &str) -> TrunkOptions {
     TrunkOptions {
         max_calls: 10,
         calls_per_second: 10.0,
+        incoming_per_second: None,
         caller_ids: vec!["+15550100".to_owned(), "+15550101".to_owned()],
         ..TrunkOptions::new(name, address(CARRIER))
     }

@@ -6,6 +6,7 @@ pub mod destination;
 pub mod failover;
 pub mod health;
 pub mod incoming;
+pub mod inflow;
 pub mod rates;
 pub mod registration;
 pub mod reputation;
@@ -25,6 +26,7 @@ use crate::resolve::{Place, Target};
 use crate::transaction::TransactionKey;
 use caller_ids::{CallerIds, NumberBook, Rested};
 use health::Health;
+use inflow::Inflow;
 use rates::Rate;
 use reputation::Reputation;
 use shaper::Shaper;
@@ -64,6 +66,7 @@ pub struct Trunk {
     lines_used: u32,
     waiting: u32,
     shaper: Shaper,
+    inflow: Inflow,
     caller_ids: CallerIds,
 }
 
@@ -89,6 +92,7 @@ impl Trunk {
             lines_used: 0,
             waiting: 0,
             shaper: Shaper::new(options.calls_per_second),
+            inflow: Inflow::new(options.incoming_per_second),
             caller_ids: CallerIds::new(&options.caller_ids, options.pool),
             options,
         }
@@ -199,8 +203,14 @@ impl Trunk {
         self.caller_ids.unused(caller_id);
     }
 
+    /// Whether it may bring one more call from outside now, as far as its rate goes.
+    pub fn takes_incoming(&self, now: Duration) -> bool {
+        self.inflow.takes(now)
+    }
+
     /// A call from outside takes a line.
-    pub fn taken(&mut self) {
+    pub fn taken(&mut self, now: Duration) {
+        self.inflow.taken(now);
         self.lines_used += 1;
     }
 
@@ -316,6 +326,7 @@ pub(crate) mod tests {
             register: false,
             max_calls: 3,
             calls_per_second: 10.0,
+            incoming_per_second: None,
             caller_ids: vec!["+15550100".into(), "+15550101".into()],
             codecs: vec![Codec::Pcmu],
             late_offer: false,

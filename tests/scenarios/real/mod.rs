@@ -12,6 +12,7 @@ mod dialog;
 mod digest;
 mod exits;
 mod families;
+mod flood;
 mod harbour;
 mod identity;
 mod inbound;

@@ -21,11 +21,13 @@ pub(super) struct Keys<'a> {
     pub(super) trunk: &'a str,
     /// `leg` of `[agents]`.
     pub(super) leg: &'a str,
+    /// How many streams it has RTP ports for, where they are to run out.
+    pub(super) streams: Option<u16>,
 }
 
 impl Default for Keys<'_> {
     fn default() -> Self {
-        Keys { sip: "", trunk: "", leg: "persistent" }
+        Keys { sip: "", trunk: "", leg: "persistent", streams: None }
     }
 }
 
@@ -43,8 +45,10 @@ impl Service {
     }
 
     pub(super) fn start_with(stage: &Stage, keys: &Keys<'_>) -> Service {
-        let Keys { sip, trunk, leg } = keys;
+        let Keys { sip, trunk, leg, streams } = keys;
         let (first, last) = stage.ports.rtp();
+        // Each has a port for RTP and the next one for RTCP.
+        let last = streams.map_or(last, |streams| first + 2 * streams - 1);
         let api = stage.ports.carrier();
         let file = format!(
             "[sip]\n{sip}ladders_kept = \"1d\"\nlisten = \"{}\"\nmedia_address = \"127.0.0.1\"\nrtp_ports = \"{first}-{last}\"\n\

@@ -412,6 +412,53 @@ fn a_full_trunk_is_busy_and_a_closing_gateway_asks_for_patience() {
 }
 
 #[test]
+fn more_callers_a_second_than_a_trunk_may_bring_are_told_when_to_come_again() {
+    let mut slow = options();
+    slow.trunks[0].incoming_per_second = Some(2.0);
+    let mut bench = Bench::new(slow);
+    let call = |bench: &mut Bench, call_id: &str| {
+        bench.feed(CARRIER, invite_to(NUMBER, call_id, &[], &sdp(4000, "0", "sendrecv")));
+        let events = bench.events();
+        if let [Event::Incoming(incoming)] = events.as_slice() {
+            let call = crate::id::CallId(incoming.offer.0);
+            bench.command(Command::Ring { offer: incoming.offer, call });
+        }
+        bench.sent(CARRIER).pop().unwrap()
+    };
+    assert!(call(&mut bench, "a").is("SIP/2.0 180 ") && call(&mut bench, "b").is("SIP/2.0 180 "));
+    let refused = call(&mut bench, "c");
+    assert!(refused.is("SIP/2.0 503 "));
+    assert_eq!(refused.header("Retry-After"), "10");
+    assert_eq!(bench.gateway.calls(), 2);
+    bench.pass(ms(500));
+    assert!(call(&mut bench, "d").is("SIP/2.0 180 "));
+    assert!(call(&mut bench, "e").is("SIP/2.0 503 "));
+}
+
+#[test]
+fn while_callers_are_held_a_trunk_s_calls_are_refused_and_nothing_else_is() {
+    let (mut bench, rings) = ringing(options(), &[]);
+    bench.gateway.hold_callers(Some(ms(5_000)));
+    bench.feed(CARRIER, invite_to(NUMBER, "in2", &[], &sdp(4002, "0", "sendrecv")));
+    let refused = bench.one(CARRIER);
+    assert!(refused.is("SIP/2.0 503 "));
+    assert_eq!(refused.header("Retry-After"), "5");
+    assert_eq!(bench.gateway.counters().shed, 1);
+    assert!(bench.events().is_empty());
+
+    bench.feed(CARRIER, invite(&[]));
+    assert!(bench.one(CARRIER).is("SIP/2.0 180 "), "a repetition gets what the first one got");
+    bench.feed(PHONE, invite_to("sip:bert@192.0.2.1", "in3", &[], ""));
+    assert_eq!(bench.starts(PHONE), ["401 Unauthorized"], "phones are served");
+    bench.feed(CARRIER, cancel());
+    assert_eq!(bench.starts(CARRIER), ["200 OK", "487 Request Terminated"], "{rings:?}");
+
+    bench.gateway.hold_callers(None);
+    bench.feed(CARRIER, invite_to(NUMBER, "in4", &[], &sdp(4004, "0", "sendrecv")));
+    bench.events().iter().find(|event| matches!(event, Event::Incoming(_))).expect("taken again");
+}
+
+#[test]
 fn strangers_and_phones_reach_nobody() {
     let mut bench = Bench::new(options());
     bench.bind_anna();
