@@ -187,8 +187,11 @@ pub fn news(event: Event, now: RealNow) -> News {
         }
         Event::Busy { call, reason: _ } => Input::Busy { attempt: attempt(call) },
         Event::Incoming(incoming) => {
-            let event::Incoming { offer, trunk, number, caller, diversion, history_info } = *incoming;
-            Input::Offered(Offered { offer: offer.0, trunk, number, caller, diversion, history_info })
+            let event::Incoming { offer, trunk, number, caller, diversion, history_info, identity } =
+                *incoming;
+            let identity = identity.word().to_owned();
+            let offer = offer.0;
+            Input::Offered(Offered { offer, trunk, number, caller, diversion, history_info, identity })
         }
         Event::Placed { call } => Input::Placed { attempt: attempt(call) },
         Event::Ringing { call, status: _, early_media } => {

@@ -481,6 +481,8 @@ pub(crate) struct CallerView {
     pub contact: Option<u64>,
     pub task: Option<u64>,
     pub since: i64,
+    /// What whoever signed the call is worth, as that of `GET /api/v1/inbound`.
+    pub identity: String,
 }
 
 #[derive(ToSchema)]

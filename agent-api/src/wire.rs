@@ -167,6 +167,8 @@ pub struct CallerBody {
     pub task: Option<u64>,
     /// When it began to ring, RFC 3339 UTC.
     pub since: String,
+    /// What whoever signed the call is worth, as that of `GET /api/v1/inbound`.
+    pub identity: String,
 }
 
 impl From<&CallerView> for CallerBody {
@@ -176,6 +178,7 @@ impl From<&CallerView> for CallerBody {
             contact: view.contact.map(|contact| contact.0),
             task: view.task.map(|task| task.0),
             since: rfc3339(view.since),
+            identity: view.identity.clone(),
         }
     }
 }

@@ -20,6 +20,7 @@ mod sip;
 mod spec;
 mod tls;
 mod trunk;
+mod verification;
 
 pub use campaign::{AgentsOptions, CampaignFile, ListOptions};
 pub use error::{ConfigError, PROBLEMS_MAX, Problem};

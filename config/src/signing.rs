@@ -74,7 +74,7 @@ pub(crate) fn signing(document: &Document<'_>, section: &mut Section<'_>, trunk:
         (Some(_), None) => ("identity_key", by_key.map(SignedBy::Key)),
         (None, Some(service)) => ("identity_service", Some(SignedBy::Service(service))),
     };
-    let level = attestation.map(|at| match level(&at.value) {
+    let level = attestation.map(|at| match Attestation::read(&at.value) {
         Some(level) => level,
         None => {
             document.problem(&at.place, "must be one of A, B, C");
@@ -217,7 +217,7 @@ fn numbers(document: &Document<'_>, written: &At<Vec<At<String>>>) -> BTreeMap<S
         let read = line
             .value
             .split_once(' ')
-            .and_then(|(number, named)| Some((canonical(number)?, level(named.trim())?)));
+            .and_then(|(number, named)| Some((canonical(number)?, Attestation::read(named.trim())?)));
         match read {
             Some((number, level)) => {
                 if numbers.insert(number, level).is_some() {
@@ -228,15 +228,6 @@ fn numbers(document: &Document<'_>, written: &At<Vec<At<String>>>) -> BTreeMap<S
         }
     }
     numbers
-}
-
-fn level(text: &str) -> Option<Attestation> {
-    match text {
-        "A" => Some(Attestation::A),
-        "B" => Some(Attestation::B),
-        "C" => Some(Attestation::C),
-        _ => None,
-    }
 }
 
 /// A UUID of our own making (RFC 9562 §5.8) from two names: the same after every restart.

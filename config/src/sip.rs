@@ -19,6 +19,7 @@ use crate::signing::signing;
 use crate::spec::check_name;
 use crate::tls;
 use crate::trunk;
+use crate::verification::verification;
 
 /// Most trunks of one file.
 pub(crate) const TRUNKS_MAX: usize = 100;
@@ -312,6 +313,7 @@ fn one_trunk(
     let weight = group(section.integer("weight", 0..=1_000));
     let (rates, spend) = money(document, &mut section);
     let signing = signing(document, &mut section, &name.value);
+    let verification = verification(document, &mut section);
     let options_interval = section
         .duration_within("options_interval", Duration::from_secs(1)..=Duration::from_secs(24 * 3600))
         .map(|at| at.value);
@@ -360,6 +362,7 @@ fn one_trunk(
         late_offer,
         asserted_identity,
         signing,
+        verification,
         priority,
         weight,
         rates,

@@ -106,6 +106,8 @@ pub struct CallerView {
     pub task: Option<TaskId>,
     /// When it began to ring.
     pub since: Utc,
+    /// What whoever signed the call is worth: `none`, `passed_a` to `passed_c`, or `failed_` and why.
+    pub identity: String,
 }
 
 /// A contact that an agent is shown. Carries no number.

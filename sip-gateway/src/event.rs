@@ -12,6 +12,7 @@ use crate::message::{HeaderName, Response};
 use crate::resolve::Target;
 use crate::transport::Local;
 use crate::trunk::caller_ids::NumberBook;
+use crate::verification::Verdict;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -227,6 +228,8 @@ pub struct Incoming {
     pub diversion: String,
     /// The same of its History-Info headers (RFC 7044).
     pub history_info: String,
+    /// What its Identity headers are worth.
+    pub identity: Verdict,
 }
 
 impl std::fmt::Debug for Incoming {

@@ -32,3 +32,4 @@ pub mod stun;
 pub mod transaction;
 pub mod transport;
 pub mod trunk;
+pub mod verification;

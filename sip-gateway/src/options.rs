@@ -19,6 +19,7 @@ use crate::trunk::failover::Failover;
 use crate::trunk::health::Hysteresis;
 use crate::trunk::rates::Rates;
 use crate::trunk::spend::SpendOptions;
+use crate::verification::Verify;
 
 /// Everything the gateway is configured with.
 #[derive(Clone, Debug)]
@@ -218,6 +219,8 @@ pub struct TrunkOptions {
     pub asserted_identity: bool,
     /// How its INVITEs are signed (RFC 8224); `None`: not.
     pub signing: Option<Signing>,
+    /// Whom it is believed when the INVITEs that come over it say who calls (RFC 8224); `None`: that is not looked at.
+    pub verification: Option<Arc<dyn Verify>>,
     /// Interval of OPTIONS health checks; `None` (the default) sends none.
     pub options_interval: Option<Duration>,
     /// How long its answered calls may last in sum, a UTC day.
@@ -260,6 +263,7 @@ impl TrunkOptions {
             late_offer: false,
             asserted_identity: false,
             signing: None,
+            verification: None,
             options_interval: None,
             talk_daily_max: None,
             talk_monthly_max: None,

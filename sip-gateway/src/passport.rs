@@ -36,6 +36,18 @@ pub enum Attestation {
     C,
 }
 
+impl Attestation {
+    /// `A`, `B` or `C`.
+    pub fn read(text: &str) -> Option<Self> {
+        match text {
+            "A" => Some(Self::A),
+            "B" => Some(Self::B),
+            "C" => Some(Self::C),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Attestation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

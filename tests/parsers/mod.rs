@@ -22,16 +22,17 @@ pub use gateway::gateway;
 pub use media::{rtcp, rtp, stun};
 pub use message::{framer, message};
 pub use session::sdp;
-pub use values::{uri, via};
+pub use values::{identity, uri, via};
 
 /// A fuzz target: its name, which its file in `fuzz/fuzz_targets` and its folder in `tests/corpus/fuzz` bear, and its body.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     ("digest", digest),
     ("framer", framer),
     ("gateway", gateway),
+    ("identity", identity),
     ("message", message),
     ("rtcp", rtcp),
     ("rtp", rtp),

@@ -1,9 +1,11 @@
-//! Single values: URIs and Vias.
+//! Single values: URIs, Vias and Identities.
 
 use std::net::SocketAddr;
 
 use bytes::Bytes;
 use carillon_sip::message::{URI_LENGTH_MAX, Uri, Via};
+use carillon_sip::passport::{IDENTITY_OCTETS_MAX, canonical, is_certificate_url};
+use carillon_sip::verification::Passport;
 
 /// A URI: it is as it was written, is itself, and its parts are parts of it.
 pub fn uri(octets: &[u8]) {
@@ -21,6 +23,18 @@ pub fn uri(octets: &[u8]) {
     }
     let bare = Uri::parse(uri.without_headers()).expect("a URI without its headers is one");
     assert!(bare.headers().is_none());
+}
+
+/// An Identity: what is read of it is of it, and its numbers are numbers.
+pub fn identity(octets: &[u8]) {
+    let Ok(Some(passport)) = Passport::read(octets) else { return };
+    assert!(octets.len() <= IDENTITY_OCTETS_MAX);
+    let text = std::str::from_utf8(octets).expect("what was read is text");
+    assert!(text.contains(passport.signed) && passport.signed.matches('.').count() == 1);
+    assert!(text.contains(passport.url) && is_certificate_url(passport.url));
+    for number in passport.dest.iter().chain([&passport.orig]) {
+        assert_eq!(canonical(number).as_ref(), Some(number), "digits alone");
+    }
 }
 
 /// A Via: it reads the same once it is written, before and after it was stamped with its source (RFC 3261 §18.2.1).

@@ -43,6 +43,9 @@ pub struct InboundBody {
     pub diversion: String,
     /// The same as History-Info (RFC 7044).
     pub history_info: String,
+    /// What whoever signed the call is worth (RFC 8224): `none`, `passed_a`, `passed_b`, `passed_c` by what they know of the caller (RFC
+    /// 8588), or `failed_header`, `failed_stale`, `failed_numbers`, `failed_unknown`, `failed_untrusted`, `failed_signature`.
+    pub identity: String,
     pub arrived_at: String,
     pub answered_at: Option<String>,
     pub bridged_at: Option<String>,
@@ -72,6 +75,7 @@ impl InboundBody {
             task: row.task.map(|task| task.0),
             diversion: in_full(row.diversion),
             history_info: in_full(row.history_info),
+            identity: row.identity,
             arrived_at: rfc3339(row.arrived_at),
             answered_at: row.answered_at.map(rfc3339),
             bridged_at: row.bridged_at.map(rfc3339),

@@ -114,6 +114,8 @@ async fn calls_from_outside_are_paged_masked_and_shown_to_who_took_them() {
         (&json!("talked"), &json!("1970-01-01T00:00:01.000Z"))
     );
 
+    assert_eq!((&full["identity"], &masked["identity"]), (&json!("passed_a"), &json!("passed_a")));
+
     let own = api.sign_in(AGENT).await;
     let taken = api.ask(get("/api/v1/inbound", &own)).await.json();
     assert_eq!(ids(&taken), [24, 21, 18, 15, 12, 9, 6, 3]);

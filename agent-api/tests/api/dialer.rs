@@ -204,6 +204,7 @@ impl Dialer {
             caller: Some(NUMBER.into()),
             diversion: format!("<sip:{NUMBER}@192.0.2.1>"),
             history_info: String::new(),
+            identity: "passed_a".into(),
             contact: Some(ContactId(id)),
             task: None,
             arrived_at: Utc(1_000),

@@ -72,7 +72,13 @@ fn schemas_describe_what_is_written() {
 
     let preview =
         PreviewView { campaign: CampaignId(1), task: TaskId(1), contact: ContactId(1), until: Utc(0) };
-    let caller = CallerView { campaign: CampaignId(1), contact: None, task: None, since: Utc(0) };
+    let caller = CallerView {
+        campaign: CampaignId(1),
+        contact: None,
+        task: None,
+        since: Utc(0),
+        identity: "none".into(),
+    };
     let agent = AgentView {
         user: "a".into(),
         state: AgentState::WrapUp,

@@ -35,6 +35,14 @@ impl Folder {
         folder
     }
 
+    /// A file with the certificate of an authority: `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes
+    /// -days 36500 -keyout /dev/null -subj /CN=authority`.
+    pub fn authority(&self) -> std::path::PathBuf {
+        let file = self.path().join("authority.pem");
+        std::fs::write(&file, include_str!("authority.pem")).unwrap();
+        file
+    }
+
     pub fn path(&self) -> &Path {
         self.0.path()
     }

@@ -85,6 +85,40 @@ fn each_wrong_value_about_a_signing_service_is_named() {
 }
 
 #[test]
+fn each_wrong_value_about_who_is_believed_is_named() {
+    let folder = Folder::new();
+    let authority = folder.authority();
+    let roots = format!("identity_roots = \"{}\"", authority.display());
+    let certificates = |line: &str| format!("{roots}\nidentity_certificates = [\"{line}\"]");
+    let its = certificates(&format!("https://c.example/a.pem {}", authority.display()));
+    for (keys, key, message) in [
+        ("identity_roots = \"gone\"".to_owned(), "identity_roots", "can't be read"),
+        ("identity_roots = \"contacts.csv\"".into(), "identity_roots", "holds no certificate"),
+        (roots.clone(), "identity_certificates", "identity_roots needs it"),
+        (
+            "identity_certificates = [\"https://c.example/ a\"]".into(),
+            "identity_certificates",
+            "needs identity_roots",
+        ),
+        (certificates("a.pem"), "identity_certificates", "must be lines like"),
+        (certificates("ftp://c.example/a.pem a.pem"), "identity_certificates", "must be lines like"),
+        (
+            certificates("https://c.example/a.pem contacts.csv"),
+            "identity_certificates",
+            "holds no certificate",
+        ),
+    ] {
+        let uri = "uri = \"sip:127.0.0.1\"";
+        let text = MINIMAL.replace(uri, &format!("{uri}\n{keys}"));
+        let found = problems(&text);
+        let named = |line: &&String| line.contains(&format!("[[trunk]] {key}")) && line.contains(message);
+        assert!(found.iter().any(|line| named(&line)), "{keys}\n{found:#?}");
+    }
+    let text = MINIMAL.replace("uri = ", &format!("{its}\nuri = "));
+    assert!(CampaignFile::load(&folder.write(&text)).is_ok());
+}
+
+#[test]
 fn each_wrong_value_is_named_with_line_and_key() {
     let campaign = "[campaign]";
     for (old, new, key, message) in [

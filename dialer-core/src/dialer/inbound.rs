@@ -84,7 +84,7 @@ impl Callers {
 impl Dialer {
     /// A trunk calls a number: taken where a campaign has it.
     pub(super) fn offered(&mut self, offered: Offered, now: Now) {
-        let Offered { offer, trunk, number, caller, diversion, history_info } = offered;
+        let Offered { offer, trunk, number, caller, diversion, history_info, identity } = offered;
         let has_it =
             |campaign: &&Campaign| campaign.spec.inbound.numbers.contains(&number) && !campaign.is_draft();
         let mut campaigns: Vec<(bool, CampaignId)> = self
@@ -111,6 +111,7 @@ impl Dialer {
             caller: caller.clone(),
             diversion,
             history_info,
+            identity,
             contact: None,
             task: None,
             arrived_at: now.utc,

@@ -50,8 +50,9 @@ impl Dialer {
 
     fn caller_shown(&self, call: AttemptId) -> Option<CallerView> {
         let row = &self.callers.get(call)?.row;
-        let InboundRow { campaign, contact, task, arrived_at, .. } = row;
-        Some(CallerView { campaign: *campaign, contact: *contact, task: *task, since: *arrived_at })
+        let InboundRow { campaign, contact, task, arrived_at, identity, .. } = row;
+        let identity = identity.clone();
+        Some(CallerView { campaign: *campaign, contact: *contact, task: *task, since: *arrived_at, identity })
     }
 }
 

@@ -45,6 +45,8 @@ pub struct Offered {
     pub diversion: String,
     /// Its History-Info headers; empty without.
     pub history_info: String,
+    /// What whoever signed it is worth: `none`, `passed_a` to `passed_c`, or `failed_` and why.
+    pub identity: String,
 }
 
 /// What a campaign's list knows of a caller.
@@ -85,6 +87,8 @@ pub struct InboundRow {
     pub diversion: String,
     /// Its History-Info headers; empty without.
     pub history_info: String,
+    /// What whoever signed it is worth: `none`, `passed_a` to `passed_c`, or `failed_` and why.
+    pub identity: String,
     /// The caller, where the list knows them.
     pub contact: Option<ContactId>,
     /// Their task.

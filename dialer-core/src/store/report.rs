@@ -40,7 +40,7 @@ pub const ATTEMPT_COLUMNS: [&str; 19] = [
 ];
 
 /// Columns of `inbound.csv`, which is written where the campaign was called.
-pub const INBOUND_COLUMNS: [&str; 20] = [
+pub const INBOUND_COLUMNS: [&str; 21] = [
     "call_id",
     "trunk",
     "number",
@@ -61,6 +61,7 @@ pub const INBOUND_COLUMNS: [&str; 20] = [
     "diversion",
     "history_info",
     "wait_ms",
+    "identity",
 ];
 
 /// Columns of `tasks.csv`.
@@ -365,6 +366,7 @@ fn inbound_cells(row: &InboundRow, external_id: String) -> [String; INBOUND_COLU
         row.diversion.clone(),
         row.history_info.clone(),
         text(waited),
+        row.identity.clone(),
     ]
 }
 

@@ -38,7 +38,7 @@ impl Gateway {
     }
 
     /// The time of day, in seconds since 1970; `None` while it was not told.
-    fn time_of_day(&self, now: Duration) -> Option<i64> {
+    pub(super) fn time_of_day(&self, now: Duration) -> Option<i64> {
         self.started_at?.checked_add(i64::try_from(now.as_secs()).ok()?)
     }
 

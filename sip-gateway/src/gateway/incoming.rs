@@ -29,6 +29,7 @@ use crate::message::{HeaderName, Request, Response};
 use crate::transaction::TransactionKey;
 use crate::transport::Local;
 use crate::trunk::incoming::{called, caller, history};
+use crate::verification::{Verdict, verdict};
 
 /// Most calls from outside that wait for the word whether they are taken. It comes in the same turn.
 pub const OFFERS_MAX: usize = 1_000;
@@ -106,6 +107,7 @@ impl Gateway {
                     caller: caller(invite, &known.options),
                     diversion: history(&invite.headers, HeaderName::Diversion),
                     history_info: history(&invite.headers, HeaderName::from("History-Info")),
+                    identity: self.verdict(invite, trunk, now),
                 };
                 let waiting = Offer { key, invite: invite.clone(), from, local, trunk, number };
                 self.offers.insert(offer, waiting);
@@ -243,6 +245,13 @@ impl Gateway {
         if !self.offers.is_empty() {
             self.offers.retain(|_, offer| offer.key != key);
         }
+    }
+
+    /// What an INVITE says of who calls is worth; nothing while the time of day is not known.
+    fn verdict(&self, invite: &Request, trunk: usize, now: Duration) -> Verdict {
+        let at = self.time_of_day(now).and_then(|at| u64::try_from(at).ok());
+        let trunk = self.trunks.get(trunk).map(|trunk| &trunk.options);
+        trunk.zip(at).map_or(Verdict::None, |(trunk, at)| verdict(invite, trunk, at))
     }
 
     /// Whose trunk an INVITE comes over.

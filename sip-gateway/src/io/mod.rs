@@ -11,6 +11,7 @@ pub mod signing;
 pub mod streams;
 pub mod tls;
 pub mod udp;
+pub mod verifier;
 pub mod wav;
 pub mod websocket;
 

@@ -65,7 +65,7 @@ fn signing_key(file: &Path) -> Result<std::sync::Arc<dyn SigningKey>, KeyError> 
     ring::sign::any_ecdsa_type(&key).map_err(|_| KeyError::Kind)
 }
 
-fn read(file: &Path) -> Result<Vec<u8>, KeyError> {
+pub(super) fn read(file: &Path) -> Result<Vec<u8>, KeyError> {
     let failed = |error: std::io::Error| KeyError::Read(error.to_string());
     if fs::metadata(file).map_err(failed)?.len() > FILE_OCTETS_MAX {
         return Err(KeyError::Read(format!("larger than {FILE_OCTETS_MAX} octets")));

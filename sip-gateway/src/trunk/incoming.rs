@@ -45,10 +45,15 @@ impl Destinations {
 /// P-Called-Party-ID (RFC 7315 §4.2) or of To.
 pub fn called(invite: &Request, trunk: &TrunkOptions) -> Option<String> {
     debug_assert_eq!(invite.method, Method::Invite);
+    destinations(invite, trunk).next()
+}
+
+/// All numbers that it names as called, the called one first.
+pub fn destinations(invite: &Request, trunk: &TrunkOptions) -> impl Iterator<Item = String> {
     let named = HeaderName::from("P-Called-Party-ID");
     let addresses = [named, HeaderName::To].into_iter();
     let addresses = addresses.filter_map(|name| Some(invite.headers.address(name).ok()?.uri));
-    std::iter::once(invite.uri.clone()).chain(addresses).find_map(|uri| number(&uri, trunk))
+    std::iter::once(invite.uri.clone()).chain(addresses).filter_map(|uri| number(&uri, trunk))
 }
 
 /// Who calls: what a trusted trunk asserts (RFC 3325 §9.1), else From. `None` where the caller withholds it (RFC 3323) or
@@ -60,9 +65,12 @@ pub fn caller(invite: &Request, trunk: &TrunkOptions) -> Option<String> {
             ["id", "user", "header"].iter().any(|withheld| kind.trim().eq_ignore_ascii_case(withheld))
         })
     });
-    if withheld {
-        return None;
-    }
+    if withheld { None } else { origin(invite, trunk) }
+}
+
+/// Who calls, withheld or not.
+pub fn origin(invite: &Request, trunk: &TrunkOptions) -> Option<String> {
+    let headers = &invite.headers;
     let asserted = trunk.asserted_identity.then(|| headers.addresses(HeaderName::PAssertedIdentity).ok());
     let asserted = asserted.flatten().unwrap_or_default();
     let from = headers.from().ok();

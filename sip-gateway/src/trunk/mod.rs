@@ -332,6 +332,7 @@ pub(crate) mod tests {
             late_offer: false,
             asserted_identity: false,
             signing: None,
+            verification: None,
             priority: 0,
             weight: 0,
             rates: None,

@@ -23,7 +23,7 @@ const NEW_KEY: [&str; 9] =
     ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
 const KEY_FILES: [&str; 6] = ["-keyout", "shaken.key", "-out", "shaken.crt", "-subj", "/CN=shaken"];
 
-fn seconds() -> u64 {
+pub fn seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
 }
 
@@ -110,12 +110,28 @@ fn an_invite_says_who_calls_and_openssl_believes_it() {
     assert_eq!(judged(directory, &messages, began, "15550000001"), "A", "that of its number");
 }
 
-/// A service of an hour's patience that others wrote the parts of: `openssl` signs, Python serves HTTPS.
-const SERVICE: &str = r#"
-import base64, http.server, json, ssl, subprocess, sys
+/// Python that makes Identity headers; `openssl` signs.
+pub const PASSPORT: &str = r#"
+import base64, json, subprocess
 
 def letters(octets):
     return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()
+
+def identity(claims, url, key):
+    header = {"alg": "ES256", "ppt": "shaken", "typ": "passport", "x5u": url}
+    written = [json.dumps(part, separators=(",", ":"), sort_keys=True).encode() for part in (header, claims)]
+    token = ".".join(letters(part) for part in written)
+    sign = ["openssl", "dgst", "-sha256", "-sign", key]
+    der = subprocess.run(sign, input=token.encode(), stdout=subprocess.PIPE, check=True).stdout
+    first = der[4:4 + der[3]]
+    second = der[6 + der[3]:]
+    plain = b"".join(half.lstrip(b"\0").rjust(32, b"\0") for half in (first, second))
+    return f"{token}.{letters(plain)};info=<{url}>;alg=ES256;ppt=shaken"
+"#;
+
+/// A service of an hour's patience that signs with them: Python serves HTTPS.
+const SERVICE: &str = r#"
+import http.server, ssl, sys
 
 class Service(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -132,16 +148,7 @@ class Service(http.server.BaseHTTPRequestHandler):
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self.headers["Authorization"] != "Bearer a-token" or self.path != "/stir/v1/signing":
             return self.answer(401, {"requestError": {"policyException": {"messageId": "POL4010", "text": "who are you"}}})
-        claims = asked["signingRequest"]
-        header = {"alg": "ES256", "ppt": "shaken", "typ": "passport", "x5u": "https://cert.example/shaken.crt"}
-        written = [json.dumps(part, separators=(",", ":"), sort_keys=True).encode() for part in (header, claims)]
-        token = ".".join(letters(part) for part in written)
-        sign = ["openssl", "dgst", "-sha256", "-sign", "shaken.key"]
-        der = subprocess.run(sign, input=token.encode(), stdout=subprocess.PIPE, check=True).stdout
-        first = der[4:4 + der[3]]
-        second = der[6 + der[3]:]
-        plain = b"".join(half.lstrip(b"\0").rjust(32, b"\0") for half in (first, second))
-        value = f"{token}.{letters(plain)};info=<https://cert.example/shaken.crt>;alg=ES256;ppt=shaken"
+        value = identity(asked["signingRequest"], "https://cert.example/shaken.crt", "shaken.key")
         self.answer(200, {"signingResponse": {"identity": value}})
 
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Service)
@@ -163,7 +170,8 @@ impl Service {
     fn start(directory: &Path) -> Service {
         let certificates = Certificates::new(directory, "sti");
         let mut command = Command::new("python3");
-        command.current_dir(directory).args(["-c", SERVICE]).arg(&certificates.both).stdout(Stdio::piped());
+        command.current_dir(directory).args(["-c", &format!("{PASSPORT}{SERVICE}")]);
+        command.arg(&certificates.both).stdout(Stdio::piped());
         let mut process = command.spawn().expect("python3 is there");
         let mut line = String::new();
         let output = process.stdout.take().expect("it is piped");

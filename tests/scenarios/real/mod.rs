@@ -36,6 +36,7 @@ mod takeover;
 mod tcp;
 mod tls;
 mod trunks;
+mod verification;
 mod wallboard;
 mod websocket;
 mod workers;

@@ -486,6 +486,7 @@ impl Desk {
             caller: caller.map(str::to_owned),
             diversion: String::new(),
             history_info: String::new(),
+            identity: "none".into(),
         }));
         self.seen.iter().skip(before).find_map(|seen| match seen {
             Seen::Ring(call) => Some(*call),

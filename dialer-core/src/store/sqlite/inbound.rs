@@ -16,7 +16,7 @@ use crate::time::Utc;
 
 /// Replaces a row, unless it has another outcome already.
 const WRITE: &str = "
-    INSERT INTO inbound VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO inbound VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET campaign = excluded.campaign, contact = excluded.contact, task = excluded.task,
         answered_at = excluded.answered_at, bridged_at = excluded.bridged_at, ended_at = excluded.ended_at,
         outcome = excluded.outcome, reason = excluded.reason, agent = excluded.agent, talk_ms = excluded.talk_ms,
@@ -27,7 +27,7 @@ const WRITE: &str = "
 const COLUMNS: &str =
     "call, campaign, trunk, number, caller, diversion, history_info, contact, task, arrived_at, answered_at,
     bridged_at, ended_at, outcome, reason, agent, talk_ms, disposition, note, recording, recording_ms,
-    recording_sha256, leg";
+    recording_sha256, leg, identity";
 
 macro_rules! known {
     ($rest:literal) => {
@@ -84,7 +84,7 @@ impl Script {
             .bind(recording.map(|it| int(it.duration_ms)))
             .bind(recording.map(|it| it.sha256.as_str()));
         match leg {
-            Ok(leg) => script.bind(leg),
+            Ok(leg) => script.bind(leg).bind(row.identity.as_str()),
             Err(error) => script.fail(error),
         }
     }
@@ -216,5 +216,6 @@ fn inbound(row: &SqliteRow) -> Result<InboundRow, StoreError> {
         note: row.try_get(18)?,
         recording,
         leg: row.try_get::<Option<String>, _>(22)?.as_deref().map(from_json).transpose()?,
+        identity: row.try_get(23)?,
     })
 }

@@ -10,7 +10,7 @@ use sqlx::{ConnectOptions, Connection, Row};
 use super::{StoreError, statements};
 
 /// One script a version, oldest first; the database's `user_version` counts those it has had.
-pub(crate) const SCHEMAS: [&str; 10] = [
+pub(crate) const SCHEMAS: [&str; 11] = [
     include_str!("schema_1.sql"),
     include_str!("schema_2.sql"),
     include_str!("schema_3.sql"),
@@ -21,6 +21,7 @@ pub(crate) const SCHEMAS: [&str; 10] = [
     include_str!("schema_8.sql"),
     include_str!("schema_9.sql"),
     include_str!("schema_10.sql"),
+    include_str!("schema_11.sql"),
 ];
 
 /// How long a statement waits for another connection's lock.

@@ -202,6 +202,7 @@ pub fn inbound_row(call: u64, at: i64) -> InboundRow {
         caller: Some(number(1)),
         diversion: "<sip:+15550100@carrier.example>".into(),
         history_info: String::new(),
+        identity: "passed_a".into(),
         contact: None,
         task: None,
         arrived_at: Utc(at),

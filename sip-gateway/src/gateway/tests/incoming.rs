@@ -12,7 +12,7 @@ use crate::options::Options;
 
 const NUMBER: &str = "sip:+15550177@192.0.2.1";
 
-fn invite_to(uri: &str, call_id: &str, more: &[&str], body: &str) -> String {
+pub(super) fn invite_to(uri: &str, call_id: &str, more: &[&str], body: &str) -> String {
     let mut lines = vec![
         format!("INVITE {uri} SIP/2.0"),
         format!("Via: SIP/2.0/UDP {CARRIER};branch=z9hG4bKin{call_id}"),
@@ -67,7 +67,7 @@ fn cancel() -> String {
 }
 
 /// The offer that was made last.
-fn offered(bench: &mut Bench) -> Incoming {
+pub(super) fn offered(bench: &mut Bench) -> Incoming {
     match bench.events().as_slice() {
         [Event::Incoming(incoming)] => Incoming::clone(incoming),
         other => panic!("{other:?}"),

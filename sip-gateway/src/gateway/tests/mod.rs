@@ -29,6 +29,7 @@ mod tcp;
 mod transfer;
 mod trunk_call;
 mod trunk_registration;
+mod verification;
 
 use crate::event::{EndedBy, Event, Failure};
 use crate::id::CallId;

@@ -42,7 +42,7 @@ const TASK_COLUMNS: [&str; 8] = [
 ];
 
 /// Columns of `inbound.csv`, in this order.
-const INBOUND_COLUMNS: [&str; 20] = [
+const INBOUND_COLUMNS: [&str; 21] = [
     "call_id",
     "trunk",
     "number",
@@ -63,6 +63,7 @@ const INBOUND_COLUMNS: [&str; 20] = [
     "diversion",
     "history_info",
     "wait_ms",
+    "identity",
 ];
 
 /// Keys of `summary.json`.

@@ -100,7 +100,7 @@ fn a_database_of_a_later_version_is_left_alone() {
     disk.close();
     raw(&disk, "PRAGMA user_version = 99").unwrap();
     match disk.runtime.block_on(Store::open(&path, Box::new(|_, _| {}))) {
-        Err(StoreError::Newer { found: 99, known: 10 }) => {}
+        Err(StoreError::Newer { found: 99, known: 11 }) => {}
         other => panic!("{:?}", other.map(|_| ())),
     }
 }
