@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct PredictiveOptions {
     /// How long a person who answered may wait for an agent.
     pub grace: Duration,
-    /// Abandoned calls held back by the hard stop; of teams up to 12 agents a quarter.
+    /// Abandoned calls held back by the hard stop; of teams up to 12 agents none, or a third with owners.
     pub reserve: f64,
     /// Share of the live answers still expected that the hard stop counts as there, 0 to 1.
     pub credit_share: f64,
@@ -28,7 +28,7 @@ impl Default for PredictiveOptions {
     fn default() -> Self {
         Self {
             grace: Duration::from_secs(2),
-            reserve: 2.0,
+            reserve: 3.0,
             credit_share: 0.3,
             strict: false,
             hard_stop: true,

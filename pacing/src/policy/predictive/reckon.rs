@@ -14,7 +14,7 @@ const EARLY_PRICE: f64 = 0.4;
 /// Share of the answers that a stopped team would still bring that may be counted as there.
 const CREDIT_STOPPED: f64 = 0.8;
 /// Share of the reserve that a small team with owners keeps.
-const RESERVE_OWNERS: f64 = 0.25;
+const RESERVE_OWNERS: f64 = 1.0 / 3.0;
 /// Machines expected a live answer, believed like so many answers.
 const MACHINES_AN_ANSWER: (f64, f64) = (2.0, 30.0);
 /// Deviations of the normal up to which answers that find no agent are charged: usually (0.03%, as the highest of
