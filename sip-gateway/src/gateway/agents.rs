@@ -161,7 +161,7 @@ impl Gateway {
                 }
             }
             Notice::Referred(referral) => self.refer(user, leg, &referral, now),
-            Notice::Text(text) => self.text_of_phone(user, leg, &text, now),
+            Notice::Text(text) => self.text_of_phone(user, &text, now),
             Notice::Digit(digit) => {
                 if let Some(Phone::Up { stream, .. }) = self.agents.get(user).map(|agent| &agent.phone) {
                     let stream = *stream;

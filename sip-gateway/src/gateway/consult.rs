@@ -138,7 +138,7 @@ impl Gateway {
                 }
             }
             Notice::Digit(digit) => self.media_command(MediaCommand::Digit { stream, digit }),
-            Notice::Text(text) => self.text_of_line(call, leg, &text, now),
+            Notice::Text(text) => self.text_of_line(call, &text, now),
             Notice::Changed(remote) => self.media_command(MediaCommand::SetRemote { stream, remote }),
             Notice::Referred(referral) => {
                 if let Some(user) = self.agent_of(call) {

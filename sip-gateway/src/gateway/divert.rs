@@ -16,8 +16,8 @@ use crate::leg::LegId;
 use crate::resolve::Target;
 
 impl Gateway {
-    /// The INVITE of a call failed, or must not leave: another server of its trunk takes it, else a line of another trunk is held for it, if that may
-    /// be and there is one; a server that failed lately comes after both. The trunk that failed has learnt of it already. True
+    /// The INVITE of a call failed, or must not leave: another server of its trunk takes it, else a line of another trunk is held
+    /// for it, if that may be and there is one; a server that failed lately comes after both. The trunk that failed has learnt of it already. True
     /// when the call goes on.
     pub(super) fn divert(&mut self, call: CallId, failure: Failure, now: Duration) -> bool {
         let line = self.next_server(call, failure, Gateway::next_awake, now);

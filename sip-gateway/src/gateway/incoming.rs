@@ -299,8 +299,7 @@ impl Gateway {
             up_max: Some(TALK_MAX),
             owner: LegOwner::Call(call),
         };
-        let (id, stream) = self.take_invite(wanted, (key, &invite), (from, local), now)?;
-        let Some(route) = self.legs.get(&id).map(|entry| entry.leg().route().clone()) else { return Ok(()) };
+        let (id, stream, route) = self.take_invite(wanted, (key, &invite), (from, local), now)?;
         if let Some(trunk) = self.trunks.get_mut(index) {
             trunk.taken(now);
         }

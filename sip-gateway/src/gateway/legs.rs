@@ -109,17 +109,18 @@ impl Gateway {
             up_max,
             owner,
         };
-        self.take_invite(wanted, (key, invite), (from, local), now).map_err(|(response, _)| response)
+        let taken = self.take_invite(wanted, (key, invite), (from, local), now);
+        taken.map(|(leg, stream, _)| (leg, stream)).map_err(|(response, _)| response)
     }
 
-    /// Takes an INVITE, with a stream; nothing is sent yet. `Err` is the response that refuses it, and why.
+    /// Takes an INVITE, with a stream, and the way it came; nothing is sent yet. `Err` is the response that refuses it, and why.
     pub(super) fn take_invite(
         &mut self,
         wanted: Wanted,
         (key, invite): (TransactionKey, &Request),
         (from, local): (SocketAddr, Local),
         now: Duration,
-    ) -> Result<(LegId, StreamId), (Response, &'static str)> {
+    ) -> Result<(LegId, StreamId, Route), (Response, &'static str)> {
         let Wanted { name, caller_id, side, credentials, codecs, up_max, owner } = wanted;
         let Some(port) = self.ports.take(now) else { return Err((refusal(invite, 503), "ports")) };
         self.room_changed();
@@ -168,8 +169,9 @@ impl Gateway {
         let stream = self.open_stream(port, owner.clone());
         self.timers.set(Timer::Leg(id), leg.deadline());
         self.dialogs.insert(leg.call_id().to_owned(), id);
+        let route = leg.route().clone();
         self.legs.insert(id, Box::new(LegEntry { leg, owner }));
-        Ok((id, stream))
+        Ok((id, stream, route))
     }
 
     /// Gives a leg and its stream to somebody else.

@@ -85,7 +85,7 @@ impl Gateway {
                 leg.answer_refer(referral.key, &referral.request, 403, wire, now)
             }),
             // Nor does it talk with anybody yet.
-            Notice::Text(text) => self.pass_on(leg, None, &text, now),
+            Notice::Text(text) => self.pass_on(None, &text, now),
             Notice::Heard | Notice::Ringing { .. } | Notice::Digit(_) | Notice::Changed(_) => {}
         }
     }

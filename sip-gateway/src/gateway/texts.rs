@@ -14,34 +14,26 @@ use crate::leg::{LegId, Text};
 impl Gateway {
     /// A text of the customer, for the agent who has the call.
     pub(super) fn text_of_customer(&mut self, call: CallId, text: &Text, now: Duration) {
-        let Some(Call { stage: Stage::Up { leg, joined, .. }, .. }) = self.calls.get(&call) else { return };
-        let agent = match joined {
-            Joined::Connected { user, .. } => self.phone_leg(user),
-            _ => None,
-        };
-        self.pass_on(*leg, agent, text, now);
+        let agent = self.calls.get(&call).and_then(talks_with).and_then(|(_, user)| self.phone_leg(user));
+        self.pass_on(agent, text, now);
     }
 
     /// A text of an agent's phone, for the customer or for the colleague who asks.
-    pub(super) fn text_of_phone(&mut self, user: &str, leg: LegId, text: &Text, now: Duration) {
+    pub(super) fn text_of_phone(&mut self, user: &str, text: &Text, now: Duration) {
         let other = self.in_hand(user).and_then(|call| {
             if self.is_consulted(call, user) {
                 return self.consulting_line(call);
             }
-            match &self.calls.get(&call)?.stage {
-                Stage::Up { leg, joined: Joined::Connected { user: with, .. }, .. } if with == user => {
-                    Some(*leg)
-                }
-                _ => None,
-            }
+            let (customer, with) = talks_with(self.calls.get(&call)?)?;
+            (with == user).then_some(customer)
         });
-        self.pass_on(leg, other, text, now);
+        self.pass_on(other, text, now);
     }
 
     /// A text of whoever asks a colleague, for them.
-    pub(super) fn text_of_line(&mut self, call: CallId, line: LegId, text: &Text, now: Duration) {
+    pub(super) fn text_of_line(&mut self, call: CallId, text: &Text, now: Duration) {
         let colleague = self.consulted_of(call).and_then(|user| self.phone_leg(user));
-        self.pass_on(line, colleague, text, now);
+        self.pass_on(colleague, text, now);
     }
 
     fn phone_leg(&self, user: &str) -> Option<LegId> {
@@ -52,7 +44,7 @@ impl Gateway {
     }
 
     /// Sends a text to the other side, and tells the sender whether it is on its way.
-    pub(super) fn pass_on(&mut self, sender: LegId, other: Option<LegId>, text: &Text, now: Duration) {
+    pub(super) fn pass_on(&mut self, other: Option<LegId>, text: &Text, now: Duration) {
         let mut sent = false;
         if let Some(other) = other {
             self.with_leg(other, now, |leg, wire| {
@@ -60,6 +52,14 @@ impl Gateway {
                 Vec::new()
             });
         }
-        self.with_leg(sender, now, |leg, wire| leg.answer_text(text, sent, wire, now));
+        self.with_leg(text.leg, now, |leg, wire| leg.answer_text(text, sent, wire, now));
     }
+}
+
+/// The customer's leg and the agent they talk with.
+fn talks_with(call: &Call) -> Option<(LegId, &str)> {
+    if let Stage::Up { leg, joined: Joined::Connected { user, .. }, .. } = &call.stage {
+        return Some((*leg, user));
+    }
+    None
 }

@@ -166,7 +166,9 @@ impl Leg {
             Served::Referred if options.side == Side::Phone => {
                 return vec![Notice::Referred(Box::new(Referral { key, request: request.clone() }))];
             }
-            Served::Text => return vec![Notice::Text(Box::new(Text { key, request: request.clone() }))],
+            Served::Text => {
+                return vec![Notice::Text(Box::new(Text { leg: self.id, key, request: request.clone() }))];
+            }
             // A carrier moves no calls of ours.
             Served::Referred => (capability::refuse_method(request), false),
             Served::Ended(response) => {

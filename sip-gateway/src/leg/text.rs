@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::wire::{Owner, Wire};
-use super::{Leg, Notice, State};
+use super::{Leg, LegId, Notice, State};
 use crate::dialog::capability;
 use crate::message::{HeaderName, Method, Request, Response};
 use crate::transaction::TransactionKey;
@@ -11,6 +11,8 @@ use crate::transaction::TransactionKey;
 /// A MESSAGE that waits for its answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Text {
+    /// The leg over which it came.
+    pub leg: LegId,
     /// Its server transaction.
     pub key: TransactionKey,
     /// The request; its body is UTF-8.

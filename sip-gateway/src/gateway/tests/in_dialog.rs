@@ -169,6 +169,8 @@ fn a_text_goes_on_to_the_other_side_of_the_call() {
     let message = |cseq| text(anna.request("MESSAGE", "anna", cseq, &[], ""), "text/plain", "尾号 1234");
     bench.feed(PHONE, message(1));
     assert_eq!(bench.starts(PHONE), ["480 Temporarily Unavailable"], "nobody is on the line");
+    bench.feed(CARRIER, text(customer.request("MESSAGE", "callee", 1, &[], ""), "text/plain", "hello?"));
+    assert_eq!(bench.starts(CARRIER), ["480 Temporarily Unavailable"], "nor for the customer");
     bench.connect(1, "anna");
     bench.feed(PHONE, message(2));
     assert_eq!(bench.starts(PHONE), ["202 Accepted"]);
@@ -180,12 +182,12 @@ fn a_text_goes_on_to_the_other_side_of_the_call() {
     bench.feed(PHONE, message(3));
     assert_eq!(bench.starts(PHONE), ["480 Temporarily Unavailable"], "one at a time");
     bench.feed(CARRIER, passed.reply("200 OK", "", &[], ""));
-    bench.feed(CARRIER, text(customer.request("MESSAGE", "callee", 1, &[], ""), "text/plain", "ok"));
+    bench.feed(CARRIER, text(customer.request("MESSAGE", "callee", 2, &[], ""), "text/plain", "ok"));
     assert_eq!(bench.starts(CARRIER), ["202 Accepted"]);
     let told = bench.one(PHONE);
     assert_eq!((told.header("Call-ID"), told.body()), (anna.header("Call-ID"), "ok"));
     bench.feed(PHONE, told.reply("405 Method Not Allowed", "", &[], ""));
-    bench.feed(CARRIER, text(customer.request("MESSAGE", "callee", 2, &[], ""), "text/plain", "ok?"));
+    bench.feed(CARRIER, text(customer.request("MESSAGE", "callee", 3, &[], ""), "text/plain", "ok?"));
     assert_eq!(
         bench.starts(CARRIER),
         ["480 Temporarily Unavailable"],
