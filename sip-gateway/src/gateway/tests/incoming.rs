@@ -10,7 +10,7 @@ use crate::id::OfferId;
 use crate::media::prompt::Prompt;
 use crate::options::Options;
 
-const NUMBER: &str = "sip:+15550177@192.0.2.1";
+pub(super) const NUMBER: &str = "sip:+15550177@192.0.2.1";
 
 pub(super) fn invite_to(uri: &str, call_id: &str, more: &[&str], body: &str) -> String {
     let mut lines = vec![
@@ -75,7 +75,7 @@ pub(super) fn offered(bench: &mut Bench) -> Incoming {
 }
 
 /// A bench with a call from outside that rings; what rings it.
-fn ringing(options: Options, more: &[&str]) -> (Bench, Text) {
+pub(super) fn ringing(options: Options, more: &[&str]) -> (Bench, Text) {
     let mut bench = Bench::new(options);
     bench.anna_up();
     bench.feed(CARRIER, invite(more));

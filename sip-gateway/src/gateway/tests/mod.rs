@@ -21,6 +21,7 @@ mod orphan;
 mod places;
 mod prompt;
 mod reason;
+mod refused;
 mod registrar;
 mod session_timer;
 mod stun;
