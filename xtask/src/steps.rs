@@ -26,6 +26,8 @@ pub fn test(args: &[String]) -> Result<(), String> {
         tools::OPENSSL,
         tools::SIPVICIOUS,
         tools::KAMAILIO,
+        tools::KAMAILIO_TLS,
+        tools::KAMAILIO_OUTBOUND,
         tools::DNSMASQ,
         tools::CHROMIUM,
         tools::NPM,

@@ -5,11 +5,17 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// A program and the Debian package that brings it.
+/// A program, or a file below `/usr/lib`, and the Debian package that brings it.
 #[derive(Clone, Copy)]
 pub struct Part {
     program: &'static str,
     package: &'static str,
+}
+
+impl Part {
+    fn is_there(self) -> bool {
+        on_path(self.program) || (self.program.contains('/') && in_a_library(self.program))
+    }
 }
 
 /// SIPp: the carrier of the interoperability tests.
@@ -24,6 +30,11 @@ pub const SOCAT: Part = Part { program: "socat", package: "socat" };
 pub const OPENSSL: Part = Part { program: "openssl", package: "openssl" };
 /// Kamailio: the proxy before a carrier.
 pub const KAMAILIO: Part = Part { program: "kamailio", package: "kamailio" };
+/// Its module for TLS.
+pub const KAMAILIO_TLS: Part = Part { program: "kamailio/modules/tls.so", package: "kamailio-tls-modules" };
+/// Its module for flows (RFC 5626).
+pub const KAMAILIO_OUTBOUND: Part =
+    Part { program: "kamailio/modules/outbound.so", package: "kamailio-outbound-modules" };
 /// sipvicious: whoever looks for a way in.
 pub const SIPVICIOUS: Part = Part { program: "svcrack", package: "sipvicious" };
 /// dnsmasq: the nameserver of the tests of names.
@@ -39,7 +50,7 @@ pub const CXX: Part = Part { program: "c++", package: "g++" };
 
 /// Makes sure that every part is there; asks before apt unless CI=true.
 pub fn need(parts: &[Part]) -> Result<(), String> {
-    let missing: Vec<Part> = parts.iter().copied().filter(|part| !on_path(part.program)).collect();
+    let missing: Vec<Part> = parts.iter().copied().filter(|part| !part.is_there()).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -53,7 +64,7 @@ pub fn need(parts: &[Part]) -> Result<(), String> {
     }
     run(Command::new("apt-get").arg("update").arg("-qq"))?;
     run(Command::new("sh").arg("-c").arg(&install).env("DEBIAN_FRONTEND", "noninteractive"))?;
-    match missing.iter().find(|part| !on_path(part.program)) {
+    match missing.iter().find(|part| !part.is_there()) {
         Some(part) => Err(format!("`{}` is still missing after installing {}", part.program, part.package)),
         None => Ok(()),
     }
@@ -99,6 +110,13 @@ fn shown(command: &Command) -> String {
 fn on_path(program: &str) -> bool {
     let Some(path) = env::var_os("PATH") else { return false };
     env::split_paths(&path).any(|directory| directory.join(program).is_file())
+}
+
+/// Whether a file is in `/usr/lib`, or in the folder in it for one kind of machine.
+fn in_a_library(file: &str) -> bool {
+    let library = Path::new("/usr/lib");
+    let folders = std::fs::read_dir(library).into_iter().flatten().flatten().map(|entry| entry.path());
+    folders.chain([library.to_owned()]).any(|folder| folder.join(file).is_file())
 }
 
 fn is_root() -> bool {

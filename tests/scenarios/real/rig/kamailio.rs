@@ -3,9 +3,11 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use super::certificates::Certificates;
 use super::ports::Ports;
 use super::process::{Process, Signal};
 use super::{LONG, Stage};
@@ -21,10 +23,10 @@ impl Kamailio {
         Self::run(stage, &before_a_carrier(at, carrier))
     }
 
-    /// Starts it at `at`, over UDP and TCP, before our registrar: phones speak to it, and it puts itself into the Path of their
-    /// REGISTERs (RFC 3327), with the address that they came from.
-    pub fn edge(stage: &Stage, at: SocketAddr) -> Kamailio {
-        Self::run(stage, &edge(at, stage.ports.listen()))
+    /// Starts it at [`Ports::other_carrier`], over UDP and TCP, before our registrar: phones speak to it, and it puts itself into the
+    /// Path of their REGISTERs (RFC 3327).
+    pub fn edge(stage: &Stage, edge: &Edge<'_>) -> Kamailio {
+        Self::run(stage, &edge.configuration(&stage.ports))
     }
 
     /// Starts it at `at` as a capture server that tells each message that it takes out of HEP and reads: method, or status and
@@ -88,6 +90,37 @@ impl Drop for Kamailio {
     }
 }
 
+/// What an edge speaks to us over.
+#[derive(Clone, Copy)]
+pub enum Towards<'a> {
+    /// UDP.
+    Udp,
+    /// TCP.
+    Tcp,
+    /// TLS, at [`Ports::carrier_tls`] with a certificate of its own, believing the authority in this file.
+    Tls(&'a Certificates, &'a Path),
+}
+
+/// How an edge finds the phone again that a Path leads to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Finds {
+    /// By the phone's own Contact.
+    Contact,
+    /// By the address that its REGISTER came from, which the Path names.
+    Source,
+    /// By its flow, of which the Path has a token (RFC 5626 §5.1).
+    Flow,
+}
+
+/// What an edge is like.
+#[derive(Clone, Copy)]
+pub struct Edge<'a> {
+    /// What it speaks to us over.
+    pub towards: Towards<'a>,
+    /// How it finds phones.
+    pub finds: Finds,
+}
+
 /// Its module for HEP wants a database, which stays empty.
 fn capturing(stage: &Stage, at: SocketAddr, raw: u8, told: &str) -> String {
     let database = stage.directory().join("captured");
@@ -132,7 +165,6 @@ listen=udp:{at}
 listen=tcp:{at}
 loadmodule "sl.so"
 loadmodule "tm.so"
-loadmodule "rr.so"
 loadmodule "pv.so"
 loadmodule "maxfwd.so"
 loadmodule "textops.so"
@@ -184,18 +216,36 @@ fn before_a_carrier(at: SocketAddr, carrier: SocketAddr) -> String {
     record_route();
     $du = "sip:{carrier};transport=udp";"#
     );
-    proxy(at, "", &begins)
+    proxy(at, "loadmodule \"rr.so\"", &begins)
 }
 
-fn edge(at: SocketAddr, registrar: SocketAddr) -> String {
-    // Where the transport changes it is in the Path twice.
-    let modules = r#"loadmodule "path.so"
-modparam("path", "use_received", 1)
-modparam("path", "enable_r2", 1)"#;
-    let begins = format!(
-        r#"    if (is_method("REGISTER")) {{
-        add_path_received();
-        $du = "sip:{registrar};transport=udp";
+impl Edge<'_> {
+    fn configuration(&self, ports: &Ports) -> String {
+        let (registrar, tls) = match self.towards {
+            Towards::Udp => (format!("{};transport=udp", ports.listen()), String::new()),
+            Towards::Tcp => (format!("{};transport=tcp", ports.listen()), String::new()),
+            Towards::Tls(own, ca) => {
+                (format!("{};transport=tls", ports.listen_tls()), speaks_tls(ports.carrier_tls(), own, ca))
+            }
+        };
+        let (add, received) = match self.finds {
+            Finds::Contact | Finds::Flow => ("add_path", 0),
+            Finds::Source => ("add_path_received", 1),
+        };
+        let outbound = if self.finds == Finds::Flow { "loadmodule \"outbound.so\"" } else { "" };
+        // Where the transport changes it is in the Path twice.
+        let modules = format!(
+            r#"{tls}
+{outbound}
+loadmodule "rr.so"
+loadmodule "path.so"
+modparam("path", "use_received", {received})
+modparam("path", "enable_r2", 1)"#
+        );
+        let begins = format!(
+            r#"    if (is_method("REGISTER")) {{
+        {add}();
+        $du = "sip:{registrar}";
     }} else {{
         if (!is_present_hf("Route")) {{
             sl_send_reply("404", "No Route");
@@ -206,6 +256,23 @@ modparam("path", "enable_r2", 1)"#;
         loose_route();
         record_route();
     }}"#
-    );
-    proxy(at, modules, &begins)
+        );
+        proxy(ports.other_carrier(), &modules, &begins)
+    }
+}
+
+/// A server's certificate is checked; phones need none.
+fn speaks_tls(at: SocketAddr, own: &Certificates, ca: &Path) -> String {
+    let Certificates { certificate, key, .. } = own;
+    let (certificate, key, ca) = (certificate.display(), key.display(), ca.display());
+    format!(
+        r#"enable_tls=yes
+listen=tls:{at}
+loadmodule "tls.so"
+modparam("tls", "tls_method", "TLSv1.2+")
+modparam("tls", "certificate", "{certificate}")
+modparam("tls", "private_key", "{key}")
+modparam("tls", "ca_list", "{ca}")
+modparam("tls", "verify_certificate", 1)"#
+    )
 }

@@ -38,6 +38,8 @@ pub struct Setup<'a> {
     pub over: Over<'a>,
     /// The proxy that it speaks to in place of the registrar.
     pub proxy: Option<SocketAddr>,
+    /// Whether it names its flow (RFC 5626 §4.2).
+    pub flow: bool,
     /// Whether it answers by itself; else it rings.
     pub answers: bool,
 }
@@ -45,7 +47,15 @@ pub struct Setup<'a> {
 impl Setup<'static> {
     /// A phone of this agent that registers over UDP and answers.
     pub fn of(agent: u16) -> Self {
-        Setup { agent, laws: &[Law::Mu], password: PASSWORD, over: Over::Udp, proxy: None, answers: true }
+        Setup {
+            agent,
+            laws: &[Law::Mu],
+            password: PASSWORD,
+            over: Over::Udp,
+            proxy: None,
+            flow: false,
+            answers: true,
+        }
     }
 }
 
@@ -59,7 +69,7 @@ pub struct Phone {
 impl Phone {
     /// Starts the phone at the ports of `index`. Started again there, it is the same phone (RFC 5626 §4.1).
     pub(super) fn start(stage: &Stage, index: u16, setup: &Setup<'_>) -> Phone {
-        let Setup { agent, laws, password, over, proxy, answers } = *setup;
+        let Setup { agent, laws, password, over, proxy, flow, answers } = *setup;
         let user = Stage::user(agent);
         let name = format!("phone-{}", index + 1);
         let directory = stage.directory().join(&name);
@@ -102,8 +112,9 @@ impl Phone {
         let codecs: Vec<String> = laws.iter().map(|law| format!("{}/8000/1", law.name())).collect();
         let proxy = proxy.map_or_else(String::new, |at| format!(";outbound=\"sip:{at}{transport};lr\""));
         let answer = if answers { "auto" } else { "manual" };
+        let flow = if flow { ";sipnat=outbound" } else { "" };
         let account = format!(
-            "<sip:{user}@{registrar}{transport}>;auth_pass={password};answermode={answer};regint=60;audio_codecs={}{proxy}\n",
+            "<sip:{user}@{registrar}{transport}>;auth_pass={password};answermode={answer};regint=60;audio_codecs={}{proxy}{flow}\n",
             codecs.join(",")
         );
         for (file, text) in
