@@ -30,6 +30,12 @@ pub struct Fate {
     pub over_at: Option<Duration>,
     /// Whether the caller gave up.
     pub gave_up: bool,
+    /// What Retry-After said, if anything.
+    pub retry_after: Option<u64>,
+    /// When CANCEL or BYE was sent first, and which.
+    pub left_at: Option<(Duration, &'static str)>,
+    /// Final status of that, and when.
+    pub let_go: Option<(u16, Duration)>,
 }
 
 #[derive(Debug)]
@@ -142,13 +148,15 @@ impl Caller {
     fn leave(&mut self, call_id: &str, now: Duration, out: &mut Outbox) {
         self.leaves_at = None;
         self.leaving = true;
-        let bytes = match self.fate.answer {
+        let (method, bytes) = match self.fate.answer {
             None => {
                 self.fate.gave_up = true;
-                self.beside_invite("CANCEL")
+                ("CANCEL", self.beside_invite("CANCEL"))
             }
-            Some(_) => self.request(call_id, "BYE", 2, ""),
+            Some(_) => ("BYE", self.request(call_id, "BYE", 2, "")),
         };
+        // A BYE after a CANCEL that crossed the answer is another matter.
+        (self.fate.left_at, self.fate.let_go) = (Some((now, method)), None);
         self.sending = Some(Resend::start(address(NODE), bytes, now, out));
     }
 
@@ -159,6 +167,9 @@ impl Caller {
 
     fn response(&mut self, call_id: &str, text: &Text, now: Duration, out: &mut Outbox) {
         let status = text.status().unwrap_or_default();
+        if text.cseq().1 != "INVITE" && status >= 200 {
+            self.fate.let_go.get_or_insert((status, now));
+        }
         match (text.cseq().1, status) {
             ("INVITE", 100..=199) if !self.leaving => self.sending = None,
             ("INVITE", 100..=199) => {}
@@ -184,6 +195,7 @@ impl Caller {
                 self.to = text.header("To").to_owned();
                 out.push_back(Output::Transmit { to: address(NODE), bytes: self.beside_invite("ACK") });
                 self.fate.answer.get_or_insert((status, now));
+                self.fate.retry_after = text.header("Retry-After").parse().ok();
                 self.over(now);
             }
             // The INVITE's own final response is still to come, but of a node that knows it no more.

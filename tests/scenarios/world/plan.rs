@@ -104,6 +104,8 @@ pub struct Plan {
     pub begin: Utc,
     /// Nothing is broken: liveness is owed from the start.
     pub calm: bool,
+    /// Whether what the node does takes its time.
+    pub slow: bool,
     /// A planted fault.
     pub planted: Option<Fault>,
 }
@@ -128,6 +130,7 @@ impl Plan {
             script: Vec::new(),
             begin: BEGIN,
             calm: true,
+            slow: false,
             planted: None,
         }
     }

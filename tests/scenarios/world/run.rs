@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use carillon::admission::WINDOW;
 use carillon::clock::RealNow;
 use carillon::demo::party::text::Text;
 use carillon::demo::party::{Party, carrier, phone};
@@ -20,10 +21,11 @@ use carillon_core::store::read::Fetched;
 use carillon_core::time::Utc;
 
 use super::callers::Callers;
-use super::cast::{self, CARRIER, address};
+use super::cast::{self, CARRIER, NODE, address};
 use super::checkers::{Checkers, Violation};
 use super::dice::Dice;
 use super::disk::{Disk, Outcome};
+use super::engine::Engine;
 use super::media::{Audio, Follows, Later, Media};
 use super::net::Net;
 use super::plan::{PLACING, Plan, Step, WRAP_UP};
@@ -73,6 +75,10 @@ enum Happening {
         life: u64,
         ticket: Ticket,
     },
+    /// The first datagram in line gets its turn, if the engine has time for it.
+    Turn,
+    /// The engine is told how it fares.
+    Judge,
     Script(Step),
     Back,
     Open,
@@ -114,6 +120,10 @@ pub struct World {
     latest_invite: Option<Text>,
     checkers: Checkers,
     violation: Option<Violation>,
+    /// Where work takes time.
+    pub engine: Option<Engine>,
+    /// Windows in which new requests were refused, and of those in which calls were paced.
+    pub sheds: (u32, u32),
 }
 
 /// A request whose answer is waited for.
@@ -153,6 +163,8 @@ impl World {
             latest_invite: None,
             checkers,
             violation: None,
+            engine: plan.slow.then(Engine::default),
+            sheds: (0, 0),
             plan,
         };
         world.disk.lossy = world.tamper.is(Fault::OutcomeLost);
@@ -161,6 +173,9 @@ impl World {
             world.phone_on(agent);
         }
         world.later(Duration::from_millis(2_000), Happening::Open);
+        if world.engine.is_some() {
+            world.later(WINDOW, Happening::Judge);
+        }
         for (at, step) in world.plan.script.clone() {
             world.later(at, Happening::Script(step));
         }
@@ -201,8 +216,7 @@ impl World {
     /// When the next thing is due.
     fn next(&self) -> Option<Duration> {
         let queue = self.queue.first_key_value().map(|((at, _), _)| *at);
-        let node =
-            self.process.as_ref().and_then(|process| Some(process.node.poll_timeout()? + process.since));
+        let node = self.node_timer();
         let phones = self.phones.iter().flatten().filter_map(Party::poll_timeout).min();
         let carriers = self.carriers.iter().filter_map(Party::poll_timeout).min();
         let (callers, seconds) = (self.callers.poll_timeout(), self.seconds.poll_timeout());
@@ -210,6 +224,12 @@ impl World {
             .into_iter()
             .flatten()
             .min()
+    }
+
+    fn node_timer(&self) -> Option<Duration> {
+        let process = self.process.as_ref()?;
+        let due = process.node.poll_timeout()? + process.since;
+        Some(self.engine.as_ref().map_or(due, |engine| engine.not_before(due)))
     }
 
     /// Lets happen what is due now: parties, disk and node by their timers, then one thing of the queue.
@@ -247,9 +267,8 @@ impl World {
                 return self.drain_phone(agent);
             }
         }
-        if let Some(process) = &self.process
-            && process.node.poll_timeout().is_some_and(|due| due + process.since <= now)
-        {
+        let turn = matches!(self.queue.first_key_value(), Some(((at, _), Happening::Turn)) if *at <= now);
+        if !turn && self.node_timer().is_some_and(|due| due <= now) {
             return self.tell(NodeInput::Timeout);
         }
         if let Some(entry) = self.queue.first_entry()
@@ -262,7 +281,15 @@ impl World {
 
     fn happen(&mut self, happening: Happening) {
         match happening {
+            Happening::Arrive { from, to, bytes } if to == address(NODE) && self.engine.is_some() => {
+                let (now, engine) = (self.now, self.engine.as_mut());
+                if let Some(at) = engine.and_then(|engine| engine.line_up(from, bytes, now)) {
+                    self.later(at, Happening::Turn);
+                }
+            }
             Happening::Arrive { from, to, bytes } => self.arrive(from, to, bytes),
+            Happening::Turn => self.turn(),
+            Happening::Judge => self.judge(),
             Happening::Fetched { life, campaign, fetched } => {
                 let forgotten = self.tamper.is(Fault::ListForgotten) && !self.campaigns.is_empty();
                 if life == self.life && !forgotten {
@@ -308,14 +335,50 @@ impl World {
         }
     }
 
+    /// A datagram is taken when the engine has time for it.
+    fn turn(&mut self) {
+        let Some(engine) = &mut self.engine else { return };
+        match engine.turn(self.now) {
+            Ok(Some((_, from, bytes))) => self.arrive(from, address(NODE), bytes),
+            Ok(None) => {}
+            Err(at) => return self.later(at, Happening::Turn),
+        }
+        if let Some(at) = self.engine.as_ref().and_then(Engine::next) {
+            self.later(at, Happening::Turn);
+        }
+    }
+
+    fn judge(&mut self) {
+        let now = self.now;
+        let Some(engine) = &mut self.engine else { return };
+        let load = engine.judge(now);
+        self.tell(NodeInput::Load(load));
+        if let Some(process) = &self.process {
+            let admission = process.node.admission();
+            self.sheds.0 += u32::from(admission.sheds());
+            self.sheds.1 += u32::from(admission.rate().is_some());
+        }
+        self.later(now + WINDOW, Happening::Judge);
+    }
+
+    /// Calls a second that are taken on; `None` while nothing is paced.
+    pub fn paced(&self) -> Option<f64> {
+        self.process.as_ref()?.node.admission().rate()
+    }
+
     /// Tells the node something and does what it wants done.
     fn tell(&mut self, input: NodeInput) {
         let utc = self.utc();
         let Some(process) = &mut self.process else { return };
         let real = RealNow { monotonic: self.now - process.since, utc };
         process.node.handle(input, real);
+        let mut outputs = 0;
         while let Some(output) = self.process.as_mut().and_then(|process| process.node.poll_output()) {
+            outputs += 1;
             self.carry_out(output);
+        }
+        if let Some(engine) = &mut self.engine {
+            engine.work(outputs, self.now);
         }
     }
 
