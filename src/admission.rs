@@ -29,6 +29,11 @@ const STEP_WINDOWS: u32 = 3;
 const STEP_DOWN: f64 = 0.9;
 /// Growth of the rate in a window without strain.
 const STEP_UP: f64 = 1.02;
+/// Load below which it grows faster, as a share of what is well: far from it there is nothing to feel one's way to.
+const LIGHT: f64 = 0.75;
+/// How much faster for each share below that: at a quarter of what is well by 5% in a window. Much of what a call costs comes later, so
+/// that a rate which jumps up finds out too late.
+const STEP_UP_LIGHT: f64 = 0.06;
 /// Calls a second that are never refused: less than the slowest machine carries.
 const RATE_MIN: f64 = 10.0;
 /// Above this rate there is nothing to pace.
@@ -59,6 +64,13 @@ pub struct Load {
 }
 
 impl Load {
+    /// How near it is to what is not well any more: 1 is there.
+    fn nearness(&self) -> f64 {
+        let lag = self.lag.as_secs_f64() / LAG_MAX.as_secs_f64();
+        let store = self.store.as_secs_f64() / STORE_MAX.as_secs_f64();
+        (self.busy_share() / BUSY_WELL).max(lag).max(store)
+    }
+
     /// Share of the window that the engine worked, 0 to 1.
     pub fn busy_share(&self) -> f64 {
         let window = self.window.as_secs_f64();
@@ -90,10 +102,11 @@ impl Admission {
     /// Judges a window that ends now.
     pub fn judge(&mut self, load: &Load, now: Duration) {
         self.save(now);
-        let share = load.busy_share();
-        let driven = share >= BUSY_MAX || load.lag >= LAG_MAX;
+        let (share, nearness) = (load.busy_share(), load.nearness());
+        // A short stall that was caught up with is no reason: fewer calls would not have spared it.
+        let driven = share >= BUSY_MAX || load.lag >= LAG_MAX && (share >= BUSY_WELL || load.lag >= HOLD_LAG);
         let strained = driven || load.store >= STORE_MAX;
-        let well = share < BUSY_WELL && load.lag < LAG_MAX && load.store < STORE_MAX;
+        let well = nearness < 1.0;
         self.holding = load.lag >= HOLD_LAG;
         self.strained = if strained { self.strained.saturating_add(1) } else { 0 };
         self.driven = if driven { self.driven.saturating_add(1) } else { 0 };
@@ -107,7 +120,7 @@ impl Admission {
             }
             // Nobody wants as many: nothing is paced.
             Some(rate) if well && (rate >= RATE_MAX || rate >= 4.0 * placed.max(RATE_MIN)) => None,
-            Some(rate) if well => Some(rate * STEP_UP),
+            Some(rate) if well => Some(rate * (STEP_UP + STEP_UP_LIGHT * (LIGHT - nearness).max(0.0))),
             same => same,
         };
         // A slow store is no reason: a phone that is refused now can't be called when it is well again.

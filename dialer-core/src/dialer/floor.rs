@@ -77,6 +77,11 @@ impl Floor {
         self.idle.longest_of(campaign, fits)
     }
 
+    /// Whether the agent is free.
+    pub fn is_idle(&self, agent: AgentKey) -> bool {
+        self.idle.contains(agent)
+    }
+
     /// Free agents, their campaign, and since when they wait.
     pub fn idle(&self) -> impl Iterator<Item = (AgentKey, Option<CampaignId>, Duration)> + '_ {
         self.idle.iter()

@@ -4,7 +4,7 @@
 //! the pacer from then on, and takes the call once no line is ringing any more that left before the promise. An answered call
 //! of the campaign that finds nobody else may still have them: whoever was called may wait two seconds, who calls longer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use carillon_pacing::{AgentKey, EventKind};
 
@@ -50,6 +50,8 @@ struct Promise {
 #[derive(Debug, Default)]
 pub(super) struct Callers {
     calls: BTreeMap<AttemptId, Inbound>,
+    /// Those that wait for an agent.
+    seeking: BTreeSet<AttemptId>,
     promises: BTreeMap<AgentKey, Promise>,
     /// Something has happened since the promises were looked at.
     pub(super) stirred: bool,
@@ -76,8 +78,21 @@ impl Callers {
 
     /// Calls of a campaign that are up and wait for an agent.
     pub(super) fn waiting(&self, campaign: CampaignId) -> u64 {
-        let waits = |call: &&Inbound| call.row.campaign == campaign && call.is_seeking();
-        self.calls.values().filter(waits).count() as u64
+        self.seeking().filter(|(_, call)| call.row.campaign == campaign).count() as u64
+    }
+
+    /// Calls that wait for an agent, longest first.
+    fn seeking(&self) -> impl Iterator<Item = (AttemptId, &Inbound)> {
+        self.seeking.iter().filter_map(|id| Some((*id, self.calls.get(id)?)))
+    }
+
+    /// Something has happened to a call.
+    fn note_seeking(&mut self, id: AttemptId) {
+        if self.calls.get(&id).is_some_and(Inbound::is_seeking) {
+            self.seeking.insert(id);
+        } else {
+            self.seeking.remove(&id);
+        }
     }
 }
 
@@ -175,10 +190,14 @@ impl Dialer {
         if self.callers.is_promised(agent) || self.is_held(agent) {
             return;
         }
-        let waits = self.callers.calls.iter().filter(|(id, call)| {
-            call.wants(agent) && !self.callers.promises.values().any(|promise| promise.call == **id)
-        });
-        let call = waits.filter(|(_, call)| self.may_answer(call, agent)).map(|(id, _)| *id).next();
+        if self.callers.seeking.is_empty() {
+            return;
+        }
+        let promised: BTreeSet<AttemptId> = self.callers.promises.values().map(|it| it.call).collect();
+        let waits = self.callers.seeking().filter(|(id, _)| !promised.contains(id));
+        let mut theirs = waits.filter(|(_, call)| call.wants(agent) && self.may_answer(call, agent));
+        let call = theirs.next().map(|(id, _)| id);
+        drop(theirs);
         if let Some(call) = call {
             self.promise(call, agent, now);
         }
@@ -310,6 +329,7 @@ impl Dialer {
     fn follow(&mut self, id: AttemptId, actions: Vec<Action>, now: Now) {
         self.set_deadline(id);
         self.callers.stirred = true;
+        self.callers.note_seeking(id);
         for action in actions {
             let Some(call) = self.callers.get(id) else { return };
             let campaign = call.row.campaign;
@@ -351,7 +371,7 @@ impl Dialer {
                 && self.may_answer(call, agent)
                 && call.wants(agent)
         };
-        let own = self.floor.longest_idle(campaign.id, |agent| Some(agent) == owner_key && fits(agent));
+        let own = owner_key.filter(|owner| self.floor.is_idle(*owner) && fits(*owner));
         let agent = own.or_else(|| self.floor.longest_idle(campaign.id, fits));
         // Who alone may take it takes no calls: nobody will come.
         let nobody = !route.team && owner.as_deref().is_none_or(|owner| self.takes_no_calls(owner));

@@ -52,6 +52,11 @@ impl Idle {
         queue.iter().map(|(_, agent)| *agent).find(|agent| fits(*agent))
     }
 
+    /// Whether the agent waits.
+    pub fn contains(&self, agent: AgentKey) -> bool {
+        self.places.contains_key(&agent)
+    }
+
     /// Free agents with their campaign and since when they wait, by agent.
     pub fn iter(&self) -> impl Iterator<Item = (AgentKey, Option<CampaignId>, Duration)> + '_ {
         self.places.iter().map(|(agent, (campaign, since))| (*agent, *campaign, *since))
@@ -85,7 +90,8 @@ mod tests {
         idle.insert(AgentKey(1), None, seconds(1));
         assert_eq!(idle.longest(ONE, |_| true), Some(AgentKey(1)));
         assert_eq!(idle.iter().count(), 1);
+        assert!(idle.contains(AgentKey(1)));
         idle.remove(AgentKey(1));
-        assert_eq!(idle.longest(ONE, |_| true), None);
+        assert_eq!((idle.longest(ONE, |_| true), idle.contains(AgentKey(1))), (None, false));
     }
 }
