@@ -50,6 +50,8 @@ pub(crate) enum Word {
 pub(crate) struct Dispositions {
     awaited: BTreeMap<AttemptId, Awaited>,
     tasks: BTreeSet<TaskId>,
+    /// The awaited calls of each task: without it, closing a task goes through everybody's calls.
+    calls: BTreeSet<(TaskId, AttemptId)>,
     recorded: BTreeMap<AttemptId, (String, String)>,
 }
 
@@ -57,13 +59,17 @@ impl Dispositions {
     /// A call was bridged, or a restart found it without a word.
     pub fn expect(&mut self, attempt: AttemptId, awaited: Awaited) {
         self.tasks.extend(awaited.task);
+        self.calls.extend(awaited.task.map(|task| (task, attempt)));
         self.awaited.insert(attempt, awaited);
     }
 
     /// The task is closed by another word or outcome: what is still said of it changes nothing any more.
     pub fn settle_task(&mut self, task: TaskId) {
-        let of_task = self.awaited.values_mut().filter(|awaited| awaited.task == Some(task));
-        of_task.for_each(|awaited| awaited.settled = true);
+        for (_, attempt) in self.calls.range((task, AttemptId(0))..=(task, AttemptId(u64::MAX))) {
+            if let Some(awaited) = self.awaited.get_mut(attempt) {
+                awaited.settled = true;
+            }
+        }
     }
 
     /// The call has ended; its early word, where there is one, is due now.
@@ -103,8 +109,9 @@ impl Dispositions {
             Some(_) => {
                 self.remember(attempt, agent, disposition);
                 let awaited = self.awaited.remove(&attempt);
-                if let Some(awaited) = &awaited {
-                    awaited.task.map(|task| self.tasks.remove(&task));
+                if let Some(task) = awaited.as_ref().and_then(|awaited| awaited.task) {
+                    self.tasks.remove(&task);
+                    self.calls.remove(&(task, attempt));
                 }
                 awaited.map_or(Word::Unknown, Word::Record)
             }
@@ -132,5 +139,44 @@ impl Dispositions {
             self.recorded.pop_first();
         }
         self.recorded.insert(attempt, (agent.to_owned(), disposition.to_owned()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn awaited(task: Option<u64>) -> Awaited {
+        Awaited {
+            campaign: CampaignId(1),
+            task: task.map(TaskId),
+            timezone: None,
+            history: History { attempts: 1, first_attempt_at: crate::time::Utc(0) },
+            agent: "mia".into(),
+            early: None,
+            settled: false,
+            ended: true,
+        }
+    }
+
+    #[test]
+    fn a_closed_task_settles_all_of_its_calls_and_no_other() {
+        let mut dispositions = Dispositions::default();
+        for (attempt, task) in
+            [(0, Some(7)), (u64::MAX, Some(7)), (3, Some(6)), (4, Some(8)), (5, None), (6, Some(7))]
+        {
+            dispositions.expect(AttemptId(attempt), awaited(task));
+        }
+        let said = dispositions.word(AttemptId(6), "mia", "sold");
+        assert!(matches!(said, Word::Record(awaited) if !awaited.settled), "its word came before");
+        dispositions.settle_task(TaskId(7));
+        let settled = [0, 3, 4, 5, u64::MAX].map(|attempt| {
+            match dispositions.word(AttemptId(attempt), "mia", "sold") {
+                Word::Record(awaited) => awaited.settled,
+                other => panic!("{other:?}"),
+            }
+        });
+        assert_eq!(settled, [true, false, false, false, true]);
+        assert!(dispositions.calls.is_empty(), "the index goes with the calls");
     }
 }
