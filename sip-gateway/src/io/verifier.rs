@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustls::RootCertStore;
@@ -21,6 +22,10 @@ const P256: [u8; 26] = [
     0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
 
+/// How long a chain that was looked at is believed without another look, in seconds. It is in date from one moment to another: where it
+/// leads to an authority now and this long from now, it does so all the time between.
+pub const BELIEVED_S: u64 = 3_600;
+
 /// Certificates by the addresses that callers name, and the authorities that they must lead to.
 #[derive(Debug)]
 pub struct Certificates {
@@ -36,6 +41,8 @@ struct Chain {
     others: Vec<CertificateDer<'static>>,
     /// Its key: a point of P-256.
     point: Vec<u8>,
+    /// From when on it is believed for [`BELIEVED_S`], in seconds since 1970; [`u64::MAX`] before it was looked at.
+    believed_from: AtomicU64,
 }
 
 impl Certificates {
@@ -62,7 +69,7 @@ impl Certificates {
     }
 
     /// Knows the certificate that callers name by this address: the first of the file; what follows leads to an authority. Whether it
-    /// does, and is in date, is looked at with each call.
+    /// does, and is in date, is looked at when somebody calls.
     ///
     /// # Errors
     /// Where the file can't be read, or its first certificate is none or not for ES256.
@@ -72,18 +79,36 @@ impl Certificates {
         let parsed = ParsedCertificate::try_from(&certificate).map_err(|_| KeyError::NoCertificate)?;
         let key = parsed.subject_public_key_info();
         let point = key.strip_prefix(&P256).ok_or(KeyError::Kind)?.to_vec();
-        self.chains.insert(url.to_owned(), Chain { certificate, others: chain.collect(), point });
+        let (others, believed_from) = (chain.collect(), AtomicU64::new(u64::MAX));
+        self.chains.insert(url.to_owned(), Chain { certificate, others, point, believed_from });
         Ok(())
+    }
+
+    /// Whether a chain is in date at this time and leads to an authority.
+    fn is_trusted(&self, chain: &Chain, at: u64) -> bool {
+        let from = chain.believed_from.load(Ordering::Relaxed);
+        if at.checked_sub(from).is_some_and(|age| age < BELIEVED_S) {
+            return true;
+        }
+        let trusted = |at| {
+            let at = UnixTime::since_unix_epoch(Duration::from_secs(at));
+            self.authorities.verify_client_cert(&chain.certificate, &chain.others, at).is_ok()
+        };
+        let now = trusted(at);
+        if now && trusted(at.saturating_add(BELIEVED_S)) {
+            chain.believed_from.store(at, Ordering::Relaxed);
+        }
+        now
     }
 }
 
 impl Verify for Certificates {
     fn verify(&self, url: &str, text: &[u8], signature: &[u8; 64], at: u64) -> Result<(), Fault> {
-        let Chain { certificate, others, point } = self.chains.get(url).ok_or(Fault::Unknown)?;
-        let at = UnixTime::since_unix_epoch(Duration::from_secs(at));
-        let trusted = self.authorities.verify_client_cert(certificate, others, at);
-        trusted.map_err(|_| Fault::Untrusted)?;
-        let signed = self.algorithm.verify_signature(point, text, &asn1(signature));
+        let chain = self.chains.get(url).ok_or(Fault::Unknown)?;
+        if !self.is_trusted(chain, at) {
+            return Err(Fault::Untrusted);
+        }
+        let signed = self.algorithm.verify_signature(&chain.point, text, &asn1(signature));
         signed.map_err(|_| Fault::Signature)
     }
 }
@@ -194,6 +219,27 @@ mod tests {
         let others = files.trusting("second.pem");
         assert_eq!(others.verify(URL, b"x", &signature, NOW), Err(Fault::Untrusted));
         assert_eq!(certificates.verify(URL, b"x", &[0; 64], NOW), Err(Fault::Signature));
+    }
+
+    #[test]
+    fn a_chain_is_looked_at_once_an_hour_and_not_believed_beyond_its_end() {
+        let files = Files::made();
+        let certificates = files.trusting("first.pem");
+        let signature = signing::key(&files.path("leaf.key")).unwrap().sign(b"x").unwrap();
+        let looked_at = |at| {
+            let found = certificates.verify(URL, b"x", &signature, at);
+            (found, certificates.chains[URL].believed_from.load(Ordering::Relaxed))
+        };
+        assert_eq!(looked_at(NOW), (Ok(()), NOW));
+        assert_eq!(looked_at(NOW + BELIEVED_S - 1), (Ok(()), NOW), "not again");
+        assert_eq!(looked_at(NOW + BELIEVED_S), (Ok(()), NOW + BELIEVED_S));
+        assert_eq!(looked_at(NOW), (Ok(()), NOW), "the clock was put back");
+        assert_eq!(certificates.verify(URL, b"y", &signature, NOW), Err(Fault::Signature), "each call's own");
+        // 1 January 2027.
+        let end = 1_798_761_600;
+        let last = end - BELIEVED_S / 2;
+        assert_eq!(looked_at(last), (Ok(()), NOW), "in its last hour with each call");
+        assert_eq!(looked_at(end + 1), (Err(Fault::Untrusted), NOW));
     }
 
     #[test]
