@@ -4,6 +4,7 @@ use carillon_core::id::AttemptId;
 use carillon_core::ladder::{Ladder, Party, Role, Rung, Way};
 use carillon_core::time::Utc;
 use carillon_sip::ladder::{self as sip, Body, Cause, Direction, Sketch};
+use carillon_sip::verification::Verdict;
 
 use crate::clock::RealNow;
 
@@ -11,12 +12,17 @@ use crate::clock::RealNow;
 pub fn shown(ladder: &sip::Ladder, now: RealNow) -> Ladder {
     let ago = now.monotonic.saturating_sub(ladder.began).as_millis();
     let began_at = Utc(now.utc.0.saturating_sub(i64::try_from(ago).unwrap_or(i64::MAX)));
+    let mut messages: Vec<Rung> = ladder.rungs().map(rung).collect();
+    if let Some(invite) = messages.first_mut().filter(|_| ladder.identity != Verdict::None) {
+        let comma = if invite.note.is_empty() { "" } else { ", " };
+        invite.note = format!("{}{comma}identity {}", invite.note, ladder.identity);
+    }
     Ladder {
         call: ladder.call.map(|call| AttemptId(call.0)),
         began_at,
         ended: ladder.ended,
         parties: ladder.parties.iter().map(party).collect(),
-        messages: ladder.rungs().map(rung).collect(),
+        messages,
         left_out: ladder.left_out,
         left_out_after: u32::try_from(ladder.gap_after()).unwrap_or(u32::MAX),
     }

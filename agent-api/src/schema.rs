@@ -430,6 +430,47 @@ pub(crate) enum CapOf {
     Talk,
 }
 
+/// What bounds the calls being placed right now, in parts.
+#[derive(ToSchema)]
+#[schema(as = Standing)]
+pub(crate) struct Standing {
+    pub cause: Cause,
+    /// With the cause `decision` alone.
+    pub decision: Option<Reason>,
+    /// Agent hours ahead that the decision counted on.
+    pub agent_hours_left: Option<f64>,
+    /// Why no more lines are out for owners: their figures.
+    pub owners: Option<Reason>,
+    pub awaited: Option<Awaited>,
+    /// Agents who look at a contact before it is called.
+    pub agents_deciding: u64,
+}
+
+/// `not_started`: not by this process. `decision`: the pacer's, which names what bound it.
+#[derive(ToSchema)]
+#[schema(as = Cause, rename_all = "snake_case")]
+pub(crate) enum Cause {
+    NotStarted,
+    Starting,
+    Paused,
+    Stopped,
+    TimeLimit,
+    NothingLeft,
+    StoreUnavailable,
+    Decision,
+}
+
+/// Due tasks that wait for their owners, who take no calls now.
+#[derive(ToSchema)]
+#[schema(as = Awaited)]
+pub(crate) struct Awaited {
+    pub tasks: u64,
+    /// Users of owners, at most three.
+    pub owners: Vec<String>,
+    /// Owners that are not named.
+    pub more: u64,
+}
+
 #[derive(ToSchema)]
 #[schema(as = CampaignView)]
 pub(crate) struct CampaignView {
@@ -438,6 +479,7 @@ pub(crate) struct CampaignView {
     pub state: CampaignState,
     /// What bounds the calls being placed right now.
     pub pacing_reason: String,
+    pub pacing: Standing,
     pub tasks_open: u64,
     pub tasks_total: u64,
     /// Due tasks whose owner takes no calls now.
@@ -506,4 +548,6 @@ pub(crate) struct EndingView {
     pub inbound: Option<InboundOutcome>,
     pub agent: Option<String>,
     pub talk_ms: u64,
+    /// What whoever signed a call from outside is worth, as that of `GET /api/v1/inbound`; null of an attempt.
+    pub identity: Option<String>,
 }

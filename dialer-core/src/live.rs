@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::agent::AgentState;
 use crate::attempt::outcome::Outcome;
 use crate::campaign::CampaignState;
+use crate::campaign::standing::Standing;
 use crate::id::{AttemptId, CampaignId, ContactId, TaskId};
 use crate::inbound::InboundOutcome;
 use crate::time::Utc;
@@ -40,6 +41,8 @@ pub struct CampaignView {
     pub state: CampaignState,
     /// Why no more calls are being placed right now, or what bounds them: one short sentence.
     pub pacing_reason: String,
+    /// The same in parts.
+    pub pacing: Standing,
     /// Tasks still open.
     pub tasks_open: u64,
     /// Tasks in all.
@@ -177,6 +180,8 @@ pub struct EndingView {
     pub agent: Option<String>,
     /// Talk in campaign milliseconds.
     pub talk_ms: u64,
+    /// What whoever signed a call from outside is worth, as that of a [`CallerView`]; `None` of an attempt.
+    pub identity: Option<String>,
 }
 
 /// What became of a call, by where it came from.

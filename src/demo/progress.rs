@@ -82,6 +82,7 @@ fn clock(milliseconds: u64) -> String {
 mod tests {
     use carillon_core::agent::AgentState;
     use carillon_core::campaign::CampaignState;
+    use carillon_core::campaign::standing::Standing;
     use carillon_core::id::CampaignId;
     use carillon_core::live::AgentView;
     use carillon_core::time::Utc;
@@ -105,6 +106,7 @@ mod tests {
                 name: "demo".to_owned(),
                 state: CampaignState::Running,
                 pacing_reason: String::new(),
+                pacing: Standing::default(),
                 tasks_open: 600,
                 tasks_total: 1_000,
                 tasks_waiting_for_owner: 0,

@@ -19,6 +19,18 @@ const TEXT = {
     outcomes: { answered: "Answered", abandoned: "Abandoned", machine: "Machine", busy: "Busy", no_answer: "No answer", rejected: "Rejected",
       invalid_number: "Invalid number", congestion: "Congestion", failed: "Failed", cancelled: "Cancelled", interrupted: "Interrupted" },
     inbound: { talked: "Talked", message: "Heard the message", no_agent: "No agent", left: "Caller left", failed: "Failed", interrupted: "Interrupted" },
+    identities: { passed_a: "signed: A, verified", passed_b: "signed: B, verified", passed_c: "signed: C, verified", failed_header: "signed: unreadable", failed_stale: "signed: not of this minute",
+      failed_numbers: "signed: for other numbers", failed_unknown: "signed: certificate unknown", failed_untrusted: "signed: certificate not trusted", failed_signature: "signed: wrong signature" },
+    causes: { not_started: "Not started", starting: "Starting", paused: "Paused: nothing is placed", stopped: "Stopped", time_limit: "Time limit reached", nothing_left: "Nothing left to call", store_unavailable: "The database is not available" },
+    bounds: { policy: "As many lines as are wanted", agents: "One line per free agent", risk: "One more answer would too likely find no agent", ramp: "The answer rate is not yet known well enough for more",
+      budget: "The abandonment budget allows one line per free agent and no more", no_safe_harbour: "No safe-harbour message: one line per free agent", lines: "No line is free on the trunks",
+      calls_per_second: "The trunks' calls per second are used up", supply: "No task is due", manual: "Manual: nothing is placed unless asked for" },
+    ownerBounds: { policy: "one line per free owner", agents: "one line per free owner", risk: "one more answer would too likely find its owner busy", ramp: "the answer rate is not yet known well enough for more",
+      budget: "the abandonment budget allows one line per free owner and no more", no_safe_harbour: "one line per free owner", lines: "no line is left on the trunks", calls_per_second: "no line is left on the trunks",
+      supply: "no more contacts in hand", manual: "one line per free owner" },
+    noneFree: "No agent is free", owners: why => `Owners: ${why}`, hours: h => `${h} agent hours ahead are counted on`, deciding: n => n === 1 ? "1 agent looks at a contact before it is called" : `${n} agents look at a contact before it is called`,
+    figures: (free, out, wanted) => `${free} free, ${out} lines out, ${wanted} wanted`, ownerFigures: (free, lines) => `${free} free, ${lines} lines out`, forecast: (s, answers, agents) => `in ${s} s ${answers} answers for ${agents} agents`,
+    awaited: (tasks, users, more) => `${tasks === 1 ? "1 task waits" : `${tasks} tasks wait`} for an owner who takes no calls now: ${users.join(", ")}${more ? ` and ${more} more` : ""}`,
   },
   zh: {
     other: "English", otherLabel: "Switch to English", dark: "深色", light: "浅色", live: "实时", lost: "连接中断，正在重连", waiting: "等待数据",
@@ -39,6 +51,18 @@ const TEXT = {
     outcomes: { answered: "接通", abandoned: "呼损", machine: "答录机", busy: "忙", no_answer: "无人接听", rejected: "拒接",
       invalid_number: "空号", congestion: "网络拥塞", failed: "失败", cancelled: "已取消", interrupted: "中断" },
     inbound: { talked: "接通", message: "播放语音提示", no_agent: "无坐席", left: "主叫挂断", failed: "失败", interrupted: "中断" },
+    identities: { passed_a: "签名：A 级，已验证", passed_b: "签名：B 级，已验证", passed_c: "签名：C 级，已验证", failed_header: "签名：无法解读", failed_stale: "签名：已过时",
+      failed_numbers: "签名：号码不符", failed_unknown: "签名：证书未知", failed_untrusted: "签名：证书不受信任", failed_signature: "签名：验签失败" },
+    causes: { not_started: "尚未启动", starting: "正在启动", paused: "已暂停，不再外呼", stopped: "已停止", time_limit: "已到时限", nothing_left: "名单已呼完", store_unavailable: "数据库不可用" },
+    bounds: { policy: "线路数已满足需要", agents: "每名空闲坐席一路", risk: "再多一路，接通后很可能没有坐席", ramp: "接通率尚不够明确，暂不多呼",
+      budget: "呼损额度只允许每名空闲坐席一路", no_safe_harbour: "没有呼损提示音，每名空闲坐席一路", lines: "中继没有空闲线路",
+      calls_per_second: "中继每秒呼叫数已用完", supply: "没有到期任务", manual: "手动模式，仅按要求外呼" },
+    ownerBounds: { policy: "每名空闲专属坐席一路", agents: "每名空闲专属坐席一路", risk: "再多一路，接通时专属坐席很可能正忙", ramp: "接通率尚不够明确，暂不多呼",
+      budget: "呼损额度只允许每名空闲专属坐席一路", no_safe_harbour: "每名空闲专属坐席一路", lines: "中继没有剩余线路", calls_per_second: "中继没有剩余线路",
+      supply: "手头没有更多联系人", manual: "每名空闲专属坐席一路" },
+    noneFree: "没有空闲坐席", owners: why => `专属坐席：${why}`, hours: h => `预计后续还有 ${h} 坐席小时`, deciding: n => `${n} 名坐席正在预览联系人`,
+    figures: (free, out, wanted) => `空闲 ${free} 人，在呼 ${out} 路，需要 ${wanted} 路`, ownerFigures: (free, lines) => `空闲 ${free} 人，在呼 ${lines} 路`, forecast: (s, answers, agents) => `${s} 秒内预计接通 ${answers} 通、空闲坐席 ${agents} 名`,
+    awaited: (tasks, users, more) => `${tasks} 个任务在等专属坐席（现不接呼叫）：${users.join("、")}${more ? ` 等另外 ${more} 人` : ""}`,
   },
 };
 const STATE_TONES = { ready: "--ready", reserved: "--reserved", talking: "--talking", wrap_up: "--wrap", break: "--away", offline: "--away", engaged: "--talking", unreachable: "--bad" };
@@ -146,7 +170,7 @@ function updateAgent(node, agent) {
   put(who, agent.user);
   put(what.children[0], (t.agentStates[agent.state] || agent.state) + (agent.reason ? ` · ${agent.reason}` : ""));
   put(what.children[1], clock(campaignNow() - agent.since));
-  put(calls, t.call(agent.calls));
+  put(calls, [t.call(agent.calls), agent.inbound && identity(agent.inbound.identity)].filter(Boolean).join(" · "));
 }
 /* Of a cap's length nine tenths are a warning. */
 const CAP_NEAR = 0.9;
@@ -217,18 +241,40 @@ async function openLadder(call, name) {
   put($("ladderWord"), ladder.left_out ? t.leftOut(number(ladder.left_out)) : "");
 }
 
+/* Why so many calls and no more are placed now. */
+function figures(of, decided) {
+  const t = words();
+  const { agents_free: free, lines_out: out, lines_wanted: wanted, forecast } = decided;
+  const expected = forecast && t.forecast(number(forecast.horizon_s), number(forecast.answers, 1), number(forecast.agents, 1));
+  return [of(number(free), number(out), number(wanted)), expected];
+}
+function standing(pacing) {
+  const t = words();
+  const { cause, decision, owners, awaited, agents_deciding: deciding, agent_hours_left: hours } = pacing;
+  const why = !decision ? t.causes[cause] : decision.bound === "agents" && !decision.agents_free ? t.noneFree : t.bounds[decision.bound];
+  const parts = [deciding && t.deciding(deciding), why || cause];
+  if (decision) parts.push(...figures(t.figures, decision));
+  if (hours !== null) parts.push(t.hours(number(hours, 1)));
+  if (owners) parts.push(t.owners(t.ownerBounds[owners.bound]), ...figures((free, _, wanted) => t.ownerFigures(free, wanted), owners));
+  if (awaited) parts.push(t.awaited(awaited.tasks, awaited.owners, awaited.more));
+  return parts.filter(Boolean).join(" · ");
+}
+
+/* What whoever signed a call from outside is worth; nothing where nobody did. */
+function identity(word) { return !word || word === "none" ? "" : words().identities[word] || word; }
+
 function createEnding() {
   const node = document.createElement("li");
   const button = make("button", "ending", node); button.type = "button";
   button.onclick = () => openLadder(node.dataset.key, button.dataset.name);
-  make("time", "", button); make("span", "way", button); make("span", "outcome", button); make("span", "with", button);
+  make("time", "", button); make("span", "way", button); make("span", "outcome", button); make("span", "with", button); make("span", "identity", button);
   return node;
 }
 function updateEnding(node, ending) {
   const t = words();
   const inbound = "inbound" in ending;
   const button = node.firstChild;
-  const [time, way, outcome, rest] = button.children;
+  const [time, way, outcome, rest, signed] = button.children;
   button.dataset.name = t.name(ending.attempt, inbound);
   button.title = t.ladderOpen(button.dataset.name);
   button.style.setProperty("--tone", tone(inbound ? INBOUND_TONES[ending.inbound] : OUTCOME_TONES[ending.outcome]));
@@ -236,6 +282,8 @@ function updateEnding(node, ending) {
   put(way, t.way(inbound));
   put(outcome, inbound ? t.inbound[ending.inbound] || ending.inbound : t.outcomes[ending.outcome] || ending.outcome);
   put(rest, ending.agent ? `${ending.agent} · ${clock(ending.talk_ms)}` : button.dataset.name);
+  put(signed, identity(ending.identity));
+  signed.classList.toggle("failed", (ending.identity || "").startsWith("failed"));
 }
 
 function current() {
@@ -281,7 +329,7 @@ function render() {
   $("bar").firstElementChild.style.width = `${100 * share}%`;
   $("bar").setAttribute("aria-valuenow", Math.round(100 * share));
   $("bar").setAttribute("aria-label", t.done(number(closed), number(campaign.tasks_total)));
-  put($("reason"), campaign.pacing_reason);
+  put($("reason"), standing(campaign.pacing));
 
   for (const tile of TILES) {
     const value = tile.value(campaign, view.agents);

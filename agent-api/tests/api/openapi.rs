@@ -10,6 +10,7 @@ use carillon_core::attempt::outcome::Outcome;
 use carillon_core::campaign::CampaignState;
 use carillon_core::campaign::decisions::{Bound, Forecast, Reason};
 use carillon_core::campaign::spec::{CampaignSpec, ClosureSpec, Day, Jurisdiction, Mode, Window, WorkShift};
+use carillon_core::campaign::standing::{Awaited, Cause, Standing};
 use carillon_core::id::{AttemptId, CampaignId, ContactId, TaskId};
 use carillon_core::inbound::InboundOutcome;
 use carillon_core::live::{
@@ -41,7 +42,7 @@ async fn the_served_document_is_the_committed_one() {
     assert!(served["openapi"].as_str().unwrap().starts_with("3.1"));
 }
 
-fn schema(name: &str) -> Value {
+pub(crate) fn schema(name: &str) -> Value {
     let document: Value = serde_json::from_str(&carillon_api::document()).unwrap();
     document["components"]["schemas"][name].clone()
 }
@@ -93,7 +94,14 @@ fn schemas_describe_what_is_written() {
     assert_properties("CallerView", json!(caller));
     assert_properties("AgentView", json!(agent));
     let ending = |outcome| {
-        let ending = EndingView { attempt: AttemptId(1), at: Utc(0), outcome, agent: None, talk_ms: 0 };
+        let ending = EndingView {
+            attempt: AttemptId(1),
+            at: Utc(0),
+            outcome,
+            agent: None,
+            talk_ms: 0,
+            identity: None,
+        };
         json!(ending).as_object().unwrap().clone()
     };
     let mut either = ending(EndingOutcome::Outcome(Outcome::Answered));
@@ -104,6 +112,7 @@ fn schemas_describe_what_is_written() {
         name: String::new(),
         state: CampaignState::Running,
         pacing_reason: String::new(),
+        pacing: Standing::default(),
         tasks_open: 0,
         tasks_total: 0,
         tasks_waiting_for_owner: 0,
@@ -122,6 +131,8 @@ fn schemas_describe_what_is_written() {
         answer_to_agent_p99_ms: None,
     };
     assert_properties("CampaignView", json!(campaign));
+    assert_properties("Standing", json!(campaign.pacing));
+    assert_properties("Awaited", json!(Awaited::of(1, Vec::new())));
     let cap = CapView { of: CapOf::Spend, month: true, used: 1, most: 2, currency: "EUR".into() };
     assert_properties("CapView", json!(cap));
     let trunk = TrunkView { name: "north".into(), up: true, lines: 1, lines_max: 2, caps: vec![cap] };
@@ -164,6 +175,7 @@ fn schemas_list_the_values_that_exist() {
     assert_values::<CampaignState>("CampaignState", 5);
     assert_values::<AgentState>("AgentState", 8);
     assert_values::<Bound>("Bound", 10);
+    assert_values::<Cause>("Cause", 8);
     assert_values::<Outcome>("Outcome", 11);
     assert_values::<carillon_core::inbound::InboundOutcome>("InboundOutcome", 6);
     assert_values::<carillon_core::attempt::outcome::Attribution>("Attribution", 4);

@@ -11,6 +11,7 @@ use super::check::check;
 use super::figures::Figures;
 use super::pacing::{Heritage, Pacing};
 use super::spec::CampaignSpec;
+use super::standing::{Cause, Standing};
 use crate::attempt::event::Terms;
 use crate::compliance::Rules;
 use crate::compliance::period::Period;
@@ -74,7 +75,7 @@ pub(crate) struct Campaign {
     pub pacing: Pacing,
     /// The period that the abandonment limit counts now.
     period: Period,
-    pub reason: String,
+    pub standing: Standing,
     pub supply: Supply,
     pub fetching: Fetching,
     pub figures: Figures,
@@ -123,7 +124,7 @@ impl Campaign {
             terms,
             pacing,
             period,
-            reason: "not started".into(),
+            standing: Standing::default(),
             supply: Supply::default(),
             fetching: Fetching::default(),
             figures: Figures::default(),
@@ -195,7 +196,7 @@ impl Campaign {
                 }
                 self.run = Run::Running { since: now.monotonic };
                 self.fetching.idle_until = now.monotonic;
-                self.reason = "starting".into();
+                self.standing = Cause::Starting.into();
                 true
             }
         }
@@ -207,19 +208,19 @@ impl Campaign {
         if running {
             self.elapsed = self.elapsed(now);
             self.run = Run::Paused;
-            self.reason = "paused".into();
+            self.standing = Cause::Paused.into();
         }
         running
     }
 
     /// Stops for good; false where it had stopped or never started.
-    pub fn stop(&mut self, reason: &str, now: Now) -> bool {
+    pub fn stop(&mut self, cause: Cause, now: Now) -> bool {
         match self.run {
             Run::Running { .. } | Run::Paused => {
                 self.elapsed = self.elapsed(now);
                 self.run = Run::Stopping;
                 self.supply.clear();
-                self.reason = reason.to_owned();
+                self.standing = cause.into();
                 true
             }
             Run::Draft | Run::Stopping | Run::Closing | Run::Ended => false,

@@ -12,6 +12,7 @@ pub mod replay;
 pub(crate) mod roster;
 pub(crate) mod shift;
 pub mod spec;
+pub mod standing;
 mod stopped;
 
 use serde::{Deserialize, Serialize};

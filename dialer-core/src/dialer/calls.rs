@@ -303,6 +303,7 @@ impl Dialer {
             outcome: EndingOutcome::Outcome(finding.outcome),
             agent: talk.and_then(|(agent, _)| self.floor.user(agent)),
             talk_ms: u64::try_from(talk_time.as_millis()).unwrap_or(u64::MAX),
+            identity: None,
         });
         let ending = ending(&finding);
         let mut writes = vec![Write::Ended(Ended {

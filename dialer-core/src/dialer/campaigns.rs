@@ -8,6 +8,7 @@ use crate::attempt::event::Event;
 use crate::campaign::machine::{Campaign, refusal};
 use crate::campaign::pacing::Heritage;
 use crate::campaign::spec::CampaignSpec;
+use crate::campaign::standing::Cause;
 use crate::campaign::{CampaignCommand, CampaignState};
 use crate::compliance::jurisdiction;
 use crate::id::{AttemptId, CampaignId, RequestId};
@@ -115,7 +116,7 @@ impl Dialer {
     fn ask_to_stop(&mut self, id: CampaignId, now: Now) -> Result<Reply, Refused> {
         match self.campaign(id)?.state() {
             CampaignState::Draft => return Err(Refused::State("the campaign has not been started".into())),
-            CampaignState::Running | CampaignState::Paused => self.stop_campaign(id, "stopped", now),
+            CampaignState::Running | CampaignState::Paused => self.stop_campaign(id, Cause::Stopped, now),
             CampaignState::Stopping | CampaignState::Ended => {}
         }
         Ok(Reply::Done)
@@ -126,14 +127,14 @@ impl Dialer {
         if let Some(campaign) = self.campaigns.get(&id) {
             let cut = now.monotonic.saturating_add(campaign.cut_after());
             self.timers.set(Timer::Cut(id), Some(cut));
-            self.stop_campaign(id, "time limit reached", now);
+            self.stop_campaign(id, Cause::TimeLimit, now);
         }
     }
 
     /// Nothing more is placed; ringing lines run to their ring timeout, live calls go on.
-    pub(super) fn stop_campaign(&mut self, id: CampaignId, reason: &str, now: Now) {
+    pub(super) fn stop_campaign(&mut self, id: CampaignId, cause: Cause, now: Now) {
         let Some(campaign) = self.campaigns.get_mut(&id) else { return };
-        if !campaign.stop(reason, now) {
+        if !campaign.stop(cause, now) {
             return;
         }
         self.timers.set(Timer::TimeLimit(id), None);

@@ -461,8 +461,8 @@ impl Dialer {
         if let Some(call) = self.callers.get(id) {
             let row = Box::new(call.row.clone());
             if let Some(outcome) = row.outcome.map(EndingOutcome::Inbound) {
-                let (agent, talk_ms) = (row.agent.clone(), row.talk_ms);
-                self.show_ending(EndingView { attempt: id, at: now.utc, outcome, agent, talk_ms });
+                let (agent, talk_ms, identity) = (row.agent.clone(), row.talk_ms, Some(row.identity.clone()));
+                self.show_ending(EndingView { attempt: id, at: now.utc, outcome, agent, talk_ms, identity });
             }
             self.outbox.record(Purpose::Rule, Some(campaign), vec![Write::Inbound(row)]);
         }

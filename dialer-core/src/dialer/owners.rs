@@ -7,8 +7,8 @@ use carillon_pacing::{AgentKey, Event, EventKind};
 
 use super::Dialer;
 use crate::agent::AgentState;
-use crate::campaign::decisions::owners_sentence;
 use crate::campaign::machine::Campaign;
+use crate::campaign::standing::Awaited;
 use crate::compliance::Verdict;
 use crate::id::{AttemptId, CampaignId};
 use crate::store::read::Due;
@@ -16,8 +16,6 @@ use crate::time::Now;
 
 /// An owner with fewer tasks in hand has more fetched.
 const OWNED_LOW: usize = 2;
-/// Most owners named in one sentence.
-const NAMED_MAX: usize = 3;
 
 impl Dialer {
     /// Owners who are signed on, have due tasks in the store and few in hand.
@@ -95,7 +93,7 @@ impl Dialer {
         };
         let Ahead { lines, reason } = campaign.pacing.ahead(&wishes, room, now);
         if let Some(reason) = reason.filter(|_| campaign.pacing.team.has_apart()) {
-            campaign.reason = format!("{}; {}", campaign.reason, owners_sentence(&reason));
+            campaign.standing.owners = Some(reason);
         }
         lines
     }
@@ -198,14 +196,12 @@ impl Dialer {
         (tasks, owners)
     }
 
-    /// Says which tasks wait for their owners; nothing where none do.
-    pub(super) fn owners_awaited(&self, id: CampaignId) -> Option<String> {
-        let campaign = self.campaigns.get(&id)?;
+    /// Says which tasks wait for their owners, where any do.
+    pub(super) fn tell_who_is_awaited(&mut self, id: CampaignId) {
+        let Some(campaign) = self.campaigns.get(&id) else { return };
         let (tasks, owners) = self.waiting_for_owners(campaign);
-        let more = owners.len().saturating_sub(NAMED_MAX);
-        let named = owners.iter().take(NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let verb = if tasks == 1 { "task waits" } else { "tasks wait" };
-        (tasks > 0).then(|| format!("{tasks} {verb} for an owner who takes no calls now: {named}{more}"))
+        if let Some(campaign) = self.campaigns.get_mut(&id) {
+            campaign.standing.awaited = Awaited::of(tasks, owners);
+        }
     }
 }

@@ -10,9 +10,9 @@ use super::outbox::Purpose;
 use super::{Dialer, Timer};
 use crate::attempt::event::Event;
 use crate::attempt::machine::Attempt;
-use crate::campaign::decisions::explained;
 use crate::campaign::machine::{Asked, Campaign};
 use crate::campaign::shift::Ahead;
+use crate::campaign::standing::{Cause, Standing};
 use crate::compliance::Verdict;
 use crate::id::{AttemptId, CampaignId};
 use crate::output::Output;
@@ -82,7 +82,7 @@ impl Dialer {
         let noted = self.campaigns.get(&id).and_then(|campaign| campaign.fetching.noted);
         let next_due = [next_due, noted].into_iter().flatten().min();
         if asked.settled && empty && self.is_settled(id) && self.nothing_left(id, open, next_due, now) {
-            self.stop_campaign(id, "nothing left to call", now);
+            self.stop_campaign(id, Cause::NothingLeft, now);
             return;
         }
         // Asked while something was in motion that has come to rest meanwhile: asked again, to know whether it is over.
@@ -197,17 +197,13 @@ impl Dialer {
         let journal = campaign.pacing.journal.is_full() && healthy;
         let journal = journal.then(|| campaign.journal_row()).flatten();
         if !healthy {
-            campaign.reason = "the store is not available".into();
+            campaign.standing = Cause::StoreUnavailable.into();
             return;
         }
-        campaign.reason = explained(&decision.reason, outlook);
+        campaign.standing = Standing::decided(decision.reason, outlook);
         self.note(None, journal.into_iter().collect());
         let ahead = self.plan_ahead(id, decision.place, now);
-        if let Some(awaited) = self.owners_awaited(id)
-            && let Some(campaign) = self.campaigns.get_mut(&id)
-        {
-            campaign.reason = format!("{}; {awaited}", campaign.reason);
-        }
+        self.tell_who_is_awaited(id);
         if self.previews(id) {
             self.offer_contacts(id, decision.place, now);
             self.tell_who_decides(id);

@@ -164,13 +164,11 @@ impl Dialer {
         })
     }
 
-    /// Says how many agents have yet to decide, where any do.
+    /// Says how many agents have yet to decide.
     pub(super) fn tell_who_decides(&mut self, id: CampaignId) {
         let deciding = self.offers.agents_of(id).count();
-        if let Some(campaign) = self.campaigns.get_mut(&id).filter(|_| deciding > 0) {
-            let agents = if deciding == 1 { "agent looks" } else { "agents look" };
-            campaign.reason =
-                format!("{deciding} {agents} at a contact before it is called; {}", campaign.reason);
+        if let Some(campaign) = self.campaigns.get_mut(&id) {
+            campaign.standing.agents_deciding = u64::try_from(deciding).unwrap_or(u64::MAX);
         }
     }
 

@@ -99,6 +99,8 @@ impl Gateway {
             Ok(number) => {
                 self.offers_made = self.offers_made.saturating_add(1);
                 let offer = OfferId(self.offers_made);
+                let identity = self.verdict(invite, trunk, now);
+                self.ladders.judged(invite.headers.call_id().unwrap_or_default(), identity);
                 let Some(known) = self.trunks.get(trunk) else { return };
                 let incoming = Incoming {
                     offer,
@@ -107,7 +109,7 @@ impl Gateway {
                     caller: caller(invite, &known.options),
                     diversion: history(&invite.headers, HeaderName::Diversion),
                     history_info: history(&invite.headers, HeaderName::from("History-Info")),
-                    identity: self.verdict(invite, trunk, now),
+                    identity,
                 };
                 let waiting = Offer { key, invite: invite.clone(), from, local, trunk, number };
                 self.offers.insert(offer, waiting);

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::id::CallId;
 use crate::transport::Transport;
+use crate::verification::Verdict;
 pub use sketch::{Body, Cause, Direction, Session, Sketch, Verb};
 
 /// Messages of a call that are kept from its beginning.
@@ -90,6 +91,8 @@ pub struct Ladder {
     pub began: Duration,
     /// Whether the call has ended; what still comes of it is written down all the same.
     pub ended: bool,
+    /// What the Identity headers of the INVITE that it begins with are worth (RFC 8224).
+    pub identity: Verdict,
     /// Who took part.
     pub parties: Vec<Party>,
     /// Messages that are not kept, those between the first and the last ones; and parties that are not.
@@ -103,7 +106,8 @@ pub struct Ladder {
 impl Ladder {
     fn new(call: Option<CallId>, now: Duration) -> Self {
         let (parties, rungs) = (Vec::new(), Vec::new());
-        Self { call, began: now, ended: call.is_none(), parties, left_out: 0, rungs, next: 0 }
+        let identity = Verdict::None;
+        Self { call, began: now, ended: call.is_none(), identity, parties, left_out: 0, rungs, next: 0 }
     }
 
     /// What was kept, in order of time.
@@ -210,6 +214,13 @@ impl Ladders {
         self.lead(id, party);
         self.retire(id);
         true
+    }
+
+    /// What the Identity headers are worth of a call from outside that has no name yet.
+    pub fn judged(&mut self, call_id: &str, identity: Verdict) {
+        let id = self.dialogs.get(call_id).map(|(id, _)| *id);
+        let ladder = id.and_then(|id| self.ladders.get_mut(&id)).filter(|ladder| ladder.call.is_none());
+        ladder.into_iter().for_each(|ladder| ladder.identity = identity);
     }
 
     /// A call from outside gets its name. One that comes with the Call-ID of an earlier call gets a ladder of its own.

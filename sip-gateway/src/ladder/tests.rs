@@ -50,6 +50,21 @@ fn the_first_and_the_last_messages_are_kept_in_order() {
 }
 
 #[test]
+fn what_a_callers_identity_is_worth_stays_with_its_own_call() {
+    let mut ladders = Ladders::default();
+    assert!(ladders.offered(trunk("peer"), at(0)));
+    let passed = Verdict::Passed(crate::passport::Attestation::A);
+    ladders.judged("peer", passed);
+    ladders.named("peer", CallId(1), at(1));
+    // Another call with the same Call-ID.
+    ladders.judged("peer", Verdict::None);
+    ladders.judged("nobody", passed);
+    ladders.named("peer", CallId(2), at(2));
+    let identity = |call| ladders.of_call(CallId(call)).unwrap().identity;
+    assert_eq!((identity(1), identity(2)), (passed, Verdict::None));
+}
+
+#[test]
 fn repetitions_are_told_and_other_messages_are_none() {
     let mut ladders = Ladders::default();
     ladders.begin(CallId(1), at(0));

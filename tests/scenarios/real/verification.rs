@@ -9,7 +9,7 @@ use super::rig::certificates::Certificates;
 use super::rig::customer::Customer;
 use super::rig::report::inbound;
 use super::rig::tone::{Law, write_wav};
-use super::rig::{CUSTOMER_HZ, LONG, MESSAGE_HZ, Stage};
+use super::rig::{CUSTOMER_HZ, LONG, MESSAGE_HZ, Stage, carillon};
 
 /// The number that is called, and who calls.
 const NUMBER: &str = "+12025550177";
@@ -48,6 +48,7 @@ fn what_python_and_openssl_signed_is_believed_for_its_call_alone() {
         mode: "manual",
         time_limit: "14s",
         inbound: INBOUND,
+        sip_keys: "ladders_kept = \"1d\"\n".into(),
         trunk_keys: "identity_roots = \"sti-ca.pem\"\nidentity_certificates = [\"https://cert.example/shaken.pem \
                      sti-certificate.pem\", \"https://cert.example/other.pem other-certificate.pem\"]",
         ..Campaign::default()
@@ -73,5 +74,18 @@ fn what_python_and_openssl_signed_is_believed_for_its_call_alone() {
     let rows = inbound(&stage.report_directory());
     found.extend(rows.iter().map(|call| (call.get("identity"), call.get("caller"), call.get("outcome"))));
     assert_eq!(found, expected, "told, and none refused for it");
+    for (call, (_, verdict)) in calls.iter().enumerate() {
+        let mut trace = Command::new(carillon());
+        trace.args(["trace", &(call + 1).to_string(), "--from"]).arg(stage.report_directory());
+        let traced = trace.output().expect("carillon runs").stdout;
+        let traced = String::from_utf8_lossy(&traced);
+        let noted: Vec<&str> = traced.lines().filter(|line| line.contains("identity ")).collect();
+        assert_eq!(noted.len(), 1, "at the INVITE alone: {traced}");
+        assert!(
+            noted[0].contains(" INVITE ") && noted[0].ends_with(&format!("identity {verdict}")),
+            "{traced}"
+        );
+        assert!(!traced.contains("2025550"), "{traced}");
+    }
     drop(phone);
 }

@@ -64,6 +64,8 @@ fn calls_in_and_out_open_their_messages_and_caps_are_told_in_both_languages() {
     let rows: Vec<String> = page.texts("#recent .ending").iter().map(|row| row.replace('\n', " ")).collect();
     assert_eq!(rows.len(), 2, "{rows:?}");
     assert!(rows[0].contains("In Talked agent1") && rows[1].contains("Out Answered agent1"), "{rows:?}");
+    // Its one task is done.
+    page.wait_for("#reason", "Nothing left to call");
     for text in [
         "carrier",
         "0 of 4 lines",
@@ -104,6 +106,13 @@ fn calls_in_and_out_open_their_messages_and_caps_are_told_in_both_languages() {
     page.press("#language");
     page.wait_for("#recent li:nth-child(1)", "呼入");
     assert_eq!(page.value("document.documentElement.lang"), json!("zh-CN"));
+    page.wait_for("#reason", "名单已呼完");
+    let decision = json!({"bound": "risk", "agents_free": 2, "lines_out": 1, "lines_wanted": 3, "forecast": {"horizon_s": 12, "answers": 1.25, "agents": 2}});
+    let parts = json!({"cause": "decision", "decision": decision, "agent_hours_left": 4.5, "owners": decision,
+        "awaited": {"tasks": 2, "owners": ["7"], "more": 1}, "agents_deciding": 1});
+    let reason = page.value(&format!("standing({parts})")).to_string();
+    assert!(reason.contains("再多一路，接通后很可能没有坐席 · 空闲 2 人，在呼 1 路，需要 3 路"), "{reason}");
+    assert!(!reason.contains(|letter: char| letter.is_ascii_alphabetic()), "all of it is Chinese: {reason}");
     for text in ["线路 0 / 4", "今日花费", "0.95 / 1.00 GBP", "已用 95%，接近上限", "今日分钟数", "0 / 200"]
     {
         page.wait_for("#trunks", text);

@@ -54,7 +54,9 @@ fn told(options: Options, uri: &str, lines: &[&str]) -> Verdict {
     let mut bench = Bench::new(options);
     bench.gateway.note_time_of_day(NOW, bench.now);
     bench.feed(CARRIER, invite_to(uri, "in1", lines, &sdp(4000, "0", "sendrecv")));
-    offered(&mut bench).identity
+    let identity = offered(&mut bench).identity;
+    assert_eq!(bench.gateway.ladder_of_dialog("in1").map(|ladder| ladder.identity), Some(identity));
+    identity
 }
 
 #[test]
