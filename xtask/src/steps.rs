@@ -62,7 +62,16 @@ pub fn bench(args: &[String]) -> Result<(), String> {
     tools::need(&[tools::CC, tools::SIPP])?;
     run(cargo().args(["build", "--release", "--package", "carillon"]))?;
     let wanted = args.first().map(String::as_str).unwrap_or_default();
-    for bench in ["sip_codec", "relay", "store", "answer_latency", "sip_memory", "sip_load", "pacing"] {
+    for bench in [
+        "sip_codec",
+        "sip_verification",
+        "relay",
+        "store",
+        "answer_latency",
+        "sip_memory",
+        "sip_load",
+        "pacing",
+    ] {
         if bench.contains(wanted) {
             run(cargo().args(["bench", "--package", "carillon-benches", "--bench", bench]))?;
         }
