@@ -3,13 +3,13 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use super::certificates::Certificates;
 use super::ports::Ports;
-use super::process::{Process, Signal};
+use super::process::Process;
 use super::{LONG, Stage};
 
 /// Kamailio at work; ends with the test.
@@ -64,6 +64,7 @@ request_route { drop; }"#;
         // -DD: not a daemon, and all of its children are; -E: log to the terminal.
         command.args(["-DD", "-E", "-m", "32", "-M", "4", "-f"]).arg(&file);
         command.arg("-Y").arg(&run).arg("-P").arg(run.join("pid"));
+        command.process_group(0);
         let mut process = Process::start("kamailio", &mut command, stage.directory());
         process.wait_for_output("ready to work", LONG);
         Kamailio { process }
@@ -81,12 +82,9 @@ request_route { drop; }"#;
 }
 
 impl Drop for Kamailio {
-    /// Its children end only when it tells them to.
+    /// Kills its children with it: they outlive it otherwise. Asked to end it may wait for one of them for a minute.
     fn drop(&mut self) {
-        if self.process.runs() {
-            self.process.signal(Signal::Terminate);
-            self.process.wait(Duration::from_secs(10));
-        }
+        self.process.kill_group();
     }
 }
 

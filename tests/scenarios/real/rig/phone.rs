@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::process::{Process, Signal};
 use super::tone::{self, Law};
-use super::{AGENT_HZ, PASSWORD, Stage};
+use super::{AGENT_HZ, LONG, PASSWORD, Stage};
 
 /// How long the phone's tone is: longer than any test.
 const TONE_S: u32 = 60;
@@ -125,7 +125,7 @@ impl Phone {
         let mut command = Command::new("baresip");
         command.arg("-f").arg(&directory).arg("-s");
         let mut process = Process::start(&name, &mut command, stage.directory());
-        process.wait_for_output("baresip is ready", Duration::from_secs(5));
+        process.wait_for_output("baresip is ready", LONG);
         Phone { process, console: stage.ports.phone_console(index), heard }
     }
 

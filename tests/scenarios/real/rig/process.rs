@@ -90,6 +90,13 @@ impl Process {
         let status = Command::new("sh").args(["-c", &line]).status().expect("a shell is there");
         assert!(status.success(), "`{line}` failed");
     }
+
+    /// Kills it and its children, which must be in a process group of its own.
+    pub fn kill_group(&self) {
+        let line = format!("kill -KILL -{}", self.child.id());
+        // Fails only when all of them have ended already.
+        let _ = Command::new("sh").args(["-c", &line]).status();
+    }
 }
 
 impl Drop for Process {
