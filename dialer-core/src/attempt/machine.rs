@@ -89,6 +89,8 @@ pub(crate) struct Attempt {
     /// When it first rang.
     pub(super) rang_at: Option<Duration>,
     early_media: bool,
+    /// Whether its task was closed meanwhile.
+    pub settled: bool,
     /// What its trunk means by refusals, where that differs.
     pub rules: Option<Arc<[Rule]>>,
     pub(super) deadline: Option<Duration>,
@@ -112,6 +114,7 @@ impl Attempt {
             is_placed: false,
             rang_at: None,
             early_media: false,
+            settled: false,
             rules: None,
             deadline,
         }

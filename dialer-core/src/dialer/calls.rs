@@ -187,7 +187,7 @@ impl Dialer {
             history: history(&attempt.due, attempt.opened_at),
             agent: user.clone(),
             early: None,
-            settled: false,
+            settled: attempt.settled,
             ended: false,
         };
         self.dispositions.expect(id, awaited);
@@ -295,6 +295,7 @@ impl Dialer {
     fn end_attempt(&mut self, id: AttemptId, verdict: Verdict, now: Now) {
         let Some(attempt) = self.attempts.get(&id) else { return };
         let (campaign_id, due, opened_at) = (attempt.campaign, attempt.due.clone(), attempt.opened_at);
+        let settled = attempt.settled;
         let Verdict { finding, talk } = verdict;
         let talk_time = talk.map_or(Duration::ZERO, |(_, talk)| talk);
         self.show_ending(EndingView {
@@ -318,6 +319,8 @@ impl Dialer {
         let early = if talk.is_some() {
             self.expect_recording(id, campaign_id, now);
             self.dispositions.call_ended(id)
+        } else if settled {
+            None
         } else {
             let history = history(&due, opened_at);
             let closure = self.judge(campaign_id, &finding, due.timezone.as_deref(), history, now);

@@ -240,10 +240,15 @@ impl Dialer {
         Some(Write::Inbound(Box::new(call.row.clone())))
     }
 
-    /// A task is closed: neither a caller nor a word that is still awaited opens or closes it once more.
+    /// A task is closed: neither a caller, nor a word that is still awaited, nor a call of ours that is out to somebody who
+    /// called meanwhile opens or closes it once more.
     pub(super) fn settle_task(&mut self, task: TaskId) {
         let of_callers = self.callers.calls.values_mut().filter_map(|call| call.known.as_mut());
-        of_callers.filter(|known| known.task == task).for_each(|known| known.open = false);
+        for known in of_callers.filter(|known| known.task == task) {
+            known.open = false;
+            let out = self.contacts.get(&known.contact).and_then(|attempt| self.attempts.get_mut(attempt));
+            out.filter(|attempt| attempt.due.task == task).into_iter().for_each(|out| out.settled = true);
+        }
         self.dispositions.settle_task(task);
     }
 

@@ -8,7 +8,7 @@ use crate::campaign::spec::{CampaignSpec, InboundSpec, Mode, WrapUp};
 use crate::campaign::{CampaignCommand, CampaignState};
 use crate::id::{AttemptId, CampaignId, TaskId};
 use crate::inbound::InboundOutcome;
-use crate::input::{EndedBy, Input};
+use crate::input::{EndedBy, Failure, Input};
 use crate::live::EndingOutcome;
 use crate::store::read::{Recovered, RecoveredCampaign, RecoveredInbound};
 use crate::task::{ClosedReason, TaskState};
@@ -205,6 +205,45 @@ fn whoever_talks_with_us_is_not_called() {
 }
 
 // Invariant 9: a caller takes no agent from under a line that counts on them.
+#[test]
+fn a_line_that_is_out_to_the_caller_changes_nothing_of_a_task_that_the_word_closed() {
+    let outcomes: [fn(&mut Desk, AttemptId); 2] = [
+        |desk, line| desk.fails(line, Failure::Status(486)),
+        |desk, line| {
+            desk.answer_call(line);
+            desk.tell(Input::Connected { attempt: line });
+            let talking = |user: &&str| desk.state(user) == AgentState::Talking;
+            let agent = ["agent1", "agent2"].into_iter().find(talking).expect("bridged");
+            desk.ends(line, EndedBy::Callee);
+            let (agent, disposition) = (agent.to_owned(), "success".into());
+            let word = AgentCommand::Dispose { agent, attempt: line, disposition, note: String::new() };
+            desk.ask(word).unwrap();
+        },
+    ];
+    for ends in outcomes {
+        let (mut desk, campaign) = Desk::running(called(), 2, 1);
+        desk.pass(1_000);
+        let line = desk.last();
+        desk.tell(Input::Placed { attempt: line });
+        let call = desk.called(NUMBER, Some(&due(1).number)).unwrap();
+        talks(&mut desk, call);
+        let agent = desk.inbound[&call].agent.clone().unwrap();
+        desk.ends(call, EndedBy::Callee);
+        let word = AgentCommand::Dispose {
+            agent,
+            attempt: call,
+            disposition: "success".into(),
+            note: String::new(),
+        };
+        desk.ask(word).unwrap();
+        assert_eq!(desk.task(1).state, TaskState::Closed(ClosedReason::Success));
+        ends(&mut desk, line);
+        assert!(desk.ended.contains_key(&line), "it has an ending of its own");
+        assert_eq!(desk.task(1).state, TaskState::Closed(ClosedReason::Success));
+        assert_eq!(desk.campaign(campaign).tasks_open, 0);
+    }
+}
+
 #[test]
 fn an_agent_for_whom_a_line_is_out_takes_the_caller_once_it_has_ended() {
     let (mut desk, _) = Desk::running(called(), 1, 5);
