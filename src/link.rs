@@ -60,7 +60,7 @@ pub enum Errand {
         /// Named in the answer.
         ticket: Ticket,
         /// All or nothing.
-        writes: Vec<Write>,
+        writes: Arc<[Write]>,
     },
     /// For the store.
     Fetch {

@@ -213,7 +213,7 @@ pub enum NodeOutput {
         /// Named in the answer.
         ticket: Ticket,
         /// All or nothing.
-        writes: Vec<Write>,
+        writes: Arc<[Write]>,
     },
     /// For the store: answer with [`NodeInput::Fetched`].
     Fetch {

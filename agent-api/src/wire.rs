@@ -274,8 +274,8 @@ impl From<&AgentView> for AgentBody {
             since: Some(rfc3339(view.since)),
             calls: view.calls,
             attempt: view.attempt.map(|attempt| attempt.0),
-            inbound: view.inbound.as_ref().map(CallerBody::from),
-            preview: view.preview.as_ref().map(ShownBody::from),
+            inbound: view.inbound.as_deref().map(CallerBody::from),
+            preview: view.preview.as_deref().map(ShownBody::from),
         }
     }
 }

@@ -93,9 +93,9 @@ pub struct AgentView {
     /// The attempt in hand.
     pub attempt: Option<AttemptId>,
     /// The caller in hand, where the agent did not call but was called.
-    pub inbound: Option<CallerView>,
+    pub inbound: Option<Box<CallerView>>,
     /// The contact that the agent is shown before it is called.
-    pub preview: Option<PreviewView>,
+    pub preview: Option<Box<PreviewView>>,
 }
 
 /// A caller whom an agent has in hand. Carries no number.

@@ -1,5 +1,7 @@
 //! What the dialer wants done. A closed set of values; the shell carries them out in order.
 
+use std::sync::Arc;
+
 use crate::compliance::permit::Permit;
 use crate::id::{AttemptId, CampaignId, RequestId, Ticket};
 use crate::store::write::{CallRoute, OrphanRow, Write};
@@ -28,8 +30,8 @@ pub enum Output {
     Record {
         /// Named in the answer.
         ticket: Ticket,
-        /// What to write, in order.
-        writes: Vec<Write>,
+        /// What to write, in order. Whoever asks keeps them too, in case the store is away.
+        writes: Arc<[Write]>,
     },
     /// Place the call. The permit is consumed here; nothing else can cause a trunk INVITE.
     Place {

@@ -7,13 +7,14 @@
 //!
 //! Rooms: `message` (wire codec), `decoded` (what a datagram is), `sdp`, `auth` (digest), `transaction` (RFC 3261 §17), `dialog` (§12),
 //! `leg` (a call towards a trunk or a softphone), `ladder` (which messages a call was made of), `hep` (messages for a capture server), `trunk` (limits, registration), `registrar` (softphones),
-//! `media` (RTP), `gateway` (routes between them), `io` (sockets, feature `io`).
+//! `media` (RTP), `gateway` (routes between them), `fingerprint` (maps by text), `io` (sockets, feature `io`).
 
 pub mod auth;
 pub mod command;
 pub mod decoded;
 pub mod dialog;
 pub mod event;
+mod fingerprint;
 pub mod gateway;
 pub mod hep;
 pub mod id;

@@ -234,7 +234,7 @@ impl Dialer {
             calls: 0,
             attempt: None,
             inbound: None,
-            preview: previews.get(user).cloned(),
+            preview: previews.get(user).cloned().map(Box::new),
         };
         // Like the real one, it shows nobody who has not signed on yet.
         let state = self.state();

@@ -87,8 +87,8 @@ fn schemas_describe_what_is_written() {
         since: Utc(0),
         calls: 0,
         attempt: Some(AttemptId(1)),
-        inbound: Some(caller.clone()),
-        preview: Some(preview.clone()),
+        inbound: Some(Box::new(caller.clone())),
+        preview: Some(Box::new(preview.clone())),
     };
     assert_properties("PreviewView", json!(preview));
     assert_properties("CallerView", json!(caller));

@@ -46,6 +46,8 @@ pub(crate) struct Fetching {
     pub asked: Option<Asked>,
     /// Nothing new is to be found before this.
     pub idle_until: Duration,
+    /// How many full answers in a row brought nothing new: what is due first is in other hands.
+    pub in_vain: u32,
     /// The earliest retry written since the question.
     pub noted: Option<Utc>,
     /// Open tasks.

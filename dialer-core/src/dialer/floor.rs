@@ -87,6 +87,10 @@ impl Floor {
         self.idle.iter()
     }
 
+    pub fn agents_count(&self) -> usize {
+        self.agents.len()
+    }
+
     /// Agents by user.
     pub fn agents_with_keys(&self) -> impl Iterator<Item = (AgentKey, &Agent)> {
         self.keys.values().filter_map(|key| Some((*key, self.agents.get(key)?)))

@@ -49,7 +49,7 @@ const TIMERS_PER_TURN_MAX: usize = 10_000;
 /// Limits of a dialer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Due tasks kept in hand per campaign.
+    /// Due tasks kept in hand per campaign at the least; where more calls are out, as many.
     pub supply_max: u32,
     /// Attempts open at once, all campaigns.
     pub calls_max: u32,

@@ -4,6 +4,7 @@
 //! the store sees them in order.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::id::{AttemptId, CampaignId, RequestId, TaskId, Ticket};
@@ -40,7 +41,7 @@ pub(crate) enum Purpose {
 struct Batch {
     purpose: Purpose,
     campaign: Option<CampaignId>,
-    writes: Vec<Write>,
+    writes: Arc<[Write]>,
 }
 
 /// A batch that is durable or refused for good.
@@ -89,6 +90,7 @@ impl Outbox {
             }
             return;
         }
+        let writes: Arc<[Write]> = writes.into();
         self.last_ticket = self.last_ticket.saturating_add(1);
         let ticket = Ticket(self.last_ticket);
         if let Some(campaign) = campaign {

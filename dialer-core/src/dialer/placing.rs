@@ -8,7 +8,7 @@ use carillon_pacing::{AgentKey, Capacity, EventKind, Outlook, Segment, Upcoming}
 
 use super::outbox::Purpose;
 use super::{Dialer, Timer};
-use crate::attempt::event::Event;
+use crate::attempt::event::{Event, Phase};
 use crate::attempt::machine::Attempt;
 use crate::campaign::machine::{Asked, Campaign};
 use crate::campaign::shift::Ahead;
@@ -27,6 +27,8 @@ const FETCH_INTERVAL_MAX: Duration = Duration::from_secs(2);
 const FETCH_PAUSE: Duration = Duration::from_millis(500);
 /// Shortest time between an answer that brought everything due and the next question.
 const FETCH_INTERVAL_MIN: Duration = Duration::from_millis(50);
+/// Of how many answers that brought nothing new, one after the other, the next one is twice as long.
+const FETCH_DOUBLED_MAX: u32 = 10;
 /// Most tasks in hand that the pacer is told of: more than it places at once but in the largest teams.
 const UPCOMING_MAX: usize = 64;
 
@@ -34,12 +36,12 @@ impl Dialer {
     /// Asks the store for due tasks when the supply runs low.
     pub(super) fn seek_supply(&mut self, id: CampaignId, now: Now) {
         let settled = self.is_settled(id);
-        let most = self.options.supply_max;
-        let Some(campaign) = self.campaigns.get_mut(&id).filter(|campaign| campaign.is_running()) else {
+        let Some(campaign) = self.campaigns.get(&id).filter(|campaign| campaign.is_running()) else {
             return;
         };
+        let most = self.supply_of(campaign);
         let in_hand = campaign.supply.len();
-        let low = in_hand.saturating_mul(2) <= most as usize;
+        let low = in_hand.saturating_mul(2) <= most;
         if campaign.fetching.asked.is_some() || (!low && campaign.fetching.owned.is_empty()) {
             return;
         }
@@ -49,14 +51,25 @@ impl Dialer {
         }
         // Tasks in hand or on their way to a claim are still due in the store: they come again and are passed over.
         let shown = self.offers.agents_of(id).count();
-        let known = in_hand.saturating_add(campaign.attempts.len()).saturating_add(shown);
-        let known = u32::try_from(known).unwrap_or(u32::MAX);
-        let limit = if low { most.saturating_add(known) } else { 0 };
+        let opening = |id: &&AttemptId| {
+            self.attempts.get(id).is_some_and(|attempt| matches!(attempt.phase(), Phase::Opening))
+        };
+        let known =
+            in_hand.saturating_add(campaign.attempts.iter().filter(opening).count()).saturating_add(shown);
+        let wanted = most.saturating_sub(in_hand).saturating_add(known);
+        let wanted =
+            wanted.saturating_mul(1_usize.wrapping_shl(campaign.fetching.in_vain.min(FETCH_DOUBLED_MAX)));
+        let limit = if low { u32::try_from(wanted).unwrap_or(u32::MAX) } else { 0 };
         let owners = self.owners_running_low(id);
         let Some(campaign) = self.campaigns.get_mut(&id) else { return };
         campaign.fetching.asked = Some(Asked { limit: limit as usize, owners: owners.len(), settled });
         campaign.fetching.noted = None;
         self.outbox.push(Output::Fetch { campaign: id, limit, owners, now: now.utc });
+    }
+
+    /// Most tasks in hand: where many calls are out, as many again, so that the store is not asked for a few at a time.
+    fn supply_of(&self, campaign: &Campaign) -> usize {
+        campaign.attempts.len().max(self.options.supply_max as usize)
     }
 
     /// Takes in due tasks.
@@ -89,6 +102,7 @@ impl Dialer {
         let again = empty && !asked.settled && self.is_settled(id);
         // Owners that nobody knew of when it was asked.
         let again = again || (asked.owners == 0 && !self.owners_running_low(id).is_empty());
+        let in_vain = full && accepted == 0;
         let wait = match (full, accepted) {
             (_, _) if again => Duration::ZERO,
             (true, 0) => FETCH_PAUSE,
@@ -100,6 +114,7 @@ impl Dialer {
         };
         if let Some(campaign) = self.campaigns.get_mut(&id) {
             campaign.fetching.idle_until = now.monotonic.saturating_add(wait);
+            campaign.fetching.in_vain = if in_vain { campaign.fetching.in_vain.saturating_add(1) } else { 0 };
         }
         self.share_if_need_changed(id, now);
         self.seek_supply(id, now);
@@ -108,7 +123,7 @@ impl Dialer {
 
     /// Adds tasks to the supply that may be called; writes off or postpones the others. How many were new.
     fn take_in(&mut self, id: CampaignId, due: Vec<Due>, now: Now) -> usize {
-        let most = self.options.supply_max as usize;
+        let Some(most) = self.campaigns.get(&id).map(|campaign| self.supply_of(campaign)) else { return 0 };
         let Some(campaign) = self.campaigns.get_mut(&id) else { return 0 };
         let (mut accepted, mut refused) = (0, Vec::new());
         for due in due {

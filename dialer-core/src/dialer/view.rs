@@ -21,20 +21,7 @@ impl Dialer {
                     CampaignView { callers_waiting, ..campaign_view(campaign, waiting, now) }
                 })
                 .collect(),
-            agents: self
-                .floor
-                .agents_with_keys()
-                .map(|(key, agent)| AgentView {
-                    user: agent.user.clone(),
-                    state: agent.state(),
-                    reason: agent.break_reason().to_owned(),
-                    since: agent.since(),
-                    calls: agent.calls,
-                    attempt: agent.attempt(),
-                    inbound: agent.attempt().and_then(|call| self.caller_shown(call)),
-                    preview: self.shown(key),
-                })
-                .collect(),
+            agents: self.agent_views(),
             recent: self.recent.iter().cloned().collect(),
             trunks: Vec::new(),
         }
@@ -42,6 +29,22 @@ impl Dialer {
 }
 
 impl Dialer {
+    fn agent_views(&self) -> Vec<AgentView> {
+        // Several times a second for thousands of agents: a vector that grows by itself would be moved each time.
+        let mut views = Vec::with_capacity(self.floor.agents_count());
+        views.extend(self.floor.agents_with_keys().map(|(key, agent)| AgentView {
+            user: agent.user.clone(),
+            state: agent.state(),
+            reason: agent.break_reason().to_owned(),
+            since: agent.since(),
+            calls: agent.calls,
+            attempt: agent.attempt(),
+            inbound: agent.attempt().and_then(|call| self.caller_shown(call)).map(Box::new),
+            preview: self.shown(key).map(Box::new),
+        }));
+        views
+    }
+
     /// From now on a call is among those that have ended latest.
     pub(super) fn show_ending(&mut self, ending: EndingView) {
         self.recent.push_front(ending);

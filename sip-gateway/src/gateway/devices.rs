@@ -211,10 +211,11 @@ impl Gateway {
         };
         let fresh =
             |target: &Target| !tried.keys.contains(&target.key) && !tried.devices.contains(&target.device);
-        let mut targets: Vec<Target> = bound.iter().map(|bound| target(bound)).collect();
-        if targets.is_empty() && tried.keys.is_empty() {
-            targets.extend(self.fixed_contact(user));
+        if bound.is_empty() && tried.keys.is_empty() {
+            let fixed = self.fixed_contact(user).filter(fresh);
+            return fixed.map_or_else(Vec::new, |target| vec![target]);
         }
+        let targets: Vec<Target> = bound.iter().map(|bound| target(bound)).collect();
         targets.into_iter().filter(fresh).collect()
     }
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::Gateway;
 use super::incoming::refusal;
-use super::timers::Timer;
 use crate::auth::Credentials;
 use crate::event::{Failure, Route};
 use crate::id::{CallId, StreamId};
@@ -85,8 +84,8 @@ impl Gateway {
         self.legs_started += 1;
         let id = LegId(self.legs_started);
         let leg = Leg::start(id, options, &mut self.wire, now)?;
-        self.timers.set(Timer::Leg(id), leg.deadline());
-        self.dialogs.insert(leg.call_id().to_owned(), id);
+        self.leg_timers.set(id, leg.deadline());
+        self.dialogs.insert(leg.call_id(), id);
         self.legs.insert(id, Box::new(LegEntry { leg, owner }));
         Ok(id)
     }
@@ -167,8 +166,8 @@ impl Gateway {
             }
         };
         let stream = self.open_stream(port, owner.clone());
-        self.timers.set(Timer::Leg(id), leg.deadline());
-        self.dialogs.insert(leg.call_id().to_owned(), id);
+        self.leg_timers.set(id, leg.deadline());
+        self.dialogs.insert(leg.call_id(), id);
         let route = leg.route().clone();
         self.legs.insert(id, Box::new(LegEntry { leg, owner }));
         Ok((id, stream, route))
@@ -192,7 +191,7 @@ impl Gateway {
         let Some(entry) = self.legs.get_mut(&id) else { return };
         let notices = act(&mut entry.leg, &mut self.wire);
         let owner = entry.owner.clone();
-        self.timers.set(Timer::Leg(id), entry.leg.deadline());
+        self.leg_timers.set(id, entry.leg.deadline());
         if entry.leg.is_gone() {
             // A caller that was refused may have come again with the same Call-ID.
             if self.dialogs.get(entry.leg.call_id()) == Some(&id) {

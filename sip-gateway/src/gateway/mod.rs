@@ -50,6 +50,7 @@ use rand_chacha::ChaCha20Rng;
 use crate::command::Command;
 use crate::decoded::Decoded;
 use crate::event::{Event, Room, TrunkRoom, TrunkState};
+use crate::fingerprint::{ByText, Fingerprints};
 use crate::id::{CallId, OfferId, StreamId};
 use crate::ladder::Ladders;
 use crate::leg::LegId;
@@ -107,7 +108,9 @@ pub enum Output {
 pub struct Gateway {
     options: Options,
     wire: Wire,
-    timers: Timers,
+    timers: Timers<Timer>,
+    /// When each leg has waited long enough in its state.
+    leg_timers: Timers<LegId>,
     outputs: VecDeque<Output>,
     trunks: Vec<Trunk>,
     /// Placed calls whose INVITE waits for the trunk's rate, in order.
@@ -131,7 +134,7 @@ pub struct Gateway {
     legs: BTreeMap<LegId, Box<LegEntry>>,
     legs_started: u64,
     /// Which leg a Call-ID belongs to.
-    dialogs: BTreeMap<String, LegId>,
+    dialogs: ByText<LegId>,
     ladders: Ladders,
     streams: BTreeMap<StreamId, Stream>,
     ports: Ports,
@@ -166,11 +169,13 @@ impl Gateway {
         let large_over = options.listen.iter().filter(|local| local.transport == Transport::Tcp);
         let large_over = large_over.map(|local| local.reached_at(options.media_address)).collect();
         let layer = LayerOptions { answer_to_source: true, large_over, ..LayerOptions::new(options.timers) };
-        let layer = Layer::new(layer, TagMaker::new(names.secret()));
+        let secret = names.secret();
+        let layer = Layer::new(layer, TagMaker::new(secret));
         let registrar = Registrar::new(&options, names.secret(), names.secret());
         let mut gateway = Self {
             wire: Wire::new(layer, names, options.timers),
-            timers: Timers::default(),
+            timers: Timers::new(),
+            leg_timers: Timers::new(),
             outputs: VecDeque::new(),
             trunks: options.trunks.iter().cloned().map(Trunk::new).collect(),
             queues: options.trunks.iter().map(|_| VecDeque::new()).collect(),
@@ -185,8 +190,8 @@ impl Gateway {
             takeovers: BTreeMap::new(),
             legs: BTreeMap::new(),
             legs_started: 0,
-            dialogs: BTreeMap::new(),
-            ladders: Ladders::default(),
+            dialogs: ByText::new(Fingerprints::new(&secret)),
+            ladders: Ladders::new(&secret),
             streams: BTreeMap::new(),
             ports: Ports::new(options.rtp_ports),
             registrar,
@@ -372,7 +377,10 @@ impl Gateway {
 
     /// When [`Gateway::handle_timeout`] must be called at the latest.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        [self.timers.next(), self.wire.layer.poll_timeout()].into_iter().flatten().min()
+        [self.timers.next(), self.leg_timers.next(), self.wire.layer.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Lets everything happen that is due at `now`.
@@ -388,7 +396,6 @@ impl Gateway {
                 Timer::Health(trunk) => self.check_health(trunk, now),
                 Timer::TrunkRetry(trunk) => self.retry_trunk(trunk, now),
                 Timer::Call(call) => self.call_limit(call, now),
-                Timer::Leg(leg) => self.with_leg(leg, now, |leg, wire| leg.handle_timeout(wire, now)),
                 Timer::Agent(user) => self.recall(&user, now),
                 Timer::Binding => self.expire_bindings(now),
                 Timer::Names => self.ask_again(now),
@@ -397,6 +404,10 @@ impl Gateway {
                     self.orphans.remove(&call_id);
                 }
             }
+            self.settle(now);
+        }
+        while let Some(leg) = self.leg_timers.due(now) {
+            self.with_leg(leg, now, |leg, wire| leg.handle_timeout(wire, now));
             self.settle(now);
         }
     }

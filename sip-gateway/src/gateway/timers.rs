@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::id::CallId;
-use crate::leg::LegId;
 
 /// Why the gateway wants to be woken. Transaction timers are the transaction layer's own.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,8 +18,6 @@ pub enum Timer {
     TrunkRetry(usize),
     /// A reserved, queued, prompted or very long call has reached its limit.
     Call(CallId),
-    /// A leg has waited long enough in its state.
-    Leg(LegId),
     /// A phone is to be called again, or has rung long enough.
     Agent(String),
     /// The next registrar binding runs out.
@@ -33,16 +30,22 @@ pub enum Timer {
     Orphan(String),
 }
 
-/// At most one deadline a name, in order of time.
-#[derive(Debug, Default)]
-pub struct Timers {
-    by_name: BTreeMap<Timer, Duration>,
-    by_time: BTreeSet<(Duration, Timer)>,
+/// At most one deadline a name, in order of time. Legs, of which there are tens of thousands, have theirs apart, where names are
+/// numbers.
+#[derive(Debug)]
+pub struct Timers<N> {
+    by_name: BTreeMap<N, Duration>,
+    by_time: BTreeSet<(Duration, N)>,
 }
 
-impl Timers {
+impl<N: Clone + Ord> Timers<N> {
+    /// None yet.
+    pub fn new() -> Self {
+        Self { by_name: BTreeMap::new(), by_time: BTreeSet::new() }
+    }
+
     /// Sets, moves or (with `None`) clears a deadline.
-    pub fn set(&mut self, timer: Timer, at: Option<Duration>) {
+    pub fn set(&mut self, timer: N, at: Option<Duration>) {
         if self.by_name.get(&timer).copied() == at {
             return;
         }
@@ -61,7 +64,7 @@ impl Timers {
     }
 
     /// Takes out the earliest deadline that is due at `now`.
-    pub fn due(&mut self, now: Duration) -> Option<Timer> {
+    pub fn due(&mut self, now: Duration) -> Option<N> {
         if self.next()? > now {
             return None;
         }
@@ -77,7 +80,7 @@ mod tests {
 
     #[test]
     fn one_deadline_a_name_in_order_of_time() {
-        let mut timers = Timers::default();
+        let mut timers = Timers::new();
         let s = Duration::from_secs;
         timers.set(Timer::Call(CallId(1)), Some(s(5)));
         timers.set(Timer::Binding, Some(s(3)));

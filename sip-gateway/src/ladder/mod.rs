@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::fingerprint::{ByText, Fingerprints};
 use crate::id::CallId;
 use crate::transport::Transport;
 use crate::verification::Verdict;
@@ -179,12 +180,12 @@ impl Ladder {
 }
 
 /// The ladders of all calls.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Ladders {
     ladders: BTreeMap<u64, Box<Ladder>>,
     calls: BTreeMap<CallId, u64>,
     /// Which ladder the messages of a Call-ID belong to, and as which party's.
-    dialogs: BTreeMap<Box<str>, (u64, u8)>,
+    dialogs: ByText<(u64, u8)>,
     /// Dialogs that belong to no call once nothing waits to be sent; none beyond the end of a turn.
     parted: Vec<String>,
     /// Ended ones in order, with what they took.
@@ -196,6 +197,20 @@ pub struct Ladders {
 }
 
 impl Ladders {
+    /// None yet. `secret` comes from a secure generator.
+    pub fn new(secret: &[u8]) -> Self {
+        Self {
+            ladders: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            dialogs: ByText::new(Fingerprints::new(secret)),
+            parted: Vec::new(),
+            ended: VecDeque::new(),
+            settling: VecDeque::new(),
+            ended_octets: 0,
+            begun: 0,
+        }
+    }
+
     /// Begins a call's ladder, unless it has one.
     pub fn begin(&mut self, call: CallId, now: Duration) {
         if !self.calls.contains_key(&call) {
@@ -207,7 +222,7 @@ impl Ladders {
     /// Begins the ladder of a call from outside, which has no name yet. It is kept as an ended one until it gets a name. False
     /// when its Call-ID is known already, or too long.
     pub fn offered(&mut self, party: Party, now: Duration) -> bool {
-        if party.call_id.len() > CALL_ID_MAX || self.dialogs.contains_key(party.call_id.as_str()) {
+        if party.call_id.len() > CALL_ID_MAX || self.dialogs.get(&party.call_id).is_some() {
             return false;
         }
         let id = self.insert(None, now);
@@ -252,7 +267,7 @@ impl Ladders {
     /// Nothing waits to be sent.
     pub fn all_sent(&mut self) {
         for call_id in self.parted.drain(..) {
-            self.dialogs.remove(call_id.as_str());
+            self.dialogs.remove(&call_id);
         }
     }
 
@@ -330,12 +345,10 @@ impl Ladders {
     fn lead(&mut self, id: u64, party: Party) {
         let Some(ladder) = self.ladders.get_mut(&id) else { return };
         self.parted.retain(|parted| *parted != party.call_id);
-        let call_id = Box::from(party.call_id.as_str());
         let known = ladder.parties.iter().position(|known| *known == party);
-        match known.and_then(|index| u8::try_from(index).ok()).or_else(|| ladder.add(party)) {
-            Some(index) => {
-                self.dialogs.insert(call_id, (id, index));
-            }
+        let index = known.and_then(|index| u8::try_from(index).ok()).or_else(|| ladder.add(party));
+        match index.and_then(|index| Some((index, ladder.parties.get(usize::from(index))?))) {
+            Some((index, party)) => self.dialogs.insert(&party.call_id, (id, index)),
             None => ladder.left_out = ladder.left_out.saturating_add(1),
         }
     }
@@ -363,8 +376,8 @@ impl Ladders {
             self.calls.remove(&call);
         }
         for party in &ladder.parties {
-            if self.dialogs.get(party.call_id.as_str()).is_some_and(|(its, _)| *its == id) {
-                self.dialogs.remove(party.call_id.as_str());
+            if self.dialogs.get(&party.call_id).is_some_and(|(its, _)| *its == id) {
+                self.dialogs.remove(&party.call_id);
             }
         }
     }

@@ -34,7 +34,7 @@ fn note(ladders: &mut Ladders, call_id: &str, from: &str, cseq: u32, ms: u64) {
 
 #[test]
 fn the_first_and_the_last_messages_are_kept_in_order() {
-    let mut ladders = Ladders::default();
+    let mut ladders = Ladders::new(b"secret");
     ladders.begin(CallId(1), at(1_000));
     ladders.follow(CallId(1), trunk("a"));
     let total = FIRST_MAX + 3 * LAST_MAX + 5;
@@ -51,7 +51,7 @@ fn the_first_and_the_last_messages_are_kept_in_order() {
 
 #[test]
 fn what_a_callers_identity_is_worth_stays_with_its_own_call() {
-    let mut ladders = Ladders::default();
+    let mut ladders = Ladders::new(b"secret");
     assert!(ladders.offered(trunk("peer"), at(0)));
     let passed = Verdict::Passed(crate::passport::Attestation::A);
     ladders.judged("peer", passed);
@@ -66,7 +66,7 @@ fn what_a_callers_identity_is_worth_stays_with_its_own_call() {
 
 #[test]
 fn repetitions_are_told_and_other_messages_are_none() {
-    let mut ladders = Ladders::default();
+    let mut ladders = Ladders::new(b"secret");
     ladders.begin(CallId(1), at(0));
     ladders.follow(CallId(1), trunk("a"));
     let peer = (address(CARRIER), Transport::Udp);
@@ -87,7 +87,7 @@ fn repetitions_are_told_and_other_messages_are_none() {
 
 #[test]
 fn other_addresses_of_a_dialog_are_other_parties_up_to_a_limit() {
-    let mut ladders = Ladders::default();
+    let mut ladders = Ladders::new(b"secret");
     ladders.begin(CallId(1), at(0));
     ladders.follow(CallId(1), trunk("a"));
     for last in 1..=u32::try_from(PARTIES_MAX).unwrap() + 3 {
@@ -105,7 +105,7 @@ fn other_addresses_of_a_dialog_are_other_parties_up_to_a_limit() {
 
 #[test]
 fn a_call_from_outside_is_named_later_and_a_second_one_gets_its_own() {
-    let mut ladders = Ladders::default();
+    let mut ladders = Ladders::new(b"secret");
     assert!(ladders.offered(trunk("peer"), at(10)));
     assert!(!ladders.offered(trunk("peer"), at(11)), "known");
     assert!(!ladders.offered(trunk(&"x".repeat(CALL_ID_MAX + 1)), at(11)), "too long");
@@ -122,7 +122,7 @@ fn a_call_from_outside_is_named_later_and_a_second_one_gets_its_own() {
 
 #[test]
 fn ended_calls_give_way_to_newer_ones_and_calls_that_are_up_stay() {
-    let mut ladders = Ladders::default();
+    let mut ladders = Ladders::new(b"secret");
     ladders.begin(CallId(0), at(0));
     ladders.follow(CallId(0), trunk("up"));
     ladders.offered(trunk("asked"), at(0));
@@ -146,7 +146,7 @@ fn ended_calls_give_way_to_newer_ones_and_calls_that_are_up_stay() {
 
 #[test]
 fn memory_of_ended_calls_is_bounded_however_long_their_ladders_are() {
-    let mut ladders = Ladders::default();
+    let mut ladders = Ladders::new(b"secret");
     for call in 0..u64::try_from(ENDED_MAX).unwrap() {
         ladders.begin(CallId(call), at(0));
         ladders.follow(CallId(call), trunk(&format!("{call:0>200}")));
@@ -163,7 +163,7 @@ fn memory_of_ended_calls_is_bounded_however_long_their_ladders_are() {
 
 #[test]
 fn a_dialog_is_parted_once_all_is_sent_unless_it_was_taken_up_again() {
-    let mut ladders = Ladders::default();
+    let mut ladders = Ladders::new(b"secret");
     ladders.begin(CallId(1), at(0));
     ladders.follow(CallId(1), trunk("phone"));
     ladders.part("phone");
@@ -182,7 +182,7 @@ fn a_dialog_is_parted_once_all_is_sent_unless_it_was_taken_up_again() {
 
 #[test]
 fn a_ladder_is_settled_once_and_a_while_after_its_call() {
-    let mut ladders = Ladders::default();
+    let mut ladders = Ladders::new(b"secret");
     for call in 1..=2 {
         ladders.begin(CallId(call), at(0));
         ladders.follow(CallId(call), trunk(&format!("c{call}")));

@@ -1,5 +1,7 @@
 //! What a message is matched to its transaction by (RFC 3261 §17.1.3, §17.2.3) and to its twin by (§8.2.2.2).
 
+use std::hash::{Hash, Hasher};
+
 use bytes::Bytes;
 
 use crate::message::{FieldError, HeaderName, Headers, Method, Request, Text};
@@ -8,9 +10,12 @@ use crate::message::{FieldError, HeaderName, Headers, Method, Request, Text};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TransactionKey(pub(super) u64);
 
-/// What messages of one transaction have in common. `method` stands last so that transactions which differ in
-/// nothing else are neighbours in an ordered map: a CANCEL finds its INVITE that way.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+impl TransactionKey {
+    pub(super) const LEAST: Self = Self(0);
+}
+
+/// What messages of one transaction have in common. Hashed without the method: a CANCEL finds its INVITE that way.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum MatchKey {
     /// §17.1.3: branch of our own topmost Via and the method in CSeq.
     Client { branch: Text, method: Method },
@@ -21,7 +26,7 @@ pub(super) enum MatchKey {
 }
 
 /// See [`MatchKey::Older`].
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Older {
     call_id: Text,
     from_tag: Option<Text>,
@@ -84,19 +89,32 @@ impl MatchKey {
         }
     }
 
-    /// The same with another method.
-    pub(super) fn with_method(&self, method: Method) -> Self {
-        let mut key = self.clone();
-        match &mut key {
-            Self::Client { method: own, .. } | Self::Server { method: own, .. } => *own = method,
-            Self::Older(older) => older.method = method,
+    /// Whether nothing but the method tells the two apart.
+    pub(super) fn differs_in_method_alone(&self, other: &Self) -> bool {
+        let mut same = self.clone();
+        match &mut same {
+            Self::Client { method, .. } | Self::Server { method, .. } => method.clone_from(other.method()),
+            Self::Older(older) => older.method.clone_from(other.method()),
         }
-        key
+        same == *other && self.method() != other.method()
+    }
+}
+
+impl Hash for MatchKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Client { branch, method: _ } => branch.hash(state),
+            Self::Server { branch, host, port, method: _ } => (branch, host, port).hash(state),
+            Self::Older(older) => {
+                let Older { call_id, from_tag, cseq, uri, via, method: _ } = older.as_ref();
+                (call_id, from_tag, cseq, uri, via).hash(state);
+            }
+        }
     }
 }
 
 /// What two copies of a request have in common that reached us over different paths (§8.2.2.2).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct MergeKey {
     call_id: Text,
     from_tag: Option<Text>,

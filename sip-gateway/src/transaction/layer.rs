@@ -41,7 +41,7 @@ pub(super) enum Cause {
 impl Layer {
     /// A layer without transactions. `tags` makes the To tags of responses that have none.
     pub fn new(options: LayerOptions, tags: TagMaker) -> Self {
-        let table = Table::new(options.clients_max, options.servers_max);
+        let table = Table::new(tags.fingerprints(), options.clients_max, options.servers_max);
         Self { options, tags, table, outputs: VecDeque::new(), tally: Tally::default(), shedding: None }
     }
 

@@ -9,7 +9,8 @@ use bytes::Bytes;
 
 use super::key::{MatchKey, MergeKey, TransactionKey};
 use super::machine::Machine;
-use crate::message::{HeaderName, Method, Request, Uri};
+use crate::fingerprint::{Fingerprints, Index};
+use crate::message::{HeaderName, Request, Uri};
 use crate::transport::Local;
 
 /// Who hears of a transaction.
@@ -37,7 +38,7 @@ pub(super) struct Entry {
     pub(super) fallback: Option<Local>,
     pub(super) audience: Audience,
     matched_by: MatchKey,
-    merged_by: Option<MergeKey>,
+    merged_by: Option<Box<MergeKey>>,
     scheduled: Option<Duration>,
     /// Only what repetitions need is still there.
     lean: bool,
@@ -52,7 +53,7 @@ impl Entry {
         local: Local,
     ) -> Self {
         // §8.2.2.2 is a server's duty.
-        let merged_by = if machine.is_client() { None } else { MergeKey::of(&request) };
+        let merged_by = if machine.is_client() { None } else { MergeKey::of(&request).map(Box::new) };
         Self {
             machine,
             request,
@@ -98,8 +99,9 @@ static NOWHERE: LazyLock<Uri> =
 pub(super) struct Table {
     /// Boxed: entries are large and maps move what they hold.
     entries: BTreeMap<TransactionKey, Box<Entry>>,
-    matched: BTreeMap<MatchKey, TransactionKey>,
-    merged: BTreeMap<MergeKey, TransactionKey>,
+    fingerprints: Fingerprints,
+    matched: Index<TransactionKey>,
+    merged: Index<TransactionKey>,
     schedule: BTreeSet<(Duration, TransactionKey)>,
     clients: usize,
     clients_max: usize,
@@ -112,11 +114,12 @@ pub(super) struct Table {
 pub(super) struct Full;
 
 impl Table {
-    pub(super) fn new(clients_max: usize, servers_max: usize) -> Self {
+    pub(super) fn new(fingerprints: Fingerprints, clients_max: usize, servers_max: usize) -> Self {
         Self {
             entries: BTreeMap::new(),
-            matched: BTreeMap::new(),
-            merged: BTreeMap::new(),
+            fingerprints,
+            matched: Index::new(),
+            merged: Index::new(),
             schedule: BTreeSet::new(),
             clients: 0,
             clients_max,
@@ -138,20 +141,22 @@ impl Table {
     }
 
     /// Takes a transaction up. The caller has made sure that no other is matched by the same key.
-    pub(super) fn insert(&mut self, entry: Entry) -> Result<TransactionKey, Full> {
+    pub(super) fn insert(&mut self, mut entry: Entry) -> Result<TransactionKey, Full> {
         let client = entry.machine.is_client();
         // A CANCEL always finds room: there is one for each INVITE at most, and without it a phone rings on.
         let cancels = client && entry.audience == Audience::Layer;
         if !cancels && !self.has_room(client) {
             return Err(Full);
         }
-        debug_assert!(!self.matched.contains_key(&entry.matched_by), "one transaction a match key");
+        debug_assert!(self.find(&entry.matched_by).is_none(), "one transaction a match key");
         let key = TransactionKey(self.next);
         self.next += 1;
         self.clients += usize::from(client);
-        self.matched.insert(entry.matched_by.clone(), key);
-        if let Some(merged_by) = &entry.merged_by {
-            self.merged.entry(merged_by.clone()).or_insert(key);
+        self.matched.insert(self.fingerprints.of(&entry.matched_by), key);
+        // One that is answered as a copy does not make others copies.
+        entry.merged_by = entry.merged_by.filter(|merged_by| self.twin(merged_by).is_none());
+        if let Some(merged_by) = entry.merged_by.as_deref() {
+            self.merged.insert(self.fingerprints.of(merged_by), key);
         }
         self.entries.insert(key, Box::new(entry));
         self.reschedule(key);
@@ -167,22 +172,30 @@ impl Table {
     }
 
     pub(super) fn find(&self, matched_by: &MatchKey) -> Option<TransactionKey> {
-        self.matched.get(matched_by).copied()
+        self.alike(matched_by).find(|(_, entry)| entry.matched_by == *matched_by).map(|(key, _)| key)
     }
 
     /// The transaction that a CANCEL means: the same in all but the method (§9.2).
     pub(super) fn find_cancelled(&self, cancel: &MatchKey) -> Option<TransactionKey> {
-        // INVITE is the least of all methods, so the range starts with it.
-        self.matched
-            .range(cancel.with_method(Method::Invite)..)
-            .take_while(|(key, _)| key.with_method(Method::Cancel) == *cancel)
-            .find(|(key, _)| *key.method() != Method::Cancel)
-            .map(|(_, key)| *key)
+        let meant = self.alike(cancel).filter(|(_, entry)| entry.matched_by.differs_in_method_alone(cancel));
+        // INVITE is the least of all methods.
+        meant.min_by_key(|(_, entry)| entry.matched_by.method()).map(|(key, _)| key)
+    }
+
+    /// Those that may be matched by the same but for the method.
+    fn alike(&self, matched_by: &MatchKey) -> impl Iterator<Item = (TransactionKey, &Entry)> {
+        let keys = self.matched.alike(self.fingerprints.of(matched_by), TransactionKey::LEAST);
+        keys.filter_map(|key| Some((key, self.get(key)?)))
     }
 
     /// The ongoing transaction of another copy of this request (§8.2.2.2).
     pub(super) fn find_twin(&self, request: &Request) -> Option<TransactionKey> {
-        self.merged.get(&MergeKey::of(request)?).copied()
+        self.twin(&MergeKey::of(request)?)
+    }
+
+    fn twin(&self, merged_by: &MergeKey) -> Option<TransactionKey> {
+        let mut keys = self.merged.alike(self.fingerprints.of(merged_by), TransactionKey::LEAST);
+        keys.find(|key| self.get(*key).is_some_and(|entry| entry.merged_by.as_deref() == Some(merged_by)))
     }
 
     /// Transactions whose messages go to `to` over the transport of `local`, in order.
@@ -215,11 +228,9 @@ impl Table {
         }
         let entry = self.entries.remove(&key)?;
         self.clients -= usize::from(entry.machine.is_client());
-        self.matched.remove(&entry.matched_by);
-        if let Some(merged_by) = &entry.merged_by
-            && self.merged.get(merged_by) == Some(&key)
-        {
-            self.merged.remove(merged_by);
+        self.matched.remove(self.fingerprints.of(&entry.matched_by), key);
+        if let Some(merged_by) = entry.merged_by.as_deref() {
+            self.merged.remove(self.fingerprints.of(merged_by), key);
         }
         if let Some(at) = entry.scheduled {
             self.schedule.remove(&(at, key));
@@ -233,9 +244,9 @@ impl Table {
         let clients = self.entries.values().filter(|entry| entry.machine.is_client()).count();
         let scheduled = self.entries.values().filter(|entry| entry.scheduled.is_some()).count();
         clients == self.clients
-            && self.matched.len() == self.entries.len()
-            && self.matched.values().all(|key| self.entries.contains_key(key))
-            && self.merged.values().all(|key| self.entries.contains_key(key))
+            && self.matched.iter().count() == self.entries.len()
+            && self.matched.iter().all(|key| self.entries.contains_key(&key))
+            && self.merged.iter().all(|key| self.entries.contains_key(&key))
             && self.schedule.len() == scheduled
             && scheduled == self.entries.len()
     }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use sha2::{Digest, Sha256};
 
+use crate::fingerprint::Fingerprints;
 use crate::message::Request;
 
 /// Makes the To tag of a request's responses out of the request itself and a secret.
@@ -19,6 +20,10 @@ impl TagMaker {
     /// `secret` comes from a secure generator and stays the same for the life of the process.
     pub fn new(secret: [u8; 32]) -> Self {
         Self { secret }
+    }
+
+    pub(super) fn fingerprints(&self) -> Fingerprints {
+        Fingerprints::new(&self.secret)
     }
 
     /// 64 bits, as 16 hexadecimal digits.

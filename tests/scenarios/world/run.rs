@@ -396,7 +396,7 @@ impl World {
                 if self.tamper.speaks_early(&writes) {
                     self.later(now, Happening::EarlyWord { life, ticket });
                 }
-                self.disk.submit(ticket, self.tamper.batch(writes), now);
+                self.disk.submit(ticket, self.tamper.batch(writes.to_vec()), now);
             }
             NodeOutput::Fetch { campaign, limit, owners, now: due_at } => {
                 let fetched = self.disk.durable.fetch(campaign, limit, &owners, due_at);

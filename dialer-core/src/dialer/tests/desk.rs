@@ -325,8 +325,10 @@ impl Desk {
                 let route = CallRoute { trunk, ..route(&number) };
                 return self.dialer.handle_input(Input::Reserved { attempt, route }, now);
             }
-            Output::Record { ticket, writes } if self.store_slow => return self.late.push((ticket, writes)),
-            Output::Record { ticket, writes } => return self.write(ticket, writes),
+            Output::Record { ticket, writes } if self.store_slow => {
+                return self.late.push((ticket, writes.to_vec()));
+            }
+            Output::Record { ticket, writes } => return self.write(ticket, writes.to_vec()),
             Output::Fetch { campaign, limit, owners, now: at } => {
                 return self.fetch(campaign, limit, &owners, at);
             }

@@ -17,7 +17,7 @@ fn preview() -> CampaignSpec {
 }
 
 fn shown(desk: &Desk, agent: &str) -> Option<PreviewView> {
-    desk.agent(agent).preview
+    desk.agent(agent).preview.map(|view| *view)
 }
 
 fn task_of(desk: &Desk, agent: &str) -> u64 {

@@ -3,7 +3,8 @@
 use super::desk::{Desk, Seen, spec};
 use crate::campaign::CampaignCommand;
 use crate::campaign::spec::{CampaignSpec, Mode};
-use crate::id::CampaignId;
+use crate::dialer::Options;
+use crate::id::{CampaignId, ContactId, TaskId};
 use crate::input::{EndedBy, Failure, Input};
 
 fn placed_by(desk: &Desk, campaign: CampaignId) -> usize {
@@ -150,4 +151,25 @@ fn a_campaign_that_starts_gets_those_who_are_busy_as_they_come_free() {
     talks.iter().for_each(|attempt| desk.ends(*attempt, EndedBy::Callee));
     desk.pass(3_000);
     assert_eq!((placed_by(&desk, one) - 4, placed_by(&desk, two)), (2, 2));
+}
+
+#[test]
+fn a_campaign_comes_past_contacts_that_another_one_calls() {
+    const SHARED: u64 = 20;
+    let mut desk = Desk::limited(Options { supply_max: 1, ..Options::default() });
+    let one = desk.create(spec());
+    let two = desk.create(spec());
+    (1..=SHARED).for_each(|task| desk.add_task(one, task));
+    (1..=SHARED).for_each(|agent| desk.sign_on(&format!("agent{agent:02}")));
+    desk.command(CampaignCommand::Start(one)).unwrap();
+    desk.pass(2_000);
+    assert_eq!(placed_by(&desk, one) as u64, SHARED);
+    for task in 101..=100 + SHARED + 1 {
+        desk.add_task(two, task);
+        desk.tasks.get_mut(&TaskId(task)).unwrap().due.contact = ContactId(task - 100);
+    }
+    desk.sign_on("free");
+    desk.command(CampaignCommand::Start(two)).unwrap();
+    desk.pass(10_000);
+    assert_eq!(placed_by(&desk, two), 1, "the last on its list, whom nobody else calls");
 }

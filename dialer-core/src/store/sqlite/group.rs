@@ -40,7 +40,7 @@ async fn together(connection: &mut SqliteConnection, group: &[Batch]) -> Result<
 fn scripts(group: &[Batch]) -> Vec<Script> {
     let mut steps = Steps::default();
     let mut bulk = Bulk::default();
-    for write in group.iter().flat_map(|batch| &batch.writes) {
+    for write in group.iter().flat_map(|batch| batch.writes.iter()) {
         match bulk.take(write) {
             Place::Here => {}
             Place::Next => {

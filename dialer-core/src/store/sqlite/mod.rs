@@ -146,8 +146,8 @@ impl Store {
     }
 
     /// Hands a batch to the writer; its result goes to the callback. Never blocks; any thread may call it.
-    pub fn submit(&self, ticket: Ticket, writes: Vec<Write>) -> Result<(), Full> {
-        self.shared.batches.push(Batch { ticket, writes })
+    pub fn submit(&self, ticket: Ticket, writes: impl Into<Arc<[Write]>>) -> Result<(), Full> {
+        self.shared.batches.push(Batch { ticket, writes: writes.into() })
     }
 
     /// Begins an import. Rows with an id that this import has had, or a number that another contact of the campaign

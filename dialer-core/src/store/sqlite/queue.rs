@@ -5,7 +5,7 @@
 //! is due.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -21,7 +21,7 @@ pub(super) struct Batch {
     /// Named in the answer.
     pub ticket: Ticket,
     /// What to write.
-    pub writes: Vec<Write>,
+    pub writes: Arc<[Write]>,
 }
 
 impl Batch {
@@ -116,18 +116,18 @@ mod tests {
     use crate::time::Utc;
 
     fn note(ticket: u64) -> Batch {
-        let writes = vec![Write::Placed { attempt: AttemptId(ticket), at: Utc(0) }];
-        Batch { ticket: Ticket(ticket), writes }
+        let writes = [Write::Placed { attempt: AttemptId(ticket), at: Utc(0) }];
+        Batch { ticket: Ticket(ticket), writes: writes.into() }
     }
 
     fn leg(ticket: u64) -> Batch {
-        let writes = vec![Write::AgentLeg { agent: "agent1".into(), leg: None }];
-        Batch { ticket: Ticket(ticket), writes }
+        let writes = [Write::AgentLeg { agent: "agent1".into(), leg: None }];
+        Batch { ticket: Ticket(ticket), writes: writes.into() }
     }
 
     fn urgent(ticket: u64) -> Batch {
-        let writes = vec![Write::Unbind { user: "agent1".into(), binding: "sip:a@192.0.2.1".into() }];
-        Batch { ticket: Ticket(ticket), writes }
+        let writes = [Write::Unbind { user: "agent1".into(), binding: "sip:a@192.0.2.1".into() }];
+        Batch { ticket: Ticket(ticket), writes: writes.into() }
     }
 
     async fn taken(queue: &Queue, most: usize) -> Vec<u64> {
