@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::rig::{Plan, Rig, Sipp, free_ports, per_second, rows, write_campaign};
+use super::rig::{Plan, Rig, Sipp, free_ports, per_second, rows, second, write_campaign};
 use super::{GOODPUT, RATE};
 
 /// The number that is called.
@@ -15,6 +15,9 @@ const NUMBER: &str = "+12125550177";
 const STEADY: usize = 50;
 /// How long a call of the flood lasts once it is answered.
 const TALK_MS: usize = 1_000;
+/// How long callers keep coming. What was put off in the first seconds has to be done in the later ones, so a peak
+/// counts when it was kept up for as long as the flood lasts that is compared with it.
+const SECONDS: usize = 30;
 /// How long the process may take to start, or the last calls to end.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -25,7 +28,7 @@ pub fn inward(rig: &Rig) {
     let mut rate = RATE / 4.0;
     // Ends: no machine carries a hundred thousand.
     while rate < 100_000.0 {
-        let flood = Flood::of(rig, rate, 10);
+        let flood = Flood::of(rig, rate);
         flood.show();
         peak = peak.max(flood.per_second());
         if flood.per_second() < rate * 0.85 {
@@ -33,7 +36,7 @@ pub fn inward(rig: &Rig) {
         }
         rate *= 1.5;
     }
-    let flood = Flood::of(rig, peak * 2.0, 30);
+    let flood = Flood::of(rig, peak * 2.0);
     flood.show();
     let left = flood.per_second() / peak;
     println!("peak                           {peak:.0} per second");
@@ -61,12 +64,12 @@ struct Flood {
     /// Calls that were up before, and not to the end.
     hurt: usize,
     asked_per_second: f64,
-    bridged_in: BTreeMap<String, usize>,
+    bridged_in: BTreeMap<i64, usize>,
     rang_ms: Vec<u64>,
 }
 
 impl Flood {
-    fn of(rig: &Rig, rate: f64, seconds: usize) -> Self {
+    fn of(rig: &Rig, rate: f64) -> Self {
         let work = tempfile::tempdir().expect("temporary directory");
         let work = work.path();
         let [listen, carrier, phones, flood] = free_ports();
@@ -85,12 +88,12 @@ impl Flood {
             options.extend(["-key", "codec", "PCMU", &to]);
             Sipp::start(work, &scenario, port, &options)
         };
-        let mut steady = call(carrier, STEADY, STEADY as f64, (seconds + 6) * 1_000);
+        let mut steady = call(carrier, STEADY, STEADY as f64, (SECONDS + 6) * 1_000);
         std::thread::sleep(Duration::from_secs(3));
-        let calls = (rate as usize) * seconds;
+        let calls = (rate as usize) * SECONDS;
         let began = Instant::now();
         let mut flood = call(flood, calls, rate, TALK_MS);
-        let ended = flood.wait(Duration::from_secs(seconds as u64) + PATIENCE);
+        let ended = flood.wait(Duration::from_secs(SECONDS as u64) + PATIENCE);
         assert!(ended.is_some(), "callers are still waiting after {} s", began.elapsed().as_secs());
         // The last call talks before it ends.
         let lasted = began.elapsed().saturating_sub(Duration::from_millis(TALK_MS as u64));
@@ -102,11 +105,16 @@ impl Flood {
         for row in rows(&work.join("report/inbound.csv")) {
             stuck += usize::from(row["outcome"].is_empty() || row["ended_at"].is_empty());
             let talk_ms: usize = row["talk_ms"].parse().unwrap_or(0);
-            hurt += usize::from(talk_ms >= seconds * 1_000);
-            if let Some(second) = row["bridged_at"].get(..19) {
-                *bridged_in.entry(second.to_owned()).or_default() += 1;
+            let steady = talk_ms >= SECONDS * 1_000;
+            hurt += usize::from(steady);
+            if let Some(at) = second(&row["bridged_at"]).filter(|_| !steady) {
+                *bridged_in.entry(at).or_default() += 1;
                 rang_ms.push(row["wait_ms"].parse().unwrap_or(0));
             }
+        }
+        // Should it stop answering before the last caller came, those seconds count too.
+        if let Some((first, _)) = bridged_in.first_key_value() {
+            bridged_in.entry(first + SECONDS as i64 - 1).or_default();
         }
         rang_ms.sort_unstable();
         Self {
@@ -123,7 +131,7 @@ impl Flood {
         }
     }
 
-    /// Callers bridged a second, without the edges.
+    /// Callers bridged a second while they kept coming, without the edges.
     fn per_second(&self) -> f64 {
         per_second(&self.bridged_in)
     }

@@ -10,7 +10,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// Seconds at the beginning and at the end of a run in which the rate is not yet, or no longer, the one asked for.
-const EDGE_SECONDS: usize = 3;
+const EDGE_SECONDS: i64 = 3;
 /// How long a run may take to reach the calls whose memory is measured.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often the threads of a run are looked at.
@@ -64,7 +64,7 @@ pub struct Run {
     pub thread_cpu_s: BTreeMap<String, f64>,
     /// CPU of both SIPp.
     pub sipp_cpu_s: f64,
-    bridged_in: BTreeMap<String, usize>,
+    bridged_in: BTreeMap<i64, usize>,
 }
 
 impl Run {
@@ -74,13 +74,21 @@ impl Run {
     }
 }
 
-/// The mean of what was counted in each second, without the edges of the run.
-pub fn per_second(counts: &BTreeMap<String, usize>) -> f64 {
-    let counts: Vec<usize> = counts.values().copied().collect();
-    let end = counts.len().saturating_sub(EDGE_SECONDS).max(1);
-    let start = EDGE_SECONDS.min(end.saturating_sub(1));
-    let middle = counts.get(start..end).unwrap_or_default();
-    middle.iter().sum::<usize>() as f64 / middle.len().max(1) as f64
+/// The second of a report's time; `None` where there is none.
+pub fn second(text: &str) -> Option<i64> {
+    text.parse().ok().map(jiff::Timestamp::as_second)
+}
+
+/// The mean of what was counted in each second, from the first to the last, without the edges of the run. Seconds in which there
+/// was nothing to count are seconds as well.
+pub fn per_second(counts: &BTreeMap<i64, usize>) -> f64 {
+    let (Some((first, _)), Some((last, _))) = (counts.first_key_value(), counts.last_key_value()) else {
+        return 0.0;
+    };
+    let edge = EDGE_SECONDS.min((last - first) / 2);
+    let middle = first + edge..=last - edge;
+    let length = middle.end() - middle.start() + 1;
+    counts.range(middle).map(|(_, count)| *count).sum::<usize>() as f64 / length as f64
 }
 
 /// The rows of a report's file, each cell by its column.
@@ -158,9 +166,9 @@ impl Rig {
         for attempt in rows(&report.join("attempts.csv")) {
             run.placed += usize::from(!attempt["placed_at"].is_empty());
             run.unended += usize::from(attempt["outcome"].is_empty());
-            if let Some(second) = attempt["bridged_at"].get(..19) {
+            if let Some(at) = second(&attempt["bridged_at"]) {
                 run.bridged += 1;
-                *run.bridged_in.entry(second.to_owned()).or_default() += 1;
+                *run.bridged_in.entry(at).or_default() += 1;
             }
         }
         run

@@ -13,8 +13,10 @@ use crate::transport::Local;
 /// room for about 1,900 bridged calls a second. What waits for repetitions only is small.
 pub const CLIENTS_MAX: usize = 131_072;
 
-/// Most server transactions at once. Each REGISTER of a phone and each BYE of a peer is kept for 32 s.
-pub const SERVERS_MAX: usize = 65_536;
+/// Most server transactions at once; half of them for requests that begin something. A call from outside keeps its INVITE for 32 s,
+/// and its BYE for 32 s, as every REGISTER of a phone is kept; so this is room for about 4,000 callers a second. What waits for
+/// repetitions only is small.
+pub const SERVERS_MAX: usize = 262_144;
 
 /// What the layer must know before it starts.
 #[derive(Clone, Debug)]
@@ -23,7 +25,7 @@ pub struct LayerOptions {
     pub timers: Timers,
     /// Most client transactions at once; usually [`CLIENTS_MAX`]. CANCELs come on top, one for each INVITE at most.
     pub clients_max: usize,
-    /// Most server transactions at once; usually [`SERVERS_MAX`].
+    /// Most server transactions at once; usually [`SERVERS_MAX`]. Requests that begin something have half of that.
     pub servers_max: usize,
     /// Whether a response goes to the address and port its request came from even if the request didn't ask for
     /// that with `rport` (RFC 3581). `false` is RFC 3261 §18.2.2: to the source address, at the port in Via.

@@ -79,10 +79,11 @@ impl Layer {
         local: Local,
         now: Duration,
     ) {
+        let room = !begins_something(&request) || self.table.has_room_to_begin();
         let entry = self.server_entry(request.clone(), matched_by, from, local, now);
-        match self.table.insert(entry) {
-            Ok(key) => self.outputs.push_back(Output::Request { key, request, from, local }),
-            Err(_) => {
+        match room.then(|| self.table.insert(entry)) {
+            Some(Ok(key)) => self.outputs.push_back(Output::Request { key, request, from, local }),
+            Some(Err(_)) | None => {
                 self.tally.refused += 1;
                 let mut response = plain(&request, 503);
                 response.headers.append(HeaderName::RetryAfter, RETRY_AFTER_SECONDS);

@@ -191,10 +191,10 @@ fn a_merged_request_gets_482() {
     new_request(&receive(&mut layer, &invite_text("z9hG4bKd"), secs(300)));
 }
 
-// A full table: 503 with Retry-After for the peer (§21.5.4), and room of their own for our requests.
+// A full table: 503 with Retry-After for the peer (§21.5.4), and room of their own for our requests and for what ends calls.
 #[test]
 fn no_more_server_transactions_than_the_maximum() {
-    let mut layer = small(10, 3);
+    let mut layer = small(10, 6);
     for number in 0..3 {
         let text =
             request_text("OPTIONS", &format!("z9hG4bK{number}")).replace("call-1", &format!("call-{number}"));
@@ -208,9 +208,17 @@ fn no_more_server_transactions_than_the_maximum() {
     assert_eq!(receive(&mut layer, &text, ms(2)), refusal, "the same answer to its retransmission");
     let cancel = receive(&mut layer, &request_text("CANCEL", "z9hG4bKx"), ms(3));
     assert_eq!(sent_response(&cancel).status, 481, "a CANCEL is answered all the same");
-    assert_eq!((layer.servers(), layer.tally().refused), (3, 2));
+    assert_eq!((layer.servers(), layer.tally().refused), (4, 2));
+    let bye = |number: u32| {
+        let text = request_text("BYE", &format!("z9hG4bKbye{number}"));
+        text.replace("call-1", &format!("call-{number}"))
+            .replace("To: <sip:callee@192.0.2.10>", "To: <sip:callee@192.0.2.10>;tag=ours")
+    };
+    (0..2).for_each(|call| drop(new_request(&receive(&mut layer, &bye(call), ms(4)))));
+    assert_eq!(sent_response(&receive(&mut layer, &bye(9), ms(4))).status, 503);
+    assert_eq!((layer.servers(), layer.tally().refused), (6, 3));
     send(&mut layer, &request_text("BYE", "z9hG4bKbye"), ms(4));
-    run_to(&mut layer, secs(32));
+    run_to(&mut layer, secs(33));
     new_request(&receive(&mut layer, &text, secs(33)));
 }
 

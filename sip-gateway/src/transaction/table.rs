@@ -140,6 +140,12 @@ impl Table {
         if client { self.clients() < self.clients_max } else { self.servers() < self.servers_max }
     }
 
+    /// Whether there is room for a request that begins something. It has half of the servers' room: whoever was let in must find
+    /// some for what ends it.
+    pub(super) fn has_room_to_begin(&self) -> bool {
+        self.servers() < self.servers_max / 2
+    }
+
     /// Takes a transaction up. The caller has made sure that no other is matched by the same key.
     pub(super) fn insert(&mut self, mut entry: Entry) -> Result<TransactionKey, Full> {
         let client = entry.machine.is_client();
