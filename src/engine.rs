@@ -555,7 +555,7 @@ impl Engine {
         self.live_due = now.monotonic + LIVE_INTERVAL;
         self.live.send_replace(Arc::new(self.node.live(now)));
         self.known.calls = self.node.calls();
-        self.known.at_rest = self.node.is_draining() && self.node.unfinished() == 0;
+        self.known.at_rest = self.node.is_draining() && self.node.unfinished(now) == 0;
         self.known.workers = self.sockets.worker_counts();
         self.known.counters = workers::counted(self.node.counters(), &self.known.workers);
         self.known.hep = self.hep.as_ref().map(HepHandle::counts);

@@ -467,9 +467,9 @@ impl Node {
         self.gateway.calls()
     }
 
-    /// What still waits for a peer's last word; zero when nothing is cut short by closing.
-    pub fn unfinished(&self) -> usize {
-        self.gateway.unfinished()
+    /// What still waits for a peer's last word, or for the word to come again; zero when nothing is cut short by closing.
+    pub fn unfinished(&self, now: RealNow) -> usize {
+        self.gateway.unfinished(now.monotonic)
     }
 
     /// Whether it is on the way down.

@@ -27,8 +27,8 @@ use crate::{node, prompts};
 pub const DATABASE: &str = "carillon.db";
 /// Where rows of the list that can't be used go.
 pub const REJECTED: &str = "contacts.rejected.csv";
-/// How long to wait for the last BYEs and unregistrations to be answered.
-const GOODBYE_MAX: Duration = Duration::from_secs(3);
+/// How long to wait for the last BYEs and unregistrations to be answered, and for those of others to be repeated.
+const GOODBYE_MAX: Duration = Duration::from_secs(5);
 
 /// How to run.
 pub struct RunOptions {

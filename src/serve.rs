@@ -22,8 +22,8 @@ use crate::{meters, node, prompts, telemetry};
 
 /// Longest wait for live calls on the way down; a second signal hurries.
 const DRAIN_MAX: Duration = Duration::from_secs(600);
-/// Longest wait for the last BYEs to be answered.
-const GOODBYE_MAX: Duration = Duration::from_secs(3);
+/// Longest wait for the last BYEs to be answered, and for those of others to be repeated.
+const GOODBYE_MAX: Duration = Duration::from_secs(5);
 
 /// Runs the service until SIGINT or SIGTERM: then it stops placing, lets live calls end and closes; a second signal
 /// hurries.

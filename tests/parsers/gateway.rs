@@ -207,7 +207,7 @@ impl Stage {
         }
         self.pass(LONG);
         assert_eq!(self.gateway.calls(), 0, "calls are left");
-        assert_eq!(self.gateway.unfinished(), 0, "something waits");
+        assert_eq!(self.gateway.unfinished(self.now), 0, "something waits");
         assert_eq!(self.gateway.leftovers(), (0, 0, 0), "legs, streams, transactions are left");
     }
 }

@@ -437,10 +437,10 @@ impl Gateway {
         self.calls.len()
     }
 
-    /// What still waits for a peer's last word: calls, legs that are not over, dialogs of an earlier process and
-    /// registrations under way. Zero when nothing is cut short by closing.
-    pub fn unfinished(&self) -> usize {
-        let legs = self.legs.values().filter(|entry| !entry.leg().is_over()).count();
+    /// What still waits for a peer's last word, or for the word to come again: calls, legs that are not over or have been for less
+    /// than 4*T1, dialogs of an earlier process and registrations under way. Zero when nothing is cut short by closing.
+    pub fn unfinished(&self, now: Duration) -> usize {
+        let legs = self.legs.values().filter(|entry| entry.leg().is_unfinished(now)).count();
         let orphans = self.orphans.values().filter(|orphan| orphan.is_waiting()).count();
         let registrations = self.registrations.values().filter(|registration| registration.is_out()).count();
         self.calls.len() + legs + orphans + registrations

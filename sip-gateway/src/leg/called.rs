@@ -133,6 +133,7 @@ impl Leg {
             dialogs: vec![dialog],
             linger: wire.timers.t1 * 64,
             forks_until: None,
+            repeats_until: None,
             deadline,
         })
     }

@@ -59,6 +59,7 @@ impl Leg {
             dialogs: Vec::new(),
             linger: wire.timers.t1 * 64,
             forks_until: None,
+            repeats_until: None,
             deadline: Some(deadline),
         })
     }

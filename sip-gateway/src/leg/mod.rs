@@ -62,6 +62,9 @@ pub const RING_MAX: Duration = Duration::from_secs(175);
 /// so that no state is without one.
 const LIMIT_MARGIN: Duration = Duration::from_secs(8);
 
+/// A peer's word is repeated T1 and 3*T1 after it was said first (timers E and G), so 4*T1 is waited for that; as a part of 64*T1.
+const REPEATED_WITHIN: u32 = 16;
+
 /// Most 2xx responses of one INVITE that are told apart (RFC 3261 §13.2.2.4: one a fork).
 pub const FORKS_MAX: usize = 16;
 
@@ -173,6 +176,8 @@ pub struct Leg {
     linger: Duration,
     /// Answered, until when other callees of the INVITE may answer it too.
     forks_until: Option<Duration>,
+    /// Over because the peer said so: until when it may say so again, since our answer to it was lost.
+    repeats_until: Option<Duration>,
     deadline: Option<Duration>,
 }
 
@@ -255,6 +260,12 @@ impl Leg {
     /// Whether it has told its last notice.
     pub fn is_over(&self) -> bool {
         matches!(self.state, State::Over)
+    }
+
+    /// Whether closing now would leave the peer in doubt: the leg is not over, or the peer ended it just now over UDP, and if our
+    /// answer to that was lost there would be nobody to say it again.
+    pub fn is_unfinished(&self, now: Duration) -> bool {
+        !self.is_over() || self.repeats_until.is_some_and(|until| now < until)
     }
 
     /// Whether it can be forgotten.
@@ -456,6 +467,14 @@ impl Leg {
         self.change(State::Over);
         // A 2xx may be retransmitted, or come late from a fork, for 64*T1 (§13.2.2.4, §13.3.1.4).
         self.deadline = Some(now.saturating_add(self.linger));
+        let theirs = match &last {
+            Notice::Failed { failure, .. } => failure.status().is_some(),
+            Notice::Ended { by, .. } => *by == EndedBy::Peer,
+            _ => false,
+        };
+        if theirs && !self.options.route.local.transport.is_stream() {
+            self.repeats_until = Some(now.saturating_add(self.linger / REPEATED_WITHIN));
+        }
         // Nothing is offered or described any more.
         (self.invite.body, self.described) = (Bytes::new(), Bytes::new());
         vec![last]

@@ -124,11 +124,11 @@ fn without_credentials_a_challenge_is_the_last_word() {
     let mut bench = Bench::new(options());
     adopt(&mut bench, route("alpha", CARRIER), Some(dialog(CARRIER)));
     let bye = bench.one(CARRIER);
-    assert_eq!(bench.gateway.unfinished(), 1, "closing now would cut it short");
+    assert_eq!(bench.gateway.unfinished(bench.now), 1, "closing now would cut it short");
     let ask = challenge("Proxy-Authenticate", "n1", "MD5", "");
     bench.feed(CARRIER, bye.reply("407 Proxy Authentication Required", "", &[&ask], ""));
     assert!(bench.sent(CARRIER).is_empty());
-    assert_eq!(bench.gateway.unfinished(), 0);
+    assert_eq!(bench.gateway.unfinished(bench.now), 0);
 }
 
 #[test]
@@ -136,9 +136,9 @@ fn a_bye_that_is_lost_is_waited_for_as_long_as_it_is_repeated() {
     let mut bench = Bench::new(options());
     adopt(&mut bench, route("alpha", CARRIER), Some(dialog(CARRIER)));
     bench.pass(ms(31_900));
-    assert_eq!(bench.gateway.unfinished(), 1);
+    assert_eq!(bench.gateway.unfinished(bench.now), 1);
     bench.pass(ms(100));
-    assert_eq!(bench.gateway.unfinished(), 0, "timer F");
+    assert_eq!(bench.gateway.unfinished(bench.now), 0, "timer F");
 }
 
 #[test]

@@ -295,6 +295,33 @@ fn a_bye_that_is_never_answered_still_ends_the_call() {
 }
 
 #[test]
+fn a_bye_that_may_be_repeated_keeps_us_from_closing() {
+    let mut bench = Bench::new(options());
+    let invite = bench.answered(1);
+    let bye = invite.request("BYE", "callee", 1, &[], "");
+    bench.feed(CARRIER, bye.clone());
+    assert_eq!(bench.events(), ended(EndedBy::Peer, "bye"), "told at once");
+    bench.pass(ms(1_500));
+    assert_eq!(bench.gateway.unfinished(bench.now), 1);
+    assert_eq!(bench.starts(CARRIER), ["200 OK"]);
+    bench.feed(CARRIER, bye);
+    assert_eq!(bench.starts(CARRIER), ["200 OK"], "the first was lost");
+    bench.pass(ms(500));
+    assert_eq!(bench.gateway.unfinished(bench.now), 0, "4*T1 after the first");
+}
+
+#[test]
+fn a_bye_of_ours_that_is_answered_leaves_nothing_to_wait_for() {
+    let mut bench = Bench::new(options());
+    bench.answered(1);
+    bench.command(Command::HangUp { call: CALL });
+    let bye = bench.one(CARRIER);
+    assert_eq!(bench.gateway.unfinished(bench.now), 2, "the call and its leg");
+    bench.feed(CARRIER, bye.reply("200 OK", "", &[], ""));
+    assert_eq!(bench.gateway.unfinished(bench.now), 0);
+}
+
+#[test]
 fn when_both_hang_up_at_once_each_bye_is_answered() {
     let mut bench = Bench::new(options());
     let invite = bench.answered(1);

@@ -175,20 +175,20 @@ fn on_the_way_down_the_registration_is_taken_back() {
 fn taking_it_back_may_be_challenged_and_is_waited_for() {
     let mut bench = Bench::new(registering());
     let register = bench.one(CARRIER);
-    assert_eq!(bench.gateway.unfinished(), 1);
+    assert_eq!(bench.gateway.unfinished(bench.now), 1);
     bench.feed(CARRIER, register.reply("200 OK", "x", &["Expires: 300"], ""));
-    assert_eq!(bench.gateway.unfinished(), 0);
+    assert_eq!(bench.gateway.unfinished(bench.now), 0);
     bench.command(crate::command::Command::Drain);
     let last = bench.one(CARRIER);
-    assert_eq!(bench.gateway.unfinished(), 1);
+    assert_eq!(bench.gateway.unfinished(bench.now), 1);
     let ask = "WWW-Authenticate: Digest realm=\"carrier\", nonce=\"n1\", qop=\"auth\"";
     bench.feed(CARRIER, last.reply("401 Unauthorized", "x", &[ask], ""));
-    assert_eq!(bench.gateway.unfinished(), 1, "asked who we are, not answered");
+    assert_eq!(bench.gateway.unfinished(bench.now), 1, "asked who we are, not answered");
     let again = bench.one(CARRIER);
     assert_eq!(again.header("Expires"), "0");
     assert!(again.header("Authorization").contains("username=\"customer\""));
     bench.feed(CARRIER, again.reply("200 OK", "x", &[], ""));
-    assert_eq!(bench.gateway.unfinished(), 0);
+    assert_eq!(bench.gateway.unfinished(bench.now), 0);
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn a_registration_under_way_is_taken_back_too() {
     bench.feed(CARRIER, last.reply("200 OK", "x", &[], ""));
     bench.pass(ms(600_000));
     assert!(bench.sent(CARRIER).is_empty());
-    assert_eq!(bench.gateway.unfinished(), 0);
+    assert_eq!(bench.gateway.unfinished(bench.now), 0);
 }
 
 /// A trunk that is asked every ten seconds, and its next check.
