@@ -86,9 +86,16 @@ pub fn cargo_tool(program: &str, version: &str) -> Result<PathBuf, String> {
     Ok(path)
 }
 
-/// Runs a command, shown first, and fails when it fails.
+/// Runs a command, shown first, and fails when it fails. It isn't told of this package: libraries whose build looks at what
+/// cargo tells would be built once for us and once for whoever calls cargo without us.
 pub fn run(command: &mut Command) -> Result<(), String> {
     let shown = shown(command);
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
     eprintln!("\n\u{25b8} {shown}");
     let status = command.status().map_err(|error| format!("`{shown}` could not be started: {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("`{shown}` failed ({status})")) }

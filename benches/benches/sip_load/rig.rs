@@ -314,7 +314,7 @@ impl Sipp {
     }
 
     /// User and system time so far.
-    fn cpu_seconds(&self) -> f64 {
+    pub fn cpu_seconds(&self) -> f64 {
         seconds_of(&fs::read_to_string(format!("/proc/{}/stat", self.0.id())).expect("SIPp runs to the end"))
     }
 }
@@ -346,7 +346,7 @@ fn children_seconds(text: &str) -> f64 {
 }
 
 /// User and system time in `stat` of a process or a thread (proc(5): fields 14 and 15, in ticks of 10 ms).
-fn seconds_of(stat: &str) -> f64 {
+pub fn seconds_of(stat: &str) -> f64 {
     let fields = stat.rsplit(") ").next().unwrap_or_default().split(' ').skip(11).take(2);
     fields.map(|ticks| ticks.parse::<f64>().unwrap_or(0.0) / 100.0).sum()
 }
