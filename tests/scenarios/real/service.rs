@@ -93,6 +93,12 @@ impl Service {
         request.send(body.to_string()).expect("the service answers").status().as_u16()
     }
 
+    pub(super) fn delete(&self, path: &str) -> u16 {
+        let request = self.client.delete(format!("{}{path}", self.base));
+        let request = request.header("Authorization", format!("Bearer {}", self.token));
+        request.call().expect("the service answers").status().as_u16()
+    }
+
     pub(super) fn get(&self, path: &str) -> Value {
         let request = self.client.get(format!("{}{path}", self.base));
         let request = request.header("Authorization", format!("Bearer {}", self.token));

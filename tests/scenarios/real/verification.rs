@@ -15,7 +15,7 @@ use super::rig::{CUSTOMER_HZ, LONG, MESSAGE_HZ, Stage, carillon};
 const NUMBER: &str = "+12025550177";
 const CALLER: &str = "+12025550999";
 
-const URL: &str = "https://cert.example/shaken.pem";
+pub const URL: &str = "https://cert.example/shaken.pem";
 
 /// Nobody takes it: each call hears the message and is over.
 const INBOUND: &str = "numbers = [\"+12025550177\"]\nteam = false\nmessage = \"sorry.wav\"";
@@ -27,8 +27,8 @@ claims = {"attest": "A", "dest": {"tn": ["12025550177"]}, "iat": int(issued_at),
 print(identity(claims, url, key))
 "#;
 
-/// The Identity header of a call of `orig`, signed with the key in this file.
-fn identity(url: &str, key: &Path, orig: &str, issued_at: u64) -> String {
+/// The Identity header of a call of `orig` to [`NUMBER`], signed with the key in this file.
+pub fn identity(url: &str, key: &Path, orig: &str, issued_at: u64) -> String {
     let mut command = Command::new("python3");
     command.args(["-c", &format!("{PASSPORT}{SIGN}"), url]).arg(key).args([orig, &issued_at.to_string()]);
     let output = command.output().expect("python3 is there");

@@ -2,11 +2,16 @@
 
 use serde_json::json;
 
+use super::identity::seconds;
+use super::rig::certificates::Certificates;
+use super::rig::customer::Customer;
+use super::rig::phone::Phone;
 use super::rig::process::eventually;
 use super::rig::tone::Law;
 use super::rig::wallboard::Wallboard;
-use super::rig::{LONG, Stage};
+use super::rig::{CUSTOMER_HZ, LONG, Stage};
 use super::service::{ADMIN_PASSWORD, Keys, Service};
+use super::verification::{URL, identity};
 
 /// The number that is called from outside.
 const NUMBER: &str = "+12025550177";
@@ -43,6 +48,42 @@ fn after_two_calls(stage: &Stage) -> Service {
     service
 }
 
+/// A service that calls nobody, with one agent who is free for callers.
+fn with_an_agent_for_callers(stage: &Stage) -> (Service, Phone) {
+    let keys = Keys {
+        trunk: "identity_roots = \"sti-ca.pem\"\nidentity_certificates = [\"https://cert.example/shaken.pem sti-certificate.pem\"]\n",
+        ..Keys::default()
+    };
+    let service = Service::start_with(stage, &keys);
+    let phone = stage.phone(0, &[Law::Mu]);
+    let spec = json!({
+        "name": "callbacks", "mode": "manual", "jurisdiction": "none", "timezone": "UTC",
+        "inbound": {"numbers": [NUMBER]}, "wrap_up": {"script": {"after": "0s", "disposition": "success"}},
+    });
+    let (status, made) = service.post("/campaigns", "application/json", &spec.to_string());
+    assert_eq!(status, 201, "{made}");
+    // Nobody is called: it is manual.
+    service.post("/campaigns/1/contacts", "text/csv", "id,number\nc1,+12025550100\n");
+    let (status, started) = service.post("/campaigns/1/start", "application/json", "");
+    assert_eq!(status, 200, "{started}");
+    assert_eq!(service.put("/agents/agent1/state", &json!({"state": "signed_on"})), 204);
+    let ready = || (service.get("/agents/agent1")["state"] == json!("ready")).then_some(());
+    eventually(LONG, ready).expect("the agent is free");
+    (service, phone)
+}
+
+/// Opens the page and signs in with mouse and keyboard.
+fn signed_in(stage: &Stage, service: &Service) -> Wallboard {
+    let mut page = stage.wallboard(&service.base.replace("/api/v1", ""));
+    page.wait_for("#sign-in", "User");
+    page.press("#sign-in [name=user]");
+    page.types("admin");
+    page.key("Tab");
+    page.types(ADMIN_PASSWORD);
+    page.key("Enter");
+    page
+}
+
 /// The messages that the dialog shows, without their times.
 fn shown(page: &mut Wallboard) -> Vec<String> {
     page.texts("#ladder[open] td.way")
@@ -52,13 +93,7 @@ fn shown(page: &mut Wallboard) -> Vec<String> {
 fn calls_in_and_out_open_their_messages_and_caps_are_told_in_both_languages() {
     let stage = Stage::new();
     let service = after_two_calls(&stage);
-    let mut page = stage.wallboard(&service.base.replace("/api/v1", ""));
-    page.wait_for("#sign-in", "User");
-    page.press("#sign-in [name=user]");
-    page.types("admin");
-    page.key("Tab");
-    page.types(ADMIN_PASSWORD);
-    page.key("Enter");
+    let mut page = signed_in(&stage, &service);
     page.wait_for("#recent", "Answered");
 
     let rows: Vec<String> = page.texts("#recent .ending").iter().map(|row| row.replace('\n', " ")).collect();
@@ -123,4 +158,38 @@ fn calls_in_and_out_open_their_messages_and_caps_are_told_in_both_languages() {
     assert_eq!(shown(&mut page), inbound, "the words of SIP are the same in all languages");
     assert_eq!(page.texts("#ladderTable th"), ["时间", "消息", "备注"]);
     page.wait_for("#ladderParties", "中继 carrier");
+}
+
+#[test]
+fn who_signed_for_a_caller_is_told_while_they_talk_and_afterwards() {
+    let stage = Stage::new();
+    let sti = Certificates::new(stage.directory(), "sti");
+    let customer = Customer::speaking(Law::Mu, CUSTOMER_HZ);
+    let (service, phone) = with_an_agent_for_callers(&stage);
+    let mut page = signed_in(&stage, &service);
+    let now = seconds();
+    let signed = |orig| identity(URL, &sti.key, orig, now);
+    let calls = [
+        (signed("12025550999"), "signed: A, verified", "签名：A 级，已验证", false),
+        (signed("12025550998"), "signed: for other numbers", "签名：号码不符", true),
+    ];
+    for (header, english, chinese, failed) in &calls {
+        let caller = stage.caller("caller_signed.xml", NUMBER, CALLER).word("IDENTITY", header);
+        let mut caller = caller.customer(&customer).start();
+        page.wait_for(".agent .calls", english);
+        page.press("#language");
+        page.wait_for(".agent .calls", chinese);
+        page.press("#language");
+        assert_eq!(service.delete("/agents/agent1/call"), 204);
+        caller.finish(LONG);
+        page.wait_for("#recent li:nth-child(1) .identity", english);
+        assert_eq!(page.texts("#recent li:nth-child(1) .identity.failed").len(), usize::from(*failed));
+        let ready = || (service.get("/agents/agent1")["state"] == json!("ready")).then_some(());
+        eventually(LONG, ready).expect("the agent is free again");
+        assert!(
+            page.texts(".agent .calls").iter().all(|shown| !shown.contains("signed")),
+            "the call is over"
+        );
+    }
+    phone.stop();
 }
