@@ -85,11 +85,13 @@ impl EnginePort {
         Ok(shown(row, &self.engine.live().borrow()))
     }
 
-    /// Refuses to start a campaign that would end at once because its list is missing or done.
+    /// Refuses to start a campaign that would end at once because its list is missing or done. One with numbers for callers needs no
+    /// list: it answers them when it has ended, too.
     async fn something_to_call(&self, id: CampaignId) -> Result<(), PortError> {
         let campaign = self.spec(id).await?;
         let counters = self.store.counters(id).await.map_err(unavailable)?;
         let missing = match campaign.state {
+            _ if counters.tasks_total == 0 && !campaign.spec.inbound.numbers.is_empty() => return Ok(()),
             _ if counters.tasks_total == 0 => "has no contacts yet",
             CampaignState::Ended if counters.tasks_open == 0 => "has called all its contacts",
             CampaignState::Draft

@@ -93,7 +93,7 @@ pub(crate) async fn one(
     params(("id" = u64, Path)),
     responses(
         (status = 200, description = "The campaign as it is now.", body = CampaignBody),
-        (status = 409, description = "It has no contacts yet, or has called them all.", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It has no contacts yet and no numbers for callers, or has called all its contacts.", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub(crate) async fn start(
