@@ -27,8 +27,6 @@ use crate::{node, prompts};
 pub const DATABASE: &str = "carillon.db";
 /// Where rows of the list that can't be used go.
 pub const REJECTED: &str = "contacts.rejected.csv";
-/// How long to wait for the last BYEs and unregistrations to be answered, and for those of others to be repeated.
-const GOODBYE_MAX: Duration = Duration::from_secs(5);
 
 /// How to run.
 pub struct RunOptions {
@@ -266,9 +264,7 @@ async fn say_goodbye(file: &CampaignFile, engine: &EngineHandle) {
             tracing::debug!(%refused, "sign-off");
         }
     }
-    if !engine.drain(GOODBYE_MAX).await {
-        tracing::warn!("some peers did not answer our last requests; their side will time out");
-    }
+    engine.drain().await;
 }
 
 /// Suppressed numbers come first: what the dialer is told at its start must hold them.

@@ -22,8 +22,6 @@ use crate::{meters, node, prompts, telemetry};
 
 /// Longest wait for live calls on the way down; a second signal hurries.
 const DRAIN_MAX: Duration = Duration::from_secs(600);
-/// Longest wait for the last BYEs to be answered, and for those of others to be repeated.
-const GOODBYE_MAX: Duration = Duration::from_secs(5);
 
 /// Runs the service until SIGINT or SIGTERM: then it stops placing, lets live calls end and closes; a second signal
 /// hurries.
@@ -111,9 +109,7 @@ pub async fn command(path: &Path) -> Result<(), Exit> {
     for agent in agents {
         let _ = engine.agent(carillon_core::agent::AgentCommand::SignOff { agent }).await;
     }
-    if !engine.drain(GOODBYE_MAX).await {
-        tracing::warn!("some peers did not answer our last requests; their side will time out");
-    }
+    engine.drain().await;
     let _ = close.send(());
     engine.quit();
     let _ = tokio::task::spawn_blocking(move || thread.join()).await;

@@ -31,6 +31,9 @@ use crate::doorbell::Doorbell;
 use crate::node::TrunkFigures;
 use crate::sockets::workers::WorkerCounts;
 
+/// How long to wait for the last BYEs and unregistrations to be answered, and for those of others to be repeated.
+const GOODBYE_MAX: Duration = Duration::from_secs(5);
+
 /// What other threads tell the engine.
 pub(super) enum Message {
     Media(MediaEvent),
@@ -178,15 +181,17 @@ impl EngineHandle {
         self.send(Message::Greeting { campaign, prompt })
     }
 
-    /// Leaves the trunks (unregisters) and waits until every peer has said its last word, at most `longest`. Calls that
-    /// are up go on. Whether all was said.
-    pub async fn drain(&self, longest: Duration) -> bool {
+    /// Leaves the trunks (unregisters) and waits, for five seconds at most, until every peer has said its last word. Calls that
+    /// are up go on.
+    pub async fn drain(&self) {
         let mut status = self.status();
         let rest = async {
             self.send(Message::Drain)?;
             status.wait_for(|status| status.at_rest).await.map_err(|_| Stopped).map(|_| ())
         };
-        matches!(tokio::time::timeout(longest, rest).await, Ok(Ok(())))
+        if !matches!(tokio::time::timeout(GOODBYE_MAX, rest).await, Ok(Ok(()))) {
+            tracing::warn!("some peers did not answer our last requests; their side will time out");
+        }
     }
 
     /// Ends the engine's thread.

@@ -12,8 +12,8 @@ use super::tag::TagMaker;
 use crate::message::{FieldError, HeaderName, Method, Request, Response, reason_phrase};
 use crate::transport::Local;
 
-/// When a client that found the table full may come again, in seconds (RFC 3261 §21.5.4).
-const RETRY_AFTER_SECONDS: &str = "32";
+/// When a client that found the table full may come again (RFC 3261 §21.5.4).
+const RETRY_AFTER: Duration = Duration::from_secs(32);
 
 impl Layer {
     /// §17.2.3.
@@ -44,9 +44,7 @@ impl Layer {
             (Method::Cancel, None) => self.receive_cancel(request, matched_by, from, local, now),
             (_, None) if let Some(after) = self.shedding.filter(|_| begins_something(&request)) => {
                 self.tally.shed += 1;
-                let mut response = plain(&request, 503);
-                response.headers.append(HeaderName::RetryAfter, after.as_secs().to_string());
-                self.answer_statelessly(&request, response, from, local);
+                self.put_off(&request, after, from, local);
             }
             (_, None) if self.table.find_twin(&request).is_some() => {
                 self.tally.merged += 1;
@@ -79,17 +77,21 @@ impl Layer {
         local: Local,
         now: Duration,
     ) {
-        let room = !begins_something(&request) || self.table.has_room_to_begin();
         let entry = self.server_entry(request.clone(), matched_by, from, local, now);
-        match room.then(|| self.table.insert(entry)) {
-            Some(Ok(key)) => self.outputs.push_back(Output::Request { key, request, from, local }),
-            Some(Err(_)) | None => {
+        match self.table.insert(entry) {
+            Ok(key) => self.outputs.push_back(Output::Request { key, request, from, local }),
+            Err(_) => {
                 self.tally.refused += 1;
-                let mut response = plain(&request, 503);
-                response.headers.append(HeaderName::RetryAfter, RETRY_AFTER_SECONDS);
-                self.answer_statelessly(&request, response, from, local);
+                self.put_off(&request, RETRY_AFTER, from, local);
             }
         }
+    }
+
+    /// §21.5.4: 503, and when to come again; no transaction is left.
+    fn put_off(&mut self, request: &Request, after: Duration, from: SocketAddr, local: Local) {
+        let mut response = plain(request, 503);
+        response.headers.append(HeaderName::RetryAfter, after.as_secs().to_string());
+        self.answer_statelessly(request, response, from, local);
     }
 
     /// §9.2: a CANCEL is answered here; the user of the INVITE only hears of it.
@@ -153,7 +155,7 @@ impl Layer {
 
 /// Whether a request is no part of anything that is going on: it has no To tag (§12.2), and is none of the requests that
 /// only make sense after another.
-fn begins_something(request: &Request) -> bool {
+pub(super) fn begins_something(request: &Request) -> bool {
     let begins = match request.method {
         Method::Invite
         | Method::Register

@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::key::{MatchKey, MergeKey, TransactionKey};
 use super::machine::Machine;
+use super::server::begins_something;
 use crate::fingerprint::{Fingerprints, Index};
 use crate::message::{HeaderName, Request, Uri};
 use crate::transport::Local;
@@ -136,14 +137,15 @@ impl Table {
         self.entries.len() - self.clients
     }
 
-    fn has_room(&self, client: bool) -> bool {
-        if client { self.clients() < self.clients_max } else { self.servers() < self.servers_max }
-    }
-
-    /// Whether there is room for a request that begins something. It has half of the servers' room: whoever was let in must find
-    /// some for what ends it.
-    pub(super) fn has_room_to_begin(&self) -> bool {
-        self.servers() < self.servers_max / 2
+    /// Requests that begin something have half of the servers' room: whoever was let in must find some for what ends it.
+    fn has_room(&self, entry: &Entry) -> bool {
+        if entry.machine.is_client() {
+            self.clients() < self.clients_max
+        } else if begins_something(&entry.request) {
+            self.servers() < self.servers_max / 2
+        } else {
+            self.servers() < self.servers_max
+        }
     }
 
     /// Takes a transaction up. The caller has made sure that no other is matched by the same key.
@@ -151,7 +153,7 @@ impl Table {
         let client = entry.machine.is_client();
         // A CANCEL always finds room: there is one for each INVITE at most, and without it a phone rings on.
         let cancels = client && entry.audience == Audience::Layer;
-        if !cancels && !self.has_room(client) {
+        if !cancels && !self.has_room(&entry) {
             return Err(Full);
         }
         debug_assert!(self.find(&entry.matched_by).is_none(), "one transaction a match key");

@@ -159,8 +159,7 @@ fn an_agent_on_the_line_is_there_with_the_phone_that_answers() {
     let mut agent = Agent::new("persistent", false);
     agent.prefer_the_desk();
     agent.signs_on();
-    let ready = || (agent.service.get("/agents/agent1")["state"] == json!("ready")).then_some(());
-    eventually(LONG, ready).expect("on the line with the mobile phone");
+    agent.service.wait_until_ready();
     let desk = agent.desk.as_ref().expect("a phone").output();
     assert_eq!(
         (desk.matches("\nINVITE sip:").count(), desk.matches("\nCANCEL sip:").count()),

@@ -34,8 +34,7 @@ fn called(service: &Service) {
     let (status, started) = service.post("/campaigns/1/start", "application/json", "");
     assert_eq!(status, 200, "{started}");
     assert_eq!(service.put("/agents/agent1/state", &json!({"state": "signed_on"})), 204);
-    let ready = || (service.get("/agents/agent1")["state"] == json!("ready")).then_some(());
-    eventually(LONG, ready).expect("the agent's phone is on the line");
+    service.wait_until_ready();
 }
 
 /// Lets [`FLOOD`] callers call while one talks with the agent, on a service with these keys; returns how many were refused. Whoever was not is answered in the end, and after all of it a new caller is.

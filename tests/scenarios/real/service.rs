@@ -99,6 +99,12 @@ impl Service {
         request.call().expect("the service answers").status().as_u16()
     }
 
+    /// Waits until `agent1` is free.
+    pub(super) fn wait_until_ready(&self) {
+        let ready = || (self.get("/agents/agent1")["state"] == json!("ready")).then_some(());
+        eventually(LONG, ready).expect("the agent is free");
+    }
+
     pub(super) fn get(&self, path: &str) -> Value {
         let request = self.client.get(format!("{}{path}", self.base));
         let request = request.header("Authorization", format!("Bearer {}", self.token));

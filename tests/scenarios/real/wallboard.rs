@@ -38,8 +38,7 @@ fn after_two_calls(stage: &Stage) -> Service {
     service.post("/campaigns/1/start", "application/json", "");
     assert_eq!(service.put("/agents/agent1/state", &json!({"state": "signed_on"})), 204);
     carrier.finish(LONG);
-    let ready = || (service.get("/agents/agent1")["state"] == json!("ready")).then_some(());
-    eventually(LONG, ready).expect("the agent is free again");
+    service.wait_until_ready();
     let mut caller = stage.caller("caller.xml", NUMBER, CALLER).pause_ms(500).start();
     caller.finish(LONG);
     let told = || (service.get("/inbound")["items"][0]["outcome"] == json!("talked")).then_some(());
@@ -67,8 +66,7 @@ fn with_an_agent_for_callers(stage: &Stage) -> (Service, Phone) {
         assert_eq!(status, 200, "{started}");
     }
     assert_eq!(service.put("/agents/agent1/state", &json!({"state": "signed_on"})), 204);
-    let ready = || (service.get("/agents/agent1")["state"] == json!("ready")).then_some(());
-    eventually(LONG, ready).expect("the agent is free");
+    service.wait_until_ready();
     (service, phone)
 }
 
@@ -184,8 +182,7 @@ fn who_signed_for_a_caller_is_told_while_they_talk_and_afterwards() {
         caller.finish(LONG);
         page.wait_for("#recent li:nth-child(1) .identity", english);
         assert_eq!(page.texts("#recent li:nth-child(1) .identity.failed").len(), usize::from(*failed));
-        let ready = || (service.get("/agents/agent1")["state"] == json!("ready")).then_some(());
-        eventually(LONG, ready).expect("the agent is free again");
+        service.wait_until_ready();
         assert!(
             page.texts(".agent .calls").iter().all(|shown| !shown.contains("signed")),
             "the call is over"
