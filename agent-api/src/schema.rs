@@ -493,6 +493,8 @@ pub(crate) struct CampaignView {
     pub ringing: u64,
     pub waiting: u64,
     pub talking: u64,
+    /// Whether calls from outside to its numbers are taken: from its first start on, also when it has ended.
+    pub answers_callers: bool,
     /// Callers of its numbers who wait for an agent.
     pub callers_waiting: u64,
     pub calls_per_hour: f64,

@@ -67,6 +67,8 @@ pub struct CampaignView {
     pub waiting: u64,
     /// Bridged now.
     pub talking: u64,
+    /// Whether calls from outside to its numbers are taken: from its first start on, also when it has ended.
+    pub answers_callers: bool,
     /// Callers of its numbers who wait for an agent.
     pub callers_waiting: u64,
     /// Placed per campaign hour, over the last five campaign minutes.

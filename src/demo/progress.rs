@@ -119,6 +119,7 @@ mod tests {
                 ringing: 7,
                 waiting: 0,
                 talking: 5,
+                answers_callers: false,
                 callers_waiting: 0,
                 calls_per_hour: 1_234.4,
                 eta_ms: Some(3_723_000),

@@ -7,14 +7,14 @@ const TEXT = {
     idle: "Idle", ringing: "Ringing", talking: "Talking", wrap: "Wrap-up", abandon: "Abandoned", rate: "Calls per hour", answer: "Answer to agent",
     idleNote: n => n === "1" ? "of 1 agent" : `of ${n} agents`, ringingNote: "lines", talkingNote: n => n ? `${n} waiting` : "nobody waits", wrapNote: "after a call",
     limit: p => `limit ${p}`, noLimit: "no limit", rateNote: "last 5 minutes", answerNote: "99th percentile", none: "–",
-    done: (a, b) => `${a} of ${b} tasks closed`, eta: t => `about ${t} to go`, finished: "Finished", speed: n => `${n}× time`,
+    done: (a, b) => `${a} of ${b} tasks closed`, eta: t => `about ${t} to go`, finished: "Finished", noList: "No list", speed: n => `${n}× time`,
     placed: "placed", answered: "answered", bridged: "bridged", abandoned: "abandoned", call: n => n === 1 ? "1 call" : `${n} calls`,
     way: inbound => inbound ? "In" : "Out", name: (n, inbound) => `${inbound ? "inbound call" : "call"} ${n}`,
     trunks: "Trunks", lines: (a, b) => `${a} of ${b} lines`, trunkDown: "takes no calls", spendDay: "Spent today", spendMonth: "Spent this month", talkDay: "Minutes today", talkMonth: "Minutes this month",
     capUsed: (a, b, u) => `${a} of ${b}${u ? ` ${u}` : ""}`, nearCap: p => `${p} used: near its cap`, fullCap: "used up: no new calls",
     ladder: name => `Messages of ${name}`, ladderOpen: name => `Show the messages of ${name}`, close: "Close", time: "Time", message: "Message", note: "Note", phone: "phone", trunk: "trunk", us: "Carillon", again: "repeated",
     noLadder: "The messages of this call are not kept any more.", noRight: "Only administrators and operators who are signed in see messages.", leftOut: n => `${n} messages were not kept`,
-    campaignStates: { draft: "Draft", running: "Running", paused: "Paused", stopping: "Stopping", ended: "Ended" },
+    campaignStates: { draft: "Draft", running: "Running", paused: "Paused", stopping: "Stopping", ended: "Ended", answering: "Answering callers" },
     agentStates: { offline: "Offline", unreachable: "Unreachable", engaged: "With a colleague", break: "Break", ready: "Ready", reserved: "Reserved", talking: "Talking", wrap_up: "Wrap-up" },
     outcomes: { answered: "Answered", abandoned: "Abandoned", machine: "Machine", busy: "Busy", no_answer: "No answer", rejected: "Rejected",
       invalid_number: "Invalid number", congestion: "Congestion", failed: "Failed", cancelled: "Cancelled", interrupted: "Interrupted" },
@@ -39,14 +39,14 @@ const TEXT = {
     idle: "空闲", ringing: "振铃", talking: "通话", wrap: "整理", abandon: "呼损率", rate: "每小时外呼", answer: "接听到坐席",
     idleNote: n => `共 ${n} 名坐席`, ringingNote: "路", talkingNote: n => n ? `${n} 人等待` : "无人等待", wrapNote: "通话之后",
     limit: p => `上限 ${p}`, noLimit: "无上限", rateNote: "最近 5 分钟", answerNote: "99% 不超过", none: "–",
-    done: (a, b) => `已结案 ${a} / ${b}`, eta: t => `预计还需 ${t}`, finished: "已完成", speed: n => `${n} 倍速`,
+    done: (a, b) => `已结案 ${a} / ${b}`, eta: t => `预计还需 ${t}`, finished: "已完成", noList: "无名单", speed: n => `${n} 倍速`,
     placed: "外呼", answered: "接通", bridged: "转坐席", abandoned: "呼损", call: n => `${n} 通`,
     way: inbound => inbound ? "呼入" : "外呼", name: (n, inbound) => `${inbound ? "呼入" : "外呼"} ${n}`,
     trunks: "中继", lines: (a, b) => `线路 ${a} / ${b}`, trunkDown: "不可用", spendDay: "今日花费", spendMonth: "本月花费", talkDay: "今日分钟数", talkMonth: "本月分钟数",
     capUsed: (a, b, u) => `${a} / ${b}${u ? ` ${u}` : ""}`, nearCap: p => `已用 ${p}，接近上限`, fullCap: "已用完，不再外呼",
     ladder: name => `${name} 的信令流程`, ladderOpen: name => `查看${name} 的信令流程`, close: "关闭", time: "时间", message: "消息", note: "备注", phone: "话机", trunk: "中继", us: "Carillon", again: "重发",
     noLadder: "该呼叫的信令已不再保存。", noRight: "仅登录的管理员和操作员可查看信令。", leftOut: n => `另有 ${n} 条消息未保存`,
-    campaignStates: { draft: "草稿", running: "运行中", paused: "已暂停", stopping: "停止中", ended: "已结束" },
+    campaignStates: { draft: "草稿", running: "运行中", paused: "已暂停", stopping: "停止中", ended: "已结束", answering: "接听来电中" },
     agentStates: { offline: "离线", unreachable: "话机不可达", engaged: "协助同事", break: "小休", ready: "就绪", reserved: "预占", talking: "通话", wrap_up: "整理" },
     outcomes: { answered: "接通", abandoned: "呼损", machine: "答录机", busy: "忙", no_answer: "无人接听", rejected: "拒接",
       invalid_number: "空号", congestion: "网络拥塞", failed: "失败", cancelled: "已取消", interrupted: "中断" },
@@ -68,7 +68,7 @@ const TEXT = {
 const STATE_TONES = { ready: "--ready", reserved: "--reserved", talking: "--talking", wrap_up: "--wrap", break: "--away", offline: "--away", engaged: "--talking", unreachable: "--bad" };
 const OUTCOME_TONES = { answered: "--ready", abandoned: "--bad", machine: "--ring", failed: "--bad", interrupted: "--bad", invalid_number: "--wrap", rejected: "--wrap" };
 const INBOUND_TONES = { talked: "--ready", message: "--wrap", no_agent: "--bad", failed: "--bad", interrupted: "--bad" };
-const CAMPAIGN_TONES = { running: "--ready", paused: "--wrap", stopping: "--wrap", ended: "--away", draft: "--away" };
+const CAMPAIGN_TONES = { running: "--ready", paused: "--wrap", stopping: "--wrap", ended: "--away", answering: "--ready", draft: "--away" };
 const HISTORY_MAX = 240;
 
 const $ = id => document.getElementById(id);
@@ -317,15 +317,17 @@ function render() {
   document.title = `${campaign.name} · Carillon`;
   const state = $("state");
   state.hidden = false;
-  state.children[0].style.setProperty("--tone", tone(CAMPAIGN_TONES[campaign.state]));
-  put(state.children[1], t.campaignStates[campaign.state] || campaign.state);
+  // Nothing is left to call, but its numbers are answered.
+  const shownState = campaign.state === "ended" && campaign.answers_callers ? "answering" : campaign.state;
+  state.children[0].style.setProperty("--tone", tone(CAMPAIGN_TONES[shownState]));
+  put(state.children[1], t.campaignStates[shownState] || shownState);
   $("speed").hidden = !(view.speed > 1);
   put($("speed"), t.speed(view.speed));
 
   const closed = campaign.tasks_total - campaign.tasks_open;
   const share = campaign.tasks_total ? closed / campaign.tasks_total : 0;
-  put($("done"), t.done(number(closed), number(campaign.tasks_total)));
-  put($("eta"), campaign.state === "ended" ? t.finished : campaign.eta_ms === null ? "" : t.eta(clock(campaign.eta_ms / (view.speed || 1))));
+  put($("done"), campaign.tasks_total ? t.done(number(closed), number(campaign.tasks_total)) : t.noList);
+  put($("eta"), !campaign.tasks_total ? "" : campaign.state === "ended" ? t.finished : campaign.eta_ms === null ? "" : t.eta(clock(campaign.eta_ms / (view.speed || 1))));
   $("bar").firstElementChild.style.width = `${100 * share}%`;
   $("bar").setAttribute("aria-valuenow", Math.round(100 * share));
   $("bar").setAttribute("aria-label", t.done(number(closed), number(campaign.tasks_total)));

@@ -125,6 +125,7 @@ fn schemas_describe_what_is_written() {
         ringing: 0,
         waiting: 0,
         talking: 0,
+        answers_callers: false,
         callers_waiting: 0,
         calls_per_hour: 0.0,
         eta_ms: None,

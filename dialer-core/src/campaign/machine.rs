@@ -174,6 +174,11 @@ impl Campaign {
         matches!(self.run, Run::Running { .. } | Run::Paused)
     }
 
+    /// Whether calls to its numbers are taken at all.
+    pub fn answers_callers(&self) -> bool {
+        !self.spec.inbound.numbers.is_empty() && !self.is_draft()
+    }
+
     /// Whether callers find agents: not where it is about to end.
     pub fn takes_callers(&self) -> bool {
         !matches!(self.run, Run::Stopping | Run::Closing)

@@ -100,8 +100,9 @@ impl Dialer {
     /// A trunk calls a number: taken where a campaign has it.
     pub(super) fn offered(&mut self, offered: Offered, now: Now) {
         let Offered { offer, trunk, number, caller, diversion, history_info, identity } = offered;
-        let has_it =
-            |campaign: &&Campaign| campaign.spec.inbound.numbers.contains(&number) && !campaign.is_draft();
+        let has_it = |campaign: &&Campaign| {
+            campaign.answers_callers() && campaign.spec.inbound.numbers.contains(&number)
+        };
         let mut campaigns: Vec<(bool, CampaignId)> = self
             .campaigns
             .values()

@@ -95,6 +95,7 @@ fn campaign_view(campaign: &Campaign, tasks_waiting_for_owner: u64, now: Now) ->
         ringing: figures.ringing,
         waiting: figures.waiting,
         talking: figures.talking,
+        answers_callers: campaign.answers_callers(),
         callers_waiting: 0,
         calls_per_hour: figures.calls_per_hour(started, now.monotonic),
         eta_ms,

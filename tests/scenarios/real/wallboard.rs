@@ -99,6 +99,8 @@ fn calls_in_and_out_open_their_messages_and_caps_are_told_in_both_languages() {
     assert!(rows[0].contains("In Talked agent1") && rows[1].contains("Out Answered agent1"), "{rows:?}");
     // Its one task is done.
     page.wait_for("#reason", "Nothing left to call");
+    page.wait_for("#state", "Answering callers");
+    page.wait_for("#done", "1 of 1 tasks closed");
     for text in [
         "carrier",
         "0 of 4 lines",
@@ -140,6 +142,7 @@ fn calls_in_and_out_open_their_messages_and_caps_are_told_in_both_languages() {
     page.wait_for("#recent li:nth-child(1)", "呼入");
     assert_eq!(page.value("document.documentElement.lang"), json!("zh-CN"));
     page.wait_for("#reason", "名单已呼完");
+    page.wait_for("#state", "接听来电中");
     let decision = json!({"bound": "risk", "agents_free": 2, "lines_out": 1, "lines_wanted": 3, "forecast": {"horizon_s": 12, "answers": 1.25, "agents": 2}});
     let parts = json!({"cause": "decision", "decision": decision, "agent_hours_left": 4.5, "owners": decision,
         "awaited": {"tasks": 2, "owners": ["7"], "more": 1}, "agents_deciding": 1});
@@ -165,6 +168,8 @@ fn who_signed_for_a_caller_is_told_while_they_talk_and_afterwards() {
     let customer = Customer::speaking(Law::Mu, CUSTOMER_HZ);
     let (service, phone) = with_an_agent_for_callers(&stage);
     let mut page = signed_in(&stage, &service);
+    page.wait_for("#state", "Answering callers");
+    page.wait_for("#done", "No list");
     let now = seconds();
     let signed = |orig| identity(URL, &sti.key, orig, now);
     let calls = [

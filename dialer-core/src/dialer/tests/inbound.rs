@@ -96,9 +96,23 @@ fn other_numbers_and_drafts_are_refused() {
     assert_eq!(desk.called("+15550178", None), None);
     assert!(desk.saw(&Seen::Refuse(404)));
     let mut desk = Desk::new();
-    desk.create(quiet());
+    let draft = desk.create(quiet());
     assert_eq!(desk.called(NUMBER, None), None);
     assert!(desk.saw(&Seen::Refuse(404)));
+    assert!(!desk.campaign(draft).answers_callers);
+}
+
+#[test]
+fn a_campaign_without_a_list_ends_and_answers_its_callers() {
+    let mut desk = Desk::new();
+    let campaign = desk.create(quiet());
+    desk.command(CampaignCommand::Start(campaign)).unwrap();
+    desk.sign_on("agent1");
+    desk.pass(1_000);
+    let view = desk.campaign(campaign);
+    assert_eq!((view.state, view.answers_callers), (CampaignState::Ended, true));
+    let call = desk.called(NUMBER, None).unwrap();
+    talks(&mut desk, call);
 }
 
 #[test]
