@@ -1,13 +1,16 @@
 //! Breath: how long a loop under load rests between two turns, so that one turn serves what came meanwhile.
 //!
 //! To fall asleep and be woken for every datagram costs more than to serve it, on both sides of the socket. So a loop that
-//! is asked often takes a breath of [`BREATH`] between turns: a person on the phone can't hear it. A loop that is
-//! asked seldom answers at once.
+//! is asked often takes a breath of [`BREATH`] between turns, and one that is asked very often one of [`DEEP_BREATH`]: a person
+//! on the phone can't hear either. A loop that is asked seldom answers at once.
 
 use std::time::Duration;
 
 /// Shortest time from one turn to the next under load.
 pub const BREATH: Duration = Duration::from_millis(2);
+
+/// The same under heavy load.
+pub const DEEP_BREATH: Duration = Duration::from_millis(4);
 
 /// How long inputs are counted to know what the load is.
 const WINDOW: Duration = Duration::from_millis(50);
@@ -15,12 +18,16 @@ const WINDOW: Duration = Duration::from_millis(50);
 /// Inputs in a window from which a loop is under load: twice as many as there are breaths in it.
 const INPUTS_MIN: u32 = 50;
 
+/// Inputs in a window from which the load is heavy: sixteen to a deep breath.
+const INPUTS_HEAVY: u32 = 200;
+
 /// Counts the inputs of a loop and says how long it may rest. A pure machine.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Breath {
     window_began: Duration,
     inputs: u32,
-    loaded: bool,
+    /// Shortest time from one turn to the next, as the last window told.
+    breath: Duration,
     turn_began: Duration,
 }
 
@@ -31,7 +38,12 @@ impl Breath {
         if now.saturating_sub(self.window_began) >= WINDOW {
             // After a silence the count says nothing about now.
             let stale = now.saturating_sub(self.window_began) >= WINDOW * 2;
-            self.loaded = self.inputs >= INPUTS_MIN && !stale;
+            self.breath = match self.inputs {
+                _ if stale => Duration::ZERO,
+                INPUTS_HEAVY.. => DEEP_BREATH,
+                INPUTS_MIN.. => BREATH,
+                _ => Duration::ZERO,
+            };
             self.inputs = 0;
             self.window_began = now;
         }
@@ -44,10 +56,7 @@ impl Breath {
 
     /// How long to rest before the next turn; nothing when the loop is not under load, or this turn took as long already.
     pub fn rest(&self, now: Duration) -> Duration {
-        if !self.loaded {
-            return Duration::ZERO;
-        }
-        self.turn_began.saturating_add(BREATH).saturating_sub(now)
+        self.turn_began.saturating_add(self.breath).saturating_sub(now)
     }
 }
 
@@ -84,6 +93,11 @@ mod tests {
         assert_eq!(breath.rest(ms(120)), BREATH);
         assert_eq!(breath.rest(ms(121)), ms(1));
         assert_eq!(breath.rest(ms(125)), Duration::ZERO, "a long turn is followed by the next at once");
+    }
+
+    #[test]
+    fn the_heavier_the_load_the_deeper_the_breath() {
+        assert_eq!(fed(6, 120).rest(ms(120)), DEEP_BREATH);
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! The engine: one thread that drives the node with real sockets, a real store and a real clock.
 //!
 //! Each turn, in this order: what other threads sent (store, media, people), datagrams, timers; each on a budget, so
-//! that none starves the others. Everything the node wants done is done before the next input.
+//! that none starves the others. Everything the node wants done is done before the next input, but for datagrams, which leave
+//! together at the end of the turn.
 
 mod handle;
+mod questions;
 mod signing;
 
 use std::collections::BTreeMap;
@@ -16,13 +18,12 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use carillon_core::id::{AttemptId, CampaignId, RequestId};
+use carillon_core::id::RequestId;
 use carillon_core::live::LiveView;
 use carillon_core::output::{Refused, Reply};
 use carillon_core::store::read::Recovered;
 use carillon_core::store::sqlite::{OnStored, Store};
 use carillon_core::store::write::Refusal;
-use carillon_core::time::Utc;
 use carillon_sip::io::hep::{self, HepHandle};
 use carillon_sip::io::media::{self, MediaHandle, MediaOptions};
 use carillon_sip::io::resolve::{self, ResolverHandle};
@@ -57,8 +58,6 @@ const CLOSE_PATIENCE: Duration = Duration::from_millis(50);
 const OPEN_PATIENCE: Duration = Duration::from_millis(5);
 /// How often a wallboard gets a new view.
 const LIVE_INTERVAL: Duration = Duration::from_millis(250);
-/// How long to wait before reading the store again after a failure.
-const FETCH_AGAIN: Duration = Duration::from_secs(1);
 
 const WAKER: Token = Token(usize::MAX);
 
@@ -251,6 +250,7 @@ impl Engine {
             let mut more = match self.take_messages() {
                 // Waits until streams and recordings are closed.
                 Turn::Quit => {
+                    self.flush();
                     self.keep_ladders(true);
                     if let Some(keeper) = self.keeper.take() {
                         keeper.stop();
@@ -266,9 +266,9 @@ impl Engine {
             more |= self.take_messages_of_peers();
             self.take_timers();
             self.judge_load();
+            self.flush();
             self.show();
             self.wake_media();
-            self.sockets.flush();
             self.strain.rest(self.now().monotonic, more);
             let wait = if more { Duration::ZERO } else { self.wait() };
             let rest = self.breath.rest(self.now().monotonic);
@@ -495,38 +495,20 @@ impl Engine {
         if let Some(hep) = &self.hep {
             hep.sent(bytes, to, local);
         }
-        if let Some(failed) = self.sockets.send(bytes, to, local, now.monotonic) {
-            self.node.handle(failed, now);
+        self.sockets.send(bytes, to, local, now.monotonic);
+    }
+
+    /// Has everything leave, and what becomes of what can't.
+    fn flush(&mut self) {
+        loop {
+            self.sockets.flush(&mut self.inputs);
+            if self.inputs.is_empty() {
+                return;
+            }
+            let mut failures = std::mem::take(&mut self.inputs);
+            failures.drain(..).for_each(|input| self.handle(input));
+            self.inputs = failures;
         }
-    }
-
-    fn fetch(&self, campaign: CampaignId, limit: u32, owners: Vec<String>, now: Utc) {
-        let (store, sender, bell) = (self.store.clone(), self.sender.clone(), self.bell.clone());
-        self.runtime.spawn(async move {
-            // A store that can't be read stops dialing, not the process: ask again until it can.
-            let fetched = loop {
-                match store.fetch(campaign, limit, &owners, now).await {
-                    Ok(fetched) => break fetched,
-                    Err(error) => tracing::warn!(%error, "due tasks could not be read; trying again"),
-                }
-                tokio::time::sleep(FETCH_AGAIN).await;
-            };
-            let _ = sender.send(Message::Fetched { campaign, fetched });
-            bell.ring();
-        });
-    }
-
-    /// The call does not wait for long, and goes on without an answer.
-    fn find_caller(&self, call: AttemptId, campaigns: Vec<CampaignId>, number: String) {
-        let (store, sender, bell) = (self.store.clone(), self.sender.clone(), self.bell.clone());
-        self.runtime.spawn(async move {
-            let known = store.find_caller(&campaigns, &number).await.unwrap_or_else(|error| {
-                tracing::warn!(%error, "who calls could not be read");
-                None
-            });
-            let _ = sender.send(Message::CallerFound { call, known });
-            bell.ring();
-        });
     }
 
     fn request(&mut self, reply: oneshot::Sender<Result<Reply, Refused>>) -> RequestId {

@@ -25,6 +25,8 @@ use workers::{WorkerCounts, Workers};
 
 /// Datagrams taken from a socket, and reads from connections, before other work has its turn.
 const PER_TURN: usize = 64;
+/// Datagrams that wait for the end of a turn, before all of them leave at once.
+const DEPARTURES_MAX: usize = 64;
 /// Tokens for the connections of one listener.
 const STREAM_TOKENS: usize = 1 << 40;
 /// How often connections over which nothing comes are looked for.
@@ -51,9 +53,21 @@ struct Listening {
     ready: bool,
 }
 
+/// A datagram on its way out.
+struct Departure {
+    bytes: Bytes,
+    to: SocketAddr,
+    /// Which of the UDP addresses it leaves from.
+    listener: usize,
+}
+
 /// All sockets that SIP goes over.
 pub struct Sockets {
     datagrams: Vec<Listening>,
+    /// They leave together, so that a peer is woken once a turn and not for each of them.
+    departures: Vec<Departure>,
+    /// What could not be sent.
+    failures: Vec<NodeInput>,
     /// They have the UDP sockets then.
     workers: Option<Workers>,
     streams: Vec<SipStreams>,
@@ -89,7 +103,15 @@ impl Sockets {
             [] => None,
             shared => Some(Workers::start(shared, count, bell)?),
         };
-        Ok(Self { datagrams, workers, streams, swept: Duration::ZERO, received: Vec::new() })
+        Ok(Self {
+            datagrams,
+            departures: Vec::new(),
+            failures: Vec::new(),
+            workers,
+            streams,
+            swept: Duration::ZERO,
+            received: Vec::new(),
+        })
     }
 
     /// The addresses bound: no media may be sent there.
@@ -146,11 +168,14 @@ impl Sockets {
         more
     }
 
-    /// Has everything sent that was given to [`Sockets::send`]. To be called at the end of a turn.
-    pub fn flush(&mut self) {
+    /// Sends everything that was given to [`Sockets::send`]; what can't be is told in `failures`. To be called at the end of a
+    /// turn.
+    pub fn flush(&mut self, failures: &mut Vec<NodeInput>) {
         if let Some(workers) = &mut self.workers {
             workers.flush();
         }
+        self.depart();
+        failures.append(&mut self.failures);
     }
 
     /// What each worker has done; nothing where there are none.
@@ -158,35 +183,54 @@ impl Sockets {
         self.workers.as_ref().map(Workers::counts).unwrap_or_default()
     }
 
-    /// Sends a message from `local`. Where that fails at once the input that says so is returned; connections tell later.
-    pub fn send(&mut self, bytes: &Bytes, to: SocketAddr, local: Local, now: Duration) -> Option<NodeInput> {
-        let sent = match local.transport {
+    /// Sends a message from `local`, datagrams at the end of the turn. That it failed is told by [`Sockets::flush`]; connections
+    /// tell by [`Sockets::take`].
+    pub fn send(&mut self, bytes: &Bytes, to: SocketAddr, local: Local, now: Duration) {
+        match local.transport {
             Transport::Udp => match &mut self.workers {
-                Some(workers) => workers.send(bytes.clone(), to, local),
+                Some(workers) => {
+                    let sent = workers.send(bytes.clone(), to, local);
+                    self.note(sent, to, local);
+                }
                 None => {
-                    let here = |it: &&Listening| Local::from(it.socket.local()).serves(local);
-                    let listening = self.datagrams.iter().find(here).or(self.datagrams.first());
-                    listening
-                        .map_or(Err(io::ErrorKind::AddrNotAvailable.into()), |it| it.socket.send(bytes, to))
+                    let here = |it: &Listening| Local::from(it.socket.local()).serves(local);
+                    let listener = self.datagrams.iter().position(here).unwrap_or(0);
+                    self.departures.push(Departure { bytes: bytes.clone(), to, listener });
+                    if self.departures.len() >= DEPARTURES_MAX {
+                        self.depart();
+                    }
                 }
             },
             Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
                 match self.streams.iter_mut().find(|it| it.local().serves(local)) {
-                    Some(streams) => {
-                        streams.send(bytes, to, now);
-                        Ok(())
-                    }
-                    None => Err(io::ErrorKind::AddrNotAvailable.into()),
+                    Some(streams) => streams.send(bytes, to, now),
+                    None => self.note(Err(io::ErrorKind::AddrNotAvailable.into()), to, local),
                 }
             }
-        };
+        }
+    }
+
+    /// Has the datagrams leave.
+    fn depart(&mut self) {
+        let mut departures = std::mem::take(&mut self.departures);
+        for Departure { bytes, to, listener } in departures.drain(..) {
+            let (sent, local) = match self.datagrams.get(listener) {
+                Some(it) => (it.socket.send(&bytes, to), it.socket.local()),
+                None => (Err(io::ErrorKind::AddrNotAvailable.into()), to),
+            };
+            self.note(sent, to, local.into());
+        }
+        self.departures = departures;
+    }
+
+    fn note(&mut self, sent: io::Result<()>, to: SocketAddr, local: Local) {
         match sent {
-            Ok(()) => None,
+            Ok(()) => {}
             // SIP over UDP repeats what is lost.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => {
                 tracing::debug!(%error, "send failed");
-                Some(NodeInput::Unreachable { to, local })
+                self.failures.push(NodeInput::Unreachable { to, local });
             }
         }
     }
@@ -208,5 +252,56 @@ fn security(options: &Options, transport: Transport) -> Result<Security, TlsErro
         Transport::Udp | Transport::Tcp | Transport::Tls | Transport::Ws => {
             Security::new(&options.tls, trunks)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use mio::{Poll, Waker};
+
+    use super::*;
+
+    /// The sockets of a node that listens here, and a peer.
+    fn sockets() -> (Sockets, Local, UdpSocket, SocketAddr) {
+        let poll = Poll::new().unwrap();
+        let bell = Arc::new(Doorbell::new(Waker::new(poll.registry(), Token(usize::MAX)).unwrap()));
+        let address: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let options = Options::new(vec![address.into()], address.ip());
+        let sockets = Sockets::bind(&options, poll.registry(), &bell).unwrap();
+        let local = Local::from(sockets.own()[0]);
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        peer.set_nonblocking(true).unwrap();
+        let to = peer.local_addr().unwrap();
+        (sockets, local, peer, to)
+    }
+
+    #[test]
+    fn datagrams_leave_together_in_order_and_failures_are_told() {
+        let (mut sockets, local, peer, to) = sockets();
+        let nowhere: SocketAddr = "[::1]:5060".parse().unwrap();
+        for (text, to) in [("one", to), ("lost", nowhere), ("two", to)] {
+            sockets.send(&Bytes::from_static(text.as_bytes()), to, local, Duration::ZERO);
+        }
+        let mut buffer = [0; 16];
+        assert!(peer.recv(&mut buffer).is_err(), "the turn is not over");
+        let mut failures = Vec::new();
+        sockets.flush(&mut failures);
+        for text in ["one", "two"] {
+            let length = peer.recv(&mut buffer).unwrap();
+            assert_eq!(&buffer[..length], text.as_bytes());
+        }
+        let [NodeInput::Unreachable { to, .. }] = failures.as_slice() else { panic!("{failures:?}") };
+        assert_eq!(*to, nowhere);
+    }
+
+    #[test]
+    fn a_long_turn_does_not_hold_datagrams_back() {
+        let (mut sockets, local, peer, to) = sockets();
+        for _ in 0..DEPARTURES_MAX {
+            sockets.send(&Bytes::from_static(b"one"), to, local, Duration::ZERO);
+        }
+        assert!(peer.recv(&mut [0; 16]).is_ok());
     }
 }

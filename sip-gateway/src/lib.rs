@@ -7,7 +7,7 @@
 //!
 //! Rooms: `message` (wire codec), `decoded` (what a datagram is), `sdp`, `auth` (digest), `transaction` (RFC 3261 §17), `dialog` (§12),
 //! `leg` (a call towards a trunk or a softphone), `ladder` (which messages a call was made of), `hep` (messages for a capture server), `trunk` (limits, registration), `registrar` (softphones),
-//! `media` (RTP), `gateway` (routes between them), `fingerprint` (maps by text), `io` (sockets, feature `io`).
+//! `media` (RTP), `gateway` (routes between them), `fingerprint` (maps by text), `keyed` (maps by our own keys), `io` (sockets, feature `io`).
 
 pub mod auth;
 pub mod command;
@@ -20,6 +20,7 @@ pub mod hep;
 pub mod id;
 #[cfg(feature = "io")]
 pub mod io;
+mod keyed;
 pub mod ladder;
 pub mod leg;
 pub mod media;

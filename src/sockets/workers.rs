@@ -21,7 +21,7 @@ use carillon_sip::io::udp::{Drained, SipSocket};
 use carillon_sip::transport::{Local, Transport};
 use mio::{Events, Poll, Token, Waker};
 
-use super::{Listening, PER_TURN, SocketError};
+use super::{Departure, Listening, PER_TURN, SocketError};
 use crate::breath::Breath;
 use crate::doorbell::Doorbell;
 use crate::node::NodeInput;
@@ -86,13 +86,6 @@ struct Worker {
     bell: Arc<Doorbell>,
     counters: Arc<Counters>,
     thread: Option<JoinHandle<()>>,
-}
-
-struct Departure {
-    bytes: Bytes,
-    to: SocketAddr,
-    /// Which of the addresses it leaves from.
-    listener: usize,
 }
 
 impl Workers {

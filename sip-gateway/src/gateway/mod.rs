@@ -52,6 +52,7 @@ use crate::decoded::Decoded;
 use crate::event::{Event, Room, TrunkRoom, TrunkState};
 use crate::fingerprint::{ByText, Fingerprints};
 use crate::id::{CallId, OfferId, StreamId};
+use crate::keyed::Keyed;
 use crate::ladder::Ladders;
 use crate::leg::LegId;
 use crate::leg::orphan::Orphan;
@@ -131,7 +132,7 @@ pub struct Gateway {
     /// By user.
     takeovers: BTreeMap<String, Takeover>,
     /// Boxed: legs are large and maps move what they hold.
-    legs: BTreeMap<LegId, Box<LegEntry>>,
+    legs: Keyed<LegId, Box<LegEntry>>,
     legs_started: u64,
     /// Which leg a Call-ID belongs to.
     dialogs: ByText<LegId>,
@@ -188,7 +189,7 @@ impl Gateway {
             transfers: BTreeMap::new(),
             consultations: BTreeMap::new(),
             takeovers: BTreeMap::new(),
-            legs: BTreeMap::new(),
+            legs: Keyed::new(),
             legs_started: 0,
             dialogs: ByText::new(Fingerprints::new(&secret)),
             ladders: Ladders::new(&secret),

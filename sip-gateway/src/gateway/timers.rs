@@ -1,12 +1,14 @@
 //! Deadlines with names: why each exists and when it is due.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::hash::Hash;
 use std::time::Duration;
 
 use crate::id::CallId;
+use crate::keyed::Keyed;
 
 /// Why the gateway wants to be woken. Transaction timers are the transaction layer's own.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Timer {
     /// The next INVITE of a trunk may leave.
     Slot(usize),
@@ -34,14 +36,14 @@ pub enum Timer {
 /// numbers.
 #[derive(Debug)]
 pub struct Timers<N> {
-    by_name: BTreeMap<N, Duration>,
+    by_name: Keyed<N, Duration>,
     by_time: BTreeSet<(Duration, N)>,
 }
 
-impl<N: Clone + Ord> Timers<N> {
+impl<N: Clone + Hash + Ord> Timers<N> {
     /// None yet.
     pub fn new() -> Self {
-        Self { by_name: BTreeMap::new(), by_time: BTreeSet::new() }
+        Self { by_name: Keyed::new(), by_time: BTreeSet::new() }
     }
 
     /// Sets, moves or (with `None`) clears a deadline.

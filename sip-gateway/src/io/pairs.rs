@@ -15,8 +15,8 @@ use socket2::SockRef;
 use super::udp;
 use crate::media::engine::{Port, Slot};
 
-/// Most pairs kept without a stream: those that rest between two calls at 1,000 calls a second.
-const KEPT_MAX: usize = 4_096;
+/// Most pairs kept without a stream: twice those that rest between two calls at 1,000 calls a second.
+const KEPT_MAX: usize = 8_192;
 
 /// Most packets that a kept socket may hold for its next stream to throw away: more than a buffer of the usual size takes. One
 /// that holds more is being flooded, and a fresh one takes its place.

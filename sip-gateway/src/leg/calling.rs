@@ -93,7 +93,7 @@ impl Leg {
             200..=299 => {
                 let heard = self.heard;
                 let then = Notice::Failed { failure: Failure::Cancelled, heard };
-                if self.confirm(response, wire) {
+                if self.confirm(response, wire, now) {
                     self.close(then, wire, now)
                 } else {
                     self.finish(then, now)
@@ -132,7 +132,7 @@ impl Leg {
             if known.is_to_last_invite(response) {
                 acknowledge(known, wire);
             }
-        } else if !self.is_called() && self.dialogs.len() < FORKS_MAX && self.confirm(response, wire) {
+        } else if !self.is_called() && self.dialogs.len() < FORKS_MAX && self.confirm(response, wire, now) {
             wire.counters.forks_ended += 1;
             // Whatever comes of this BYE: nobody hears this dialog.
             let last = self.dialogs.len() - 1;
@@ -181,7 +181,7 @@ impl Leg {
             },
             (_, _) => self.session_of(response),
         };
-        if !self.confirm(response, wire) {
+        if !self.confirm(response, wire, now) {
             return self.fail(Failure::Media, now);
         }
         match (remote, self.dialogs.first().map(Dialog::durable)) {
@@ -192,7 +192,6 @@ impl Leg {
                 // A call lasts longer than there is a use for the rest.
                 (self.invite.body, self.ringing) = (Bytes::new(), Vec::new());
                 self.invite.headers.keep(&WANTED_BY_FORKS);
-                self.forks_until = Some(now.saturating_add(self.linger));
                 vec![Notice::Answered { dialog: Box::new(dialog), remote }]
             }
             (_, _) => {
@@ -256,7 +255,7 @@ impl Leg {
     }
 
     /// Makes the dialog of a 2xx and acknowledges it. False when it can't be made of what the peer wrote.
-    fn confirm(&mut self, response: &Response, wire: &mut Wire) -> bool {
+    fn confirm(&mut self, response: &Response, wire: &mut Wire, now: Duration) -> bool {
         let route = &self.options.route;
         let made = match self.early.iter().position(|early| early.dialog.matches_response(response)) {
             Some(index) => {
@@ -271,6 +270,9 @@ impl Leg {
                     dialog.answer_with(std::mem::take(&mut self.answer));
                 }
                 acknowledge(&mut dialog, wire);
+                if self.dialogs.is_empty() {
+                    self.forks_until = Some(now.saturating_add(self.linger));
+                }
                 // There is hardly ever a second; a vector that grows by itself would keep room for four.
                 self.dialogs.reserve_exact(1);
                 self.dialogs.push(dialog);

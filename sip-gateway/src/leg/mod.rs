@@ -52,7 +52,7 @@ pub use text::Text;
 use wire::Wire;
 
 /// A leg's name inside the gateway.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LegId(pub u64);
 
 /// No INVITE rings longer than this, whatever its owner wants. A little below timer C of a proxy (3 minutes).
@@ -174,7 +174,7 @@ pub struct Leg {
     dialogs: Vec<Dialog>,
     /// 64*T1.
     linger: Duration,
-    /// Answered, until when other callees of the INVITE may answer it too.
+    /// Answered, until when other callees of the INVITE may answer it too; `None` once that is over.
     forks_until: Option<Duration>,
     /// Over because the peer said so: until when it may say so again, since our answer to it was lost.
     repeats_until: Option<Duration>,
@@ -465,8 +465,9 @@ impl Leg {
     /// The one place where a leg ends.
     fn finish(&mut self, last: Notice, now: Duration) -> Vec<Notice> {
         self.change(State::Over);
-        // A 2xx may be retransmitted, or come late from a fork, for 64*T1 (§13.2.2.4, §13.3.1.4).
-        self.deadline = Some(now.saturating_add(self.linger));
+        // A 2xx may be retransmitted, or come late from a fork, for 64*T1 after the first (§13.2.2.4, §13.3.1.4).
+        let answered = !self.is_called() && !self.dialogs.is_empty();
+        let late = if answered { self.forks_until } else { Some(now.saturating_add(self.linger)) };
         let theirs = match &last {
             Notice::Failed { failure, .. } => failure.status().is_some(),
             Notice::Ended { by, .. } => *by == EndedBy::Peer,
@@ -475,8 +476,10 @@ impl Leg {
         if theirs && !self.options.route.local.transport.is_stream() {
             self.repeats_until = Some(now.saturating_add(self.linger / REPEATED_WITHIN));
         }
+        self.deadline = late.max(self.repeats_until).filter(|until| *until > now);
         // Nothing is offered or described any more.
         (self.invite.body, self.described) = (Bytes::new(), Bytes::new());
+        (self.options.codecs, self.options.path) = (Vec::new(), Vec::new());
         vec![last]
     }
 

@@ -1,11 +1,11 @@
 //! What a leg needs of the world: transactions with their owners, identifiers and counters.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::gateway::counters::Counters;
 use crate::gateway::names::Names;
+use crate::keyed::Keyed;
 use crate::message::Request;
 use crate::options::Timers;
 use crate::transaction::{Layer, SendError, TransactionKey};
@@ -36,13 +36,13 @@ pub struct Wire {
     pub timers: Timers,
     /// What is counted.
     pub counters: Counters,
-    owners: BTreeMap<TransactionKey, Owner>,
+    owners: Keyed<TransactionKey, Owner>,
 }
 
 impl Wire {
     /// An idle wire.
     pub fn new(layer: Layer, names: Names, timers: Timers) -> Self {
-        Self { layer, names, timers, counters: Counters::default(), owners: BTreeMap::new() }
+        Self { layer, names, timers, counters: Counters::default(), owners: Keyed::new() }
     }
 
     /// Sends a request in a client transaction of `owner`.

@@ -10,10 +10,6 @@ use crate::message::{FieldError, HeaderName, Headers, Method, Request, Text};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TransactionKey(pub(super) u64);
 
-impl TransactionKey {
-    pub(super) const LEAST: Self = Self(0);
-}
-
 /// What messages of one transaction have in common. Hashed without the method: a CANCEL finds its INVITE that way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum MatchKey {

@@ -1,6 +1,6 @@
 //! All transactions of a node: bounded, found by key, by message and by deadline.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use super::key::{MatchKey, MergeKey, TransactionKey};
 use super::machine::Machine;
 use super::server::begins_something;
 use crate::fingerprint::{Fingerprints, Index};
+use crate::keyed::Keyed;
 use crate::message::{HeaderName, Request, Uri};
 use crate::transport::Local;
 
@@ -99,7 +100,7 @@ static NOWHERE: LazyLock<Uri> =
 #[derive(Debug)]
 pub(super) struct Table {
     /// Boxed: entries are large and maps move what they hold.
-    entries: BTreeMap<TransactionKey, Box<Entry>>,
+    entries: Keyed<TransactionKey, Box<Entry>>,
     fingerprints: Fingerprints,
     matched: Index<TransactionKey>,
     merged: Index<TransactionKey>,
@@ -117,7 +118,7 @@ pub(super) struct Full;
 impl Table {
     pub(super) fn new(fingerprints: Fingerprints, clients_max: usize, servers_max: usize) -> Self {
         Self {
-            entries: BTreeMap::new(),
+            entries: Keyed::new(),
             fingerprints,
             matched: Index::new(),
             merged: Index::new(),
@@ -192,7 +193,7 @@ impl Table {
 
     /// Those that may be matched by the same but for the method.
     fn alike(&self, matched_by: &MatchKey) -> impl Iterator<Item = (TransactionKey, &Entry)> {
-        let keys = self.matched.alike(self.fingerprints.of(matched_by), TransactionKey::LEAST);
+        let keys = self.matched.alike(self.fingerprints.of(matched_by));
         keys.filter_map(|key| Some((key, self.get(key)?)))
     }
 
@@ -202,14 +203,17 @@ impl Table {
     }
 
     fn twin(&self, merged_by: &MergeKey) -> Option<TransactionKey> {
-        let mut keys = self.merged.alike(self.fingerprints.of(merged_by), TransactionKey::LEAST);
+        let mut keys = self.merged.alike(self.fingerprints.of(merged_by));
         keys.find(|key| self.get(*key).is_some_and(|entry| entry.merged_by.as_deref() == Some(merged_by)))
     }
 
     /// Transactions whose messages go to `to` over the transport of `local`, in order.
     pub(super) fn towards(&self, to: SocketAddr, local: Local) -> Vec<TransactionKey> {
         let same = |entry: &Entry| entry.to == to && entry.local.transport == local.transport;
-        self.entries.iter().filter(|(_, entry)| same(entry)).map(|(key, _)| *key).collect()
+        let towards = self.entries.iter().filter(|(_, entry)| same(entry));
+        let mut towards: Vec<TransactionKey> = towards.map(|(key, _)| *key).collect();
+        towards.sort_unstable();
+        towards
     }
 
     /// When the next timer fires.
@@ -253,8 +257,8 @@ impl Table {
         let scheduled = self.entries.values().filter(|entry| entry.scheduled.is_some()).count();
         clients == self.clients
             && self.matched.iter().count() == self.entries.len()
-            && self.matched.iter().all(|key| self.entries.contains_key(&key))
-            && self.merged.iter().all(|key| self.entries.contains_key(&key))
+            && self.matched.iter().all(|key| self.entries.get(&key).is_some())
+            && self.merged.iter().all(|key| self.entries.get(&key).is_some())
             && self.schedule.len() == scheduled
             && scheduled == self.entries.len()
     }

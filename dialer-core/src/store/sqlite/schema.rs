@@ -30,8 +30,9 @@ pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// WAL pages after which a commit also checkpoints: 16 MiB, so that few commits pay for it.
 const CHECKPOINT_PAGES: &str = "4096";
 
-/// Page cache of the writer in KiB (SQLite counts KiB as negative).
-const WRITER_CACHE: &str = "-32768";
+/// Page cache of the writer in KiB (SQLite counts KiB as negative). Large enough for the leaves that are written to; a larger one
+/// costs more than it saves, because a commit that has split a page looks through all of it.
+const WRITER_CACHE: &str = "-8192";
 
 /// Rows that a reader hands over at a time.
 const READER_ROWS: usize = 1_024;
