@@ -220,9 +220,12 @@ impl Process {
         loop {
             match self.0.try_wait().expect("a child can be waited for") {
                 Some(status) if status.success() => {
-                    return log()
+                    let log = log();
+                    let complains = |line: &&str| line.contains("WARN") || line.contains("ERROR");
+                    return log
                         .lines()
-                        .filter(|line| line.contains("WARN") || line.contains("ERROR"))
+                        .filter(complains)
+                        .inspect(|line| println!("complaint: {line}"))
                         .count();
                 }
                 ended => {

@@ -345,6 +345,33 @@ fn a_callee_that_sends_no_media_any_more_is_hung_up() {
 }
 
 #[test]
+fn a_leg_goes_with_its_call_once_nobody_else_can_answer() {
+    let legs = |bench: &Bench| bench.gateway.leftovers().0;
+    for (talk, by_us, at_once, later) in [
+        (ms(40_000), true, 0, 0),
+        (ms(40_000), false, 1, 0),
+        (ms(20_000), true, 1, 1),
+        (ms(20_000), false, 1, 1),
+    ] {
+        let mut bench = Bench::new(options());
+        let invite = bench.answered(1);
+        bench.pass(talk);
+        if by_us {
+            bench.command(Command::HangUp { call: CALL });
+            let bye = bench.one(CARRIER);
+            bench.feed(CARRIER, bye.reply("200 OK", "", &[], ""));
+        } else {
+            bench.feed(CARRIER, invite.request("BYE", "callee", 1, &[], ""));
+        }
+        assert_eq!(legs(&bench), at_once, "{talk:?} {by_us}");
+        bench.pass(ms(2_000));
+        assert_eq!(legs(&bench), later, "{talk:?} {by_us}: 4*T1 after a BYE that may come again");
+        bench.pass(ms(10_000));
+        assert_eq!(legs(&bench), 0, "{talk:?} {by_us}: 64*T1 after the answer");
+    }
+}
+
+#[test]
 fn after_the_last_call_nothing_is_left_behind() {
     let mut bench = Bench::new(options());
     let invite = bench.answered(1);
