@@ -479,7 +479,6 @@ impl Leg {
         self.deadline = late.max(self.repeats_until).filter(|until| *until > now);
         // Nothing is offered or described any more.
         (self.invite.body, self.described) = (Bytes::new(), Bytes::new());
-        (self.options.codecs, self.options.path) = (Vec::new(), Vec::new());
         vec![last]
     }
 
