@@ -18,7 +18,6 @@ use rand_chacha::ChaCha20Rng;
 use super::dtmf::Digit;
 use super::prompt::Player;
 use super::record::{RecordCommand, Recording, Side};
-use super::rtcp;
 use super::stream::{Playing, Splice, Stream};
 use super::{MediaCommand, MediaEvent, Origin, Remote};
 use crate::id::{CallId, StreamId};
@@ -447,10 +446,7 @@ impl Engine {
             return;
         };
         self.forget(&stream, slot);
-        let mut report = vec![0; rtcp::LENGTH_MAX];
-        let length = stream.reporter.write_goodbye(&stream.outgoing, &mut stream.reception, &mut report, now);
-        report.truncate(length);
-        let goodbye = stream.rtcp_destination().filter(|_| length > 0).map(|to| (to, report));
+        let goodbye = stream.goodbye(now);
         self.counters.reports += u64::from(goodbye.is_some());
         self.outputs.push_back(Output::Unbind { slot, goodbye });
     }

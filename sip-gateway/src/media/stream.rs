@@ -10,7 +10,7 @@ use super::engine::Slot;
 use super::prompt::Player;
 use super::record::{Recording, Side};
 use super::relay::Outgoing;
-use super::rtcp::{Reception, Reporter};
+use super::rtcp::{self, Reception, Reporter};
 use super::rtp::HEADER_LENGTH;
 use super::silence::{self, FRAME_SAMPLES};
 use super::source::Source;
@@ -199,6 +199,17 @@ impl Stream {
             let to = peer.source.destination();
             Some(SocketAddr::new(to.ip(), to.port().checked_add(1)?))
         })
+    }
+
+    /// The last report, with RTCP's BYE (RFC 3550 §6.3.7), and where it goes. Nobody is known to be where no packet, not even
+    /// of RTCP, has ever come from: none goes there, and SIP tells them anyway.
+    pub(super) fn goodbye(&mut self, now: Duration) -> Option<(SocketAddr, Vec<u8>)> {
+        let known = self.peer.as_ref().is_some_and(|peer| peer.heard || peer.rtcp_from.is_some());
+        let to = self.rtcp_destination().filter(|_| known)?;
+        let mut report = vec![0; rtcp::LENGTH_MAX];
+        let length = self.reporter.write_goodbye(&self.outgoing, &mut self.reception, &mut report, now);
+        report.truncate(length);
+        (length > 0).then_some((to, report))
     }
 
     /// Whether the peer has just become lost.

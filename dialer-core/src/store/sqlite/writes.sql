@@ -66,13 +66,13 @@ CREATE TEMP TRIGGER bulk INSTEAD OF INSERT ON bulks BEGIN
     INSERT INTO claims
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
         value ->> 8
-    FROM json_each(NEW.claims);
+    FROM jsonb_each(NEW.claims);
 
-    INSERT INTO answers SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(NEW.answers);
+    INSERT INTO answers SELECT value ->> 0, value ->> 1, value ->> 2 FROM jsonb_each(NEW.answers);
 
     INSERT INTO endings
     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
-    FROM json_each(NEW.endings);
+    FROM jsonb_each(NEW.endings);
 
     -- The right-hand sides read the row as it was: a closed task keeps its reason and stays without a time.
     UPDATE tasks SET closed_reason = coalesce(tasks.closed_reason, told.closed_reason),
@@ -80,21 +80,21 @@ CREATE TEMP TRIGGER bulk INSTEAD OF INSERT ON bulks BEGIN
         disposition = coalesce(told.disposition, tasks.disposition)
     FROM (
         SELECT value ->> 0 AS task, value ->> 1 AS closed_reason, value ->> 2 AS next_at, value ->> 3 AS disposition
-        FROM json_each(NEW.tasks)
+        FROM jsonb_each(NEW.tasks)
     ) AS told
     WHERE tasks.task = told.task;
 
     -- In the order of the array, so that the last word on an attempt counts.
     INSERT INTO dispositions (attempt, task, agent, at, disposition, note)
     SELECT attempts.attempt, tasks.task, value ->> 2, value ->> 3, value ->> 4, value ->> 5
-    FROM json_each(NEW.dispositions) CROSS JOIN attempts CROSS JOIN tasks
+    FROM jsonb_each(NEW.dispositions) CROSS JOIN attempts CROSS JOIN tasks
     WHERE attempts.attempt = value ->> 0 AND tasks.task = value ->> 1
     ON CONFLICT DO UPDATE SET agent = excluded.agent, at = excluded.at, disposition = excluded.disposition,
         note = excluded.note;
 
-    DELETE FROM agent_legs WHERE agent IN (SELECT value ->> 0 FROM json_each(NEW.legs));
+    DELETE FROM agent_legs WHERE agent IN (SELECT value ->> 0 FROM jsonb_each(NEW.legs));
     INSERT INTO agent_legs (agent, leg)
-    SELECT value ->> 0, value ->> 1 FROM json_each(NEW.legs) WHERE value ->> 1 IS NOT NULL;
+    SELECT value ->> 0, value ->> 1 FROM jsonb_each(NEW.legs) WHERE value ->> 1 IS NOT NULL;
 
     UPDATE attempts SET
         placed_at = coalesce(attempts.placed_at, told.placed_at),
@@ -109,7 +109,7 @@ CREATE TEMP TRIGGER bulk INSTEAD OF INSERT ON bulks BEGIN
         SELECT value ->> 0 AS attempt, value ->> 1 AS placed_at, value ->> 2 AS ringing_at, value ->> 3 AS bridged_at,
             value ->> 4 AS agent, value ->> 5 AS answer_to_agent_ms, value ->> 6 AS recording,
             value ->> 7 AS recording_ms, value ->> 8 AS recording_sha256
-        FROM json_each(NEW.progress)
+        FROM jsonb_each(NEW.progress)
     ) AS told
     WHERE attempts.attempt = told.attempt;
 END;

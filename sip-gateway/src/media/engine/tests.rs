@@ -13,7 +13,7 @@ use super::*;
 use crate::media::dtmf::TelephoneEvent;
 use crate::media::prompt::Prompt;
 use crate::media::rtp::Header;
-use crate::media::{Codec, g711, rtp, tone};
+use crate::media::{Codec, g711, rtcp, rtp, tone};
 
 const CALL: CallId = CallId(77);
 const CUSTOMER: StreamId = StreamId(1);
@@ -173,6 +173,7 @@ fn markers(sent: &[Sent]) -> Vec<usize> {
 fn open_binds_and_close_says_goodbye() {
     let mut bed = Bed::with_legs(Codec::Pcmu, Codec::Pcmu);
     assert_eq!(bed.outputs[0], Output::Bind { slot: Slot(0), local: local(20_000) });
+    bed.agent_says(1, 160, &[1; 160]);
     bed.pass(100);
     bed.outputs.clear();
     bed.command(MediaCommand::Close { stream: AGENT });
@@ -186,6 +187,28 @@ fn open_binds_and_close_says_goodbye() {
     assert_eq!(bed.outputs.pop(), Some(Output::Unbind { slot: Slot(0), goodbye: None }));
     assert_eq!(bed.engine.poll_timeout(), None);
     assert_eq!(bed.engine.streams(), 0);
+}
+
+#[test]
+fn nobody_is_said_goodbye_who_has_never_sent_anything() {
+    let closed = |report: Option<[u8; 8]>| {
+        let mut bed = Bed::with_legs(Codec::Pcmu, Codec::Pcmu);
+        bed.pass(100);
+        assert!(!bed.agent.is_empty(), "silence was sent");
+        if let Some(mut report) = report {
+            let from = SocketAddr::from(([192, 0, 2, 2], 5_001));
+            assert_eq!(bed.engine.packet(Slot(1), Port::Rtcp, from, &mut report, bed.now), None);
+        }
+        bed.command(MediaCommand::Close { stream: AGENT });
+        match bed.outputs.pop() {
+            Some(Output::Unbind { goodbye, .. }) => goodbye.map(|(to, _)| to),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(closed(None), None);
+    // Who only listens and reports is there.
+    let listener = [0x80, 201, 0, 1, 0, 0, 0, 5];
+    assert_eq!(closed(Some(listener)), Some(SocketAddr::from(([192, 0, 2, 2], 5_001))));
 }
 
 #[test]
