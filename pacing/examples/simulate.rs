@@ -1,6 +1,7 @@
-//! Runs a plan without the rest of the engine: `simulate PLAN.toml FIRST SEEDS POLICY...`, one line a row.
+//! Runs a plan without the rest of the engine: `simulate PLAN.toml FIRST SEEDS POLICY...`, one line a row. The policy `ceiling`
+//! solves what the limit leaves possible instead, on seeds of its own.
 
-use carillon_pacing::sim::{Plan, study};
+use carillon_pacing::sim::{Plan, ceiling, study};
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -17,6 +18,13 @@ fn main() {
     let (first, seeds) = (first.parse().unwrap_or(1), seeds.parse().unwrap_or(4));
     for scenario in &plan.scenarios {
         for policy in policies {
+            if policy == "ceiling" {
+                if let Some(it) = ceiling::solved(scenario) {
+                    let (busy, over) = (it.utilisation * 100.0, it.over * 100.0);
+                    println!("{:24} {policy:18} util {busy:5.2} over {over:.3}%", scenario.name);
+                }
+                continue;
+            }
             if std::env::var_os("EACH").is_some() {
                 for seed in first..first + seeds {
                     if let Some(row) = study::run(scenario, policy, seed, 1) {

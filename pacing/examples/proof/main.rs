@@ -227,11 +227,11 @@ fn ceilings(tasks: &[Task], asked: &Asked) -> BTreeMap<String, f64> {
         asked.compare && base && task.scenario.agents <= CEILING_AGENTS_MAX
     };
     let small: Vec<&Scenario> = tasks.iter().filter(small).map(|task| &task.scenario).collect();
-    let found = spread(&small, asked.threads, |scenario| ceiling::utilisation(scenario));
+    let found = spread(&small, asked.threads, |scenario| ceiling::solved(scenario));
     small
         .iter()
         .zip(found)
-        .filter_map(|(scenario, highest)| Some((scenario.name.clone(), highest?)))
+        .filter_map(|(scenario, highest)| Some((scenario.name.clone(), highest?.utilisation)))
         .collect()
 }
 

@@ -1,8 +1,8 @@
 //! The price of an abandoned call: the highest probability, accepted now, that one more answer finds no agent.
 //!
-//! The budget of the period is to be spent evenly over the live answers it will still bring, so the wanted rate is
-//! what is left of the budget over what is left of the period. The accepted risk is that rate times a factor that is
-//! learnt slowly from what risks have really cost.
+//! The budget of the period is to be spent evenly over the live answers it will still bring, but for what luck may yet take:
+//! so the wanted rate is what is left of the budget, less a deviation of the losses still to come, over the answers still to
+//! come. The accepted risk is that rate times a factor that is learnt slowly from what risks have really cost.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,18 +11,16 @@ const FACTOR_START: f64 = 0.6;
 /// Bounds of the factor.
 const FACTOR: (f64, f64) = (0.15, 6.0);
 /// The wanted rate is at most so many times the limit, however much is left.
-const RATE_MOST: f64 = 1.6;
+const RATE_MOST: f64 = 2.5;
 /// So many exposures away from the hard stop the accepted risk begins to fall: where a stop costs nothing, and what is
 /// added where it costs everything.
 const DISTANCE: (f64, f64) = (1.0, 3.0);
 /// Share of that distance kept to the very end, when nothing can be made good any more.
 const NEAR_END: f64 = 0.5;
-/// And at least so much of it while anything is left.
-const RATE_LEAST: f64 = 0.1;
-/// What was spent above or below an even course is made good within this share of what is still to come, where a stop
-/// costs nothing, less so much where it costs everything: luck must not carry a team to its hard stop long before the
-/// end.
-const CORRECTION: (f64, f64) = (1.0, 1.1);
+/// Deviations of the losses still to come that are kept back for luck, and how that grows with the share of its answers that a
+/// stopped team loses: where a stop costs next to nothing, nothing is kept back for it.
+const LUCK: f64 = 1.0;
+const LUCK_BY_COST: f64 = 4.0;
 /// How fast the factor learns: at first, and at least, per abandoned call.
 const GAIN_SPELL: f64 = 6.0;
 const GAIN_LEAST: f64 = 0.012;
@@ -88,10 +86,9 @@ impl Price {
     /// The risk accepted now, for a budget left (in calls) and the live answers still expected, the share
     /// of its answers that a stopped team loses, and a factor of caution.
     pub fn accepted(&mut self, limit: f64, left: f64, expected: f64, cost: f64, caution: f64) -> f64 {
-        let ahead = left - limit * expected;
-        let within = (CORRECTION.0 - CORRECTION.1 * cost).clamp(0.2, 1.0);
-        let rate = limit + ahead / (within * expected).max(1.0);
-        self.rate = rate.clamp(RATE_LEAST * limit, RATE_MOST * limit).min(left.max(0.0)) * caution;
+        let luck = LUCK * (LUCK_BY_COST * cost).clamp(0.0, 1.0) * (limit * expected).max(0.0).sqrt();
+        let rate = (left - luck) / expected.max(1.0);
+        self.rate = rate.clamp(0.0, RATE_MOST * limit).min(left.max(0.0)) * caution;
         (self.rate * self.factor_log.exp()).clamp(0.0, 0.5)
     }
 }
@@ -106,9 +103,15 @@ mod tests {
         let even = price.accepted(0.03, 30.0, 1_000.0, 0.0, 1.0);
         assert!((even - 0.03 * FACTOR_START).abs() < 1e-9);
         assert!((price.accepted(0.03, 15.0, 1_000.0, 0.0, 1.0) - even / 2.0).abs() < 1e-9);
-        assert!(
-            price.accepted(0.03, 15.0, 1_000.0, 0.5, 1.0) < even / 2.0,
-            "a costly stop is kept away from"
+        // A deviation of 30 calls is 5.5: kept back where a stop is dear, in part where it is not.
+        let (dear, cheap) =
+            (price.accepted(0.03, 30.0, 1_000.0, 0.5, 1.0), price.accepted(0.03, 30.0, 1_000.0, 0.05, 1.0));
+        assert!((dear / even - (1.0 - 30f64.sqrt() / 30.0)).abs() < 1e-9, "{dear} of {even}");
+        assert!(dear < cheap && cheap < even);
+        assert_eq!(
+            price.accepted(0.03, 4.0, 1_000.0, 0.5, 1.0),
+            0.0,
+            "all that is left may be taken by luck"
         );
         assert_eq!(price.accepted(0.03, -3.0, 1_000.0, 0.0, 1.0), 0.0);
         assert!(price.accepted(0.03, 30.0, 10.0, 0.0, 1.0) <= 0.03 * RATE_MOST * FACTOR_START + 1e-9);
