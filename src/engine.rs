@@ -40,6 +40,7 @@ use crate::caps::Used;
 use crate::clock::{RealNow, wall};
 use crate::doorbell::Doorbell;
 use crate::keeper::{self, Keeper};
+use crate::limits;
 use crate::meters::Batches;
 use crate::node::{self, Node, NodeInput, NodeOutput};
 use crate::sockets::{SocketError, Sockets, workers};
@@ -126,8 +127,17 @@ pub enum EngineError {
 /// Starts the engine. Needs a tokio runtime for the store's reads.
 pub fn start(
     mailbox: Mailbox,
-    options: EngineOptions,
+    mut options: EngineOptions,
 ) -> Result<(EngineHandle, JoinHandle<()>), EngineError> {
+    let sip = &mut options.node.sip;
+    sip.streams_max = limits::streams_max();
+    if sip.streams_max < usize::from(sip.rtp_ports.1.saturating_sub(sip.rtp_ports.0)) / 2 {
+        let streams = sip.streams_max;
+        tracing::info!(
+            streams,
+            "the limit on open files allows fewer RTP streams than rtp_ports, two sockets each"
+        );
+    }
     let system = |what| move |error| EngineError::System { what, error };
     let origin = Instant::now();
     let Mailbox { poll, bell, sender, messages } = mailbox;

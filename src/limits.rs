@@ -14,6 +14,13 @@ pub fn raise_open_files() {
     }
 }
 
+/// Streams for which the process may have sockets, two each: a quarter of what it may have open is left for connections and
+/// files.
+pub fn streams_max() -> usize {
+    let Rlimit { current, .. } = getrlimit(Resource::Nofile);
+    current.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX) / 8 * 3)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -26,5 +33,8 @@ mod tests {
         setrlimit(Resource::Nofile, Rlimit { current: Some(low), maximum }).unwrap();
         raise_open_files();
         assert_eq!(getrlimit(Resource::Nofile).current, maximum);
+        // Two sockets each, and a quarter is left.
+        let sockets = maximum.map_or(u64::MAX, |maximum| maximum / 4 * 3);
+        assert!(u64::try_from(streams_max()).unwrap().saturating_mul(2) <= sockets);
     }
 }

@@ -98,6 +98,7 @@ pub(crate) fn sip(document: &Document<'_>, mut section: Section<'_>) -> Options 
         workers: workers.and_then(|count| usize::try_from(count).ok()).unwrap_or(0),
         media_address,
         rtp_ports,
+        streams_max: usize::MAX,
         realm: realm.map_or_else(|| "carillon".into(), |at| at.value),
         trunks: Vec::new(),
         users: Vec::new(),

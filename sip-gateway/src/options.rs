@@ -34,6 +34,8 @@ pub struct Options {
     pub media_address: IpAddr,
     /// Lowest and highest UDP port for RTP and RTCP, inclusive.
     pub rtp_ports: (u16, u16),
+    /// Streams for which there may be sockets, two each; no more ports are used than that.
+    pub streams_max: usize,
     /// Realm of the registrar's digest challenges.
     pub realm: String,
     /// Carriers.
@@ -109,6 +111,7 @@ impl Options {
             workers: 0,
             media_address,
             rtp_ports: (20_000, 29_999),
+            streams_max: usize::MAX,
             realm: "carillon".to_owned(),
             trunks: Vec::new(),
             users: Vec::new(),

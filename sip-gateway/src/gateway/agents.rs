@@ -70,14 +70,21 @@ impl Gateway {
             None => {
                 let agent = Agent { mode, phone: Phone::Idle, failures: 0, told: None };
                 self.agents.insert(user.clone(), agent);
+                self.agents_per_call += usize::from(mode == AgentLegMode::PerCall);
             }
         }
         self.attend(&user, now);
     }
 
+    /// Whether a phone is called for every customer.
+    pub(super) fn is_called_per_call(&self, user: &str) -> bool {
+        self.agents.get(user).is_some_and(|agent| agent.mode == AgentLegMode::PerCall)
+    }
+
     /// Stops looking after a phone; a leg that is up or ringing is ended.
     pub(super) fn sign_off(&mut self, user: &str, now: Duration) {
         let Some(agent) = self.agents.remove(user) else { return };
+        self.agents_per_call -= usize::from(agent.mode == AgentLegMode::PerCall);
         self.timers.set(Timer::Agent(user.to_owned()), None);
         match agent.phone {
             Phone::Idle => {}

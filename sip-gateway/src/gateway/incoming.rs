@@ -275,7 +275,8 @@ impl Gateway {
     fn admit(&self, invite: &Request, index: usize, now: Duration) -> Result<String, Response> {
         let trunk = self.trunks.get(index).ok_or_else(|| refusal(invite, 404))?;
         let number = called(invite, &trunk.options).ok_or_else(|| refusal(invite, 404))?;
-        if self.draining || self.offers.len() >= OFFERS_MAX || self.ports.free(now) == 0 {
+        // Each of those that wait to be taken needs its ports too.
+        if self.draining || self.offers.len() >= OFFERS_MAX.min(self.ports_for_calls(now)) {
             return Err(refusal(invite, 503));
         }
         if trunk.lines_free() == 0 {

@@ -123,6 +123,8 @@ pub struct Gateway {
     offers: BTreeMap<OfferId, Offer>,
     offers_made: u64,
     agents: BTreeMap<String, Agent>,
+    /// How many of them are called for every customer.
+    agents_per_call: usize,
     /// Fixed contacts of users.
     contacts: BTreeMap<String, (String, Transport, SocketAddr)>,
     /// Calls that are about to be handed over.
@@ -138,6 +140,8 @@ pub struct Gateway {
     dialogs: ByText<LegId>,
     ladders: Ladders,
     streams: BTreeMap<StreamId, Stream>,
+    /// How many of them are those of phones that are called for every customer.
+    phones: usize,
     ports: Ports,
     registrar: Registrar,
     flood: Flood,
@@ -185,6 +189,7 @@ impl Gateway {
             offers: BTreeMap::new(),
             offers_made: 0,
             agents: BTreeMap::new(),
+            agents_per_call: 0,
             contacts: devices::contacts(&options.users),
             transfers: BTreeMap::new(),
             consultations: BTreeMap::new(),
@@ -194,7 +199,8 @@ impl Gateway {
             dialogs: ByText::new(Fingerprints::new(&secret)),
             ladders: Ladders::new(&secret),
             streams: BTreeMap::new(),
-            ports: Ports::new(options.rtp_ports),
+            phones: 0,
+            ports: Ports::new(options.rtp_ports, options.streams_max),
             registrar,
             flood: Flood::default(),
             guesses: Guesses::default(),
@@ -335,7 +341,7 @@ impl Gateway {
             until = until.min(trunk.talk.spent_at(now).unwrap_or(Duration::MAX));
             until = until.min(trunk.spend.spent_at(now).unwrap_or(Duration::MAX));
         }
-        room.lines_free = room.lines_free.min(u32::try_from(self.ports.free(now)).unwrap_or(u32::MAX));
+        room.lines_free = room.lines_free.min(u32::try_from(self.ports_for_calls(now)).unwrap_or(u32::MAX));
         self.room_until = Some(until);
     }
 
@@ -362,7 +368,7 @@ impl Gateway {
                 calls_per_second_free: trunk.calls_per_second_free(now),
             })
             .collect();
-        let ports = u32::try_from(self.ports.free(now)).unwrap_or(u32::MAX);
+        let ports = u32::try_from(self.ports_for_calls(now)).unwrap_or(u32::MAX);
         let sum = |each: fn(&TrunkRoom) -> u32| trunks.iter().map(each).fold(0, u32::saturating_add);
         Room {
             lines_free: sum(|it| it.lines_free).min(ports),

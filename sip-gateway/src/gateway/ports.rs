@@ -20,10 +20,10 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// The pool over an inclusive range.
-    pub fn new((lowest, highest): (u16, u16)) -> Self {
-        let fresh =
-            (lowest..=highest).filter(|port| *port != 0 && port % 2 == 0 && *port < highest).collect();
+    /// The pool over an inclusive range: its first ports, so `many` at most, for the sockets of one that was used stay open.
+    pub fn new((lowest, highest): (u16, u16), many: usize) -> Self {
+        let even = (lowest..=highest).filter(|port| *port != 0 && port % 2 == 0 && *port < highest);
+        let fresh = even.take(many).collect();
         Self { fresh, rested: VecDeque::new(), draining: VecDeque::new() }
     }
 
@@ -59,6 +59,16 @@ impl Ports {
         self.fresh.len() + rested
     }
 
+    /// How many new calls there are ports for. A call takes one, and one more for the phone of an agent who is called for
+    /// each: `agents` of those there are, `phones` of them are on the line, and `calls` are there already.
+    pub fn for_calls(&self, calls: usize, phones: usize, agents: usize, now: Duration) -> usize {
+        // Agents whose phones may yet be called: for the calls that are there, and for new ones.
+        let idle = agents.saturating_sub(phones);
+        let lacking = calls.saturating_sub(phones).min(idle);
+        let (free, idle) = (self.free(now).saturating_sub(lacking), idle - lacking);
+        if free <= 2 * idle { free / 2 } else { free - idle }
+    }
+
     fn rest(&mut self, port: u16, until: Duration) {
         let index = self.draining.partition_point(|(other, _)| *other <= until);
         self.draining.insert(index, (until, port));
@@ -81,18 +91,35 @@ mod tests {
 
     #[test]
     fn only_even_ports_with_room_for_rtcp() {
-        let mut ports = Ports::new((10_001, 10_006));
+        let mut ports = Ports::new((10_001, 10_006), usize::MAX);
         assert_eq!(ports.free(s(0)), 2);
         assert_eq!(ports.take(s(0)), Some(10_002));
         assert_eq!(ports.take(s(0)), Some(10_004));
         assert_eq!(ports.take(s(0)), None);
-        assert_eq!(Ports::new((9, 8)).free(s(0)), 0);
-        assert_eq!(Ports::new((0, u16::MAX)).free(s(0)), 32_767);
+        assert_eq!(Ports::new((9, 8), usize::MAX).free(s(0)), 0);
+        assert_eq!(Ports::new((0, u16::MAX), usize::MAX).free(s(0)), 32_767);
+        assert_eq!(Ports::new((0, u16::MAX), 500).free(s(0)), 500, "no more than there may be sockets");
+    }
+
+    #[test]
+    fn new_calls_leave_a_port_for_each_phone_that_is_yet_to_be_called() {
+        let ports = Ports::new((10_000, 10_199), usize::MAX);
+        let for_calls = |calls, phones, agents| ports.for_calls(calls, phones, agents, s(0));
+        assert_eq!(for_calls(0, 0, 0), 100, "phones that are on the line all day have theirs");
+        assert_eq!(for_calls(30, 0, 0), 100);
+        assert_eq!(for_calls(0, 0, 500), 50);
+        assert_eq!(for_calls(0, 0, 10), 90);
+        assert_eq!(for_calls(30, 0, 500), 35, "30 for the phones of calls that are there");
+        assert_eq!(for_calls(30, 30, 500), 50);
+        assert_eq!(for_calls(30, 0, 10), 90);
+        assert_eq!(for_calls(30, 10, 10), 100, "no phone is left to be called");
+        assert_eq!(for_calls(200, 0, 500), 0);
+        assert_eq!(for_calls(5, 20, 10), 100, "agents who signed off are on the line still");
     }
 
     #[test]
     fn a_port_that_has_rested_comes_before_a_fresh_one() {
-        let mut ports = Ports::new((10_000, 10_099));
+        let mut ports = Ports::new((10_000, 10_099), usize::MAX);
         let (a, b) = (ports.take(s(0)).unwrap(), ports.take(s(0)).unwrap());
         ports.closed(b, s(1));
         ports.closed(a, s(2));
@@ -104,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_closed_port_rests_and_a_refused_one_longer() {
-        let mut ports = Ports::new((10_000, 10_003));
+        let mut ports = Ports::new((10_000, 10_003), usize::MAX);
         let (a, b) = (ports.take(s(0)).unwrap(), ports.take(s(0)).unwrap());
         ports.refused(a, s(0));
         ports.closed(b, s(0));

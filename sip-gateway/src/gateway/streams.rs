@@ -14,12 +14,19 @@ use crate::sdp::OwnMedia;
 pub(super) struct Stream {
     port: u16,
     owner: LegOwner,
+    /// Whether it is that of a phone which is called for every customer.
+    phone: bool,
 }
 
 impl Gateway {
     /// Our media address with all our ports: no peer may name one of them as its own.
     pub(super) fn own_media(&self) -> OwnMedia {
         OwnMedia { address: self.options.media_address, ports: self.options.rtp_ports }
+    }
+
+    /// New calls for which there are ports.
+    pub(super) fn ports_for_calls(&self, now: Duration) -> usize {
+        self.ports.for_calls(self.calls.len(), self.phones, self.agents_per_call, now)
     }
 
     /// The RTP port of an open stream.
@@ -31,7 +38,9 @@ impl Gateway {
     pub(super) fn open_stream(&mut self, port: u16, owner: LegOwner) -> StreamId {
         let stream = self.wire.names.stream();
         let origin = self.wire.names.origin();
-        self.streams.insert(stream, Stream { port, owner });
+        let phone = matches!(&owner, LegOwner::Agent(user) if self.is_called_per_call(user));
+        self.phones += usize::from(phone);
+        self.streams.insert(stream, Stream { port, owner, phone });
         let local = SocketAddr::new(self.options.media_address, port);
         self.media_command(MediaCommand::Open { stream, local, origin });
         stream
@@ -52,7 +61,8 @@ impl Gateway {
 
     /// Closes a stream; its port rests for a while.
     pub(super) fn close_stream(&mut self, stream: StreamId, now: Duration) {
-        if let Some(Stream { port, .. }) = self.streams.remove(&stream) {
+        if let Some(Stream { port, phone, .. }) = self.streams.remove(&stream) {
+            self.phones -= usize::from(phone);
             self.media_command(MediaCommand::Close { stream });
             self.ports.closed(port, now);
         }
@@ -60,8 +70,10 @@ impl Gateway {
 
     /// The port of a stream could not be bound.
     pub(super) fn stream_refused(&mut self, stream: StreamId, now: Duration) {
-        let Some(Stream { port, owner }) = self.streams.remove(&stream) else { return };
-        tracing::warn!(port, "RTP port can't be bound");
+        let Some(Stream { port, owner, phone }) = self.streams.remove(&stream) else { return };
+        self.phones -= usize::from(phone);
+        // Why is told by whoever tried.
+        tracing::debug!(port, "RTP port can't be bound");
         self.ports.refused(port, now);
         match owner {
             LegOwner::Call(call) => self.call_without_port(call, now),

@@ -494,6 +494,31 @@ fn a_phone_that_has_to_be_called_rings_before_the_caller_is_answered() {
 }
 
 #[test]
+fn callers_leave_a_port_for_the_phone_that_is_called_for_them() {
+    let mut bench = Bench::new(Options { streams_max: 2, ..options() });
+    bench.bind_anna();
+    bench.command(Command::SignOn { user: "anna".into(), leg: AgentLegMode::PerCall });
+    bench.events();
+    assert_eq!(bench.gateway.room(bench.now).lines_free, 1, "one for the call, one for the phone");
+    bench.feed(CARRIER, invite(&[]));
+    let offer = offered(&mut bench).offer;
+    bench.feed(CARRIER, invite_to(NUMBER, "in2", &[], &sdp(4002, "0", "sendrecv")));
+    let refusal = bench.one(CARRIER);
+    assert!(refusal.is("SIP/2.0 503 "), "the one before needs both: {}", refusal.start());
+    assert_eq!(refusal.header("Retry-After"), "10");
+    bench.command(Command::Ring { offer, call: CALL });
+    bench.sent(CARRIER);
+    assert_eq!(bench.gateway.room(bench.now).lines_free, 0);
+    bench.connect(1, "anna");
+    let to_phone = bench.one(PHONE);
+    bench.feed(PHONE, to_phone.reply("200 OK", "anna", &[PHONE_CONTACT], &sdp(5000, "0", "sendrecv")));
+    assert!(matches!(bench.events().as_slice(), [Event::Answered { .. }, Event::Connected { .. }]));
+    bench.command(Command::HangUp { call: CALL });
+    bench.pass(ms(60_000));
+    assert_eq!(bench.gateway.room(bench.now).lines_free, 1, "both are back");
+}
+
+#[test]
 fn a_caller_that_leaves_while_the_phone_rings_takes_the_phone_along() {
     let mut bench = Bench::new(options());
     bench.bind_anna();
