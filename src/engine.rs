@@ -153,7 +153,8 @@ pub fn start(
         };
         let rng = secure_generator()?;
         let own = sockets.own();
-        media::spawn(MediaOptions { clock_start: origin, own, rng }, Arc::new(tell))
+        let streams_max = options.node.sip.streams_max;
+        media::spawn(MediaOptions { clock_start: origin, own, rng, streams_max }, Arc::new(tell))
             .map_err(system("media thread"))?
     };
     let resolver = {

@@ -129,8 +129,12 @@ fn bare_loop(ports: &[UdpSocket], targets: &[SocketAddr], stop: &AtomicBool) {
 
 fn relay_turn(length: Duration, agent_codec: Codec) -> Turn {
     let phones = phones();
-    let options =
-        MediaOptions { clock_start: Instant::now(), own: Vec::new(), rng: ChaCha20Rng::seed_from_u64(1) };
+    let options = MediaOptions {
+        clock_start: Instant::now(),
+        own: Vec::new(),
+        rng: ChaCha20Rng::seed_from_u64(1),
+        streams_max: usize::MAX,
+    };
     let handle = spawn(options, Arc::new(|_| {})).expect("the RTP thread starts");
     let relay: Vec<SocketAddr> = free_pairs(PHONES);
     for (index, local) in relay.iter().enumerate() {

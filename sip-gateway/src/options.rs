@@ -34,7 +34,7 @@ pub struct Options {
     pub media_address: IpAddr,
     /// Lowest and highest UDP port for RTP and RTCP, inclusive.
     pub rtp_ports: (u16, u16),
-    /// Streams for which there may be sockets, two each; no more ports are used than that.
+    /// Streams for which there may be sockets at a time, two each.
     pub streams_max: usize,
     /// Realm of the registrar's digest challenges.
     pub realm: String,

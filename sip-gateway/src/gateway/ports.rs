@@ -17,24 +17,33 @@ pub struct Ports {
     fresh: VecDeque<u16>,
     rested: VecDeque<u16>,
     draining: VecDeque<(Duration, u16)>,
+    /// Those that were taken, and how many may be at a time.
+    taken: usize,
+    most: usize,
 }
 
 impl Ports {
-    /// The pool over an inclusive range: its first ports, so `many` at most, for the sockets of one that was used stay open.
-    pub fn new((lowest, highest): (u16, u16), many: usize) -> Self {
-        let even = (lowest..=highest).filter(|port| *port != 0 && port % 2 == 0 && *port < highest);
-        let fresh = even.take(many).collect();
-        Self { fresh, rested: VecDeque::new(), draining: VecDeque::new() }
+    /// The pool over an inclusive range, of which so many may be taken at a time.
+    pub fn new((lowest, highest): (u16, u16), most: usize) -> Self {
+        let fresh =
+            (lowest..=highest).filter(|port| *port != 0 && port % 2 == 0 && *port < highest).collect();
+        Self { fresh, rested: VecDeque::new(), draining: VecDeque::new(), taken: 0, most }
     }
 
     /// Takes the used port that rested longest, or a fresh one.
     pub fn take(&mut self, now: Duration) -> Option<u16> {
+        if self.taken >= self.most {
+            return None;
+        }
         self.settle(now);
-        self.rested.pop_front().or_else(|| self.fresh.pop_front())
+        let port = self.rested.pop_front().or_else(|| self.fresh.pop_front())?;
+        self.taken += 1;
+        Some(port)
     }
 
     /// Gives back a port that was never opened.
     pub fn unused(&mut self, port: u16) {
+        self.taken = self.taken.saturating_sub(1);
         self.rested.push_front(port);
     }
 
@@ -56,7 +65,7 @@ impl Ports {
     /// How many could be taken now.
     pub fn free(&self, now: Duration) -> usize {
         let rested = self.rested.len() + self.draining.iter().take_while(|(until, _)| *until <= now).count();
-        self.fresh.len() + rested
+        (self.fresh.len() + rested).min(self.most.saturating_sub(self.taken))
     }
 
     /// How many new calls there are ports for. A call takes one, and one more for the phone of an agent who is called for
@@ -70,6 +79,7 @@ impl Ports {
     }
 
     fn rest(&mut self, port: u16, until: Duration) {
+        self.taken = self.taken.saturating_sub(1);
         let index = self.draining.partition_point(|(other, _)| *other <= until);
         self.draining.insert(index, (until, port));
     }
@@ -98,7 +108,20 @@ mod tests {
         assert_eq!(ports.take(s(0)), None);
         assert_eq!(Ports::new((9, 8), usize::MAX).free(s(0)), 0);
         assert_eq!(Ports::new((0, u16::MAX), usize::MAX).free(s(0)), 32_767);
-        assert_eq!(Ports::new((0, u16::MAX), 500).free(s(0)), 500, "no more than there may be sockets");
+    }
+
+    #[test]
+    fn no_more_are_taken_at_a_time_than_there_may_be_sockets_for() {
+        let mut ports = Ports::new((10_000, 10_099), 3);
+        assert_eq!(ports.free(s(0)), 3);
+        let (a, b, c) = (ports.take(s(0)).unwrap(), ports.take(s(0)).unwrap(), ports.take(s(0)).unwrap());
+        assert_eq!((ports.free(s(0)), ports.take(s(0))), (0, None));
+        ports.closed(a, s(0));
+        ports.refused(b, s(0));
+        ports.unused(c);
+        assert_eq!(ports.free(s(0)), 3, "what rests has no sockets of need");
+        assert_eq!(ports.take(s(0)), Some(c));
+        assert_eq!(ports.free(s(0)), 2);
     }
 
     #[test]

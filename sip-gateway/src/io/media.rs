@@ -54,6 +54,8 @@ pub struct MediaOptions {
     pub own: Vec<SocketAddr>,
     /// For RTCP intervals and names.
     pub rng: ChaCha20Rng,
+    /// Streams for which there may be sockets at a time, two each: what is kept of ended ones gives way.
+    pub streams_max: usize,
 }
 
 /// The thread has more commands waiting than it can ever need: it hangs.
@@ -87,7 +89,7 @@ pub fn spawn(options: MediaOptions, events: Events) -> io::Result<MediaHandle> {
         poll,
         clock_start: options.clock_start,
         engine: Engine::new(options.own, options.rng),
-        pairs: Pairs::default(),
+        pairs: Pairs::new(options.streams_max),
         again: VecDeque::new(),
         inbox,
         commands_again: false,

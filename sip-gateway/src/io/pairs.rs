@@ -45,7 +45,7 @@ impl Pair {
 }
 
 /// All sockets of the RTP thread.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pairs {
     /// A pair stays at its place for as long as it is bound, so that its tokens mean it and no other.
     pairs: Vec<Option<Pair>>,
@@ -53,21 +53,35 @@ pub(super) struct Pairs {
     /// Where each stream's pair is, by slot.
     places: Vec<Option<usize>>,
     kept: BTreeMap<SocketAddr, usize>,
+    /// Most pairs there may be: beyond, one that is kept is closed for one that is needed.
+    most: usize,
 }
 
 impl Pairs {
+    /// None yet, and so many at most.
+    pub(super) fn new(most: usize) -> Self {
+        Self { pairs: Vec::new(), vacant: Vec::new(), places: Vec::new(), kept: BTreeMap::new(), most }
+    }
+
     /// Gives a stream its sockets: RTP at `local`, RTCP one port above.
     pub(super) fn bind(&mut self, slot: Slot, local: SocketAddr, registry: &Registry) -> io::Result<()> {
         let place = match self.reuse(local, registry) {
             Some(place) => place,
-            None => self.open(local, registry).or_else(|error| match error.kind() {
-                io::ErrorKind::AddrInUse => Err(error),
-                // Out of descriptors, it may be: those that are kept are needed now.
-                _ => {
-                    self.close_kept(registry);
-                    self.open(local, registry)
+            None => {
+                if self.pairs.len() - self.vacant.len() >= self.most
+                    && let Some((_, kept)) = self.kept.pop_first()
+                {
+                    self.close(kept, registry);
                 }
-            })?,
+                self.open(local, registry).or_else(|error| match error.kind() {
+                    io::ErrorKind::AddrInUse => Err(error),
+                    // Out of descriptors, it may be: those that are kept are needed now.
+                    _ => {
+                        self.close_kept(registry);
+                        self.open(local, registry)
+                    }
+                })?
+            }
         };
         if let Some(Some(pair)) = self.pairs.get_mut(place) {
             pair.slot = Some(slot);
@@ -190,7 +204,7 @@ mod tests {
     #[test]
     fn a_pair_is_kept_for_the_next_stream_on_its_ports_without_the_packets_in_between() {
         let poll = Poll::new().unwrap();
-        let (local, mut pairs) = (free_ports(), Pairs::default());
+        let (local, mut pairs) = (free_ports(), Pairs::new(usize::MAX));
         pairs.bind(Slot(3), local, poll.registry()).unwrap();
         let token = token(0, Port::Rtp);
         assert_eq!(pairs.owner(token), Some((Slot(3), Port::Rtp)));
@@ -212,7 +226,7 @@ mod tests {
     #[test]
     fn a_stream_that_reads_wakes_for_packets_on_a_kept_pair() {
         let mut poll = Poll::new().unwrap();
-        let (local, mut pairs) = (free_ports(), Pairs::default());
+        let (local, mut pairs) = (free_ports(), Pairs::new(usize::MAX));
         pairs.bind(Slot(0), local, poll.registry()).unwrap();
         pairs.unbind(Slot(0), poll.registry());
         let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -232,7 +246,7 @@ mod tests {
     #[test]
     fn beyond_the_most_kept_a_pair_is_closed_and_its_place_used_again() {
         let poll = Poll::new().unwrap();
-        let (first, mut pairs) = (free_ports(), Pairs::default());
+        let (first, mut pairs) = (free_ports(), Pairs::new(usize::MAX));
         pairs.bind(Slot(0), first, poll.registry()).unwrap();
         // As if so many others were kept.
         let other = |port| (SocketAddr::new(first.ip(), port), usize::MAX);
@@ -246,9 +260,22 @@ mod tests {
     }
 
     #[test]
+    fn a_kept_pair_makes_room_for_one_that_is_needed() {
+        let poll = Poll::new().unwrap();
+        let (first, mut pairs) = (free_ports(), Pairs::new(1));
+        pairs.bind(Slot(0), first, poll.registry()).unwrap();
+        pairs.unbind(Slot(0), poll.registry());
+        // The first are bound still, so these are others.
+        let second = free_ports();
+        pairs.bind(Slot(1), second, poll.registry()).unwrap();
+        assert!(std::net::UdpSocket::bind(first).is_ok(), "closed");
+        assert_eq!((pairs.pairs.len(), pairs.kept.len()), (1, 0));
+    }
+
+    #[test]
     fn ports_of_somebody_else_are_refused_and_nothing_is_left_behind() {
         let poll = Poll::new().unwrap();
-        let (local, mut pairs) = (free_ports(), Pairs::default());
+        let (local, mut pairs) = (free_ports(), Pairs::new(usize::MAX));
         let taken = std::net::UdpSocket::bind(SocketAddr::new(local.ip(), local.port() + 1)).unwrap();
         assert!(pairs.bind(Slot(0), local, poll.registry()).is_err());
         assert!(pairs.socket(Slot(0), Port::Rtp).is_none());

@@ -79,7 +79,12 @@ impl Bed {
         let (sender, events) = channel();
         let sender = Mutex::new(sender);
         let clock_start = Instant::now();
-        let options = MediaOptions { clock_start, own: Vec::new(), rng: ChaCha20Rng::seed_from_u64(5) };
+        let options = MediaOptions {
+            clock_start,
+            own: Vec::new(),
+            rng: ChaCha20Rng::seed_from_u64(5),
+            streams_max: usize::MAX,
+        };
         let handle = spawn(
             options,
             Arc::new(move |event| {
